@@ -1,0 +1,55 @@
+"""augsynth: more labelled rows where they matter, and the truth about whether they helped.
+
+Names are loaded when they are first used, so ``import augsynth`` is quick and loads
+neither torch nor albumentations.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__version__ = "0.1.0"
+
+_NAMES = {
+    "BaseGenerator": "augsynth.generate.base",
+    "BootstrapGenerator": "augsynth.generate.bootstrap",
+    "BootstrapResampler": "augsynth.resample.bootstrap",
+    "Comparison": "augsynth.check",
+    "FunctionGenerator": "augsynth.generate.function",
+    "GaussianMixtureGenerator": "augsynth.generate.gmm",
+    "IndependentGenerator": "augsynth.generate.independent",
+    "KDEGenerator": "augsynth.generate.kde",
+    "OverSampler": "augsynth.resample.over",
+    "PerturbGenerator": "augsynth.generate.perturbed",
+    "Pipeline": "imblearn.pipeline",
+    "Recipe": "augsynth.recipe",
+    "Resampled": "augsynth.compose",
+    "Schema": "augsynth.encode.schema",
+    "SmoteGenerator": "augsynth.generate.smote",
+    "Trainer": "augsynth.nn.trainer",
+    "TrainOnly": "augsynth.compose",
+    "TreeGenerator": "augsynth.generate.trees",
+    "UnderSampler": "augsynth.resample.under",
+    "VAEGenerator": "augsynth.generate.vae",
+    "compare": "augsynth.check",
+    "load": "augsynth.core.persistence",
+    "make_pipeline": "imblearn.pipeline",
+    "save": "augsynth.core.persistence",
+    "target_counts": "augsynth.resample.strategy",
+}
+
+__all__ = [*_NAMES, "__version__"]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NAMES:
+        raise AttributeError(f"module 'augsynth' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_NAMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,1 @@
+"""Floor 0: errors, randomness, containers, parameters, persistence, progress."""

@@ -1,0 +1,195 @@
+"""Containers in and out: what came in as a DataFrame, array, list or tensor goes back as one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from augsynth.core.errors import DataError, InputTypeError, offenders, sentence
+from augsynth.core.persistence import persistent
+
+__all__ = ["Container", "concat_rows", "count_rows", "take_in", "take_rows"]
+
+
+@persistent
+@dataclass(frozen=True)
+class Container:
+    """How a table looked when it came in.
+
+    Attributes
+    ----------
+    kind : {"frame", "array", "list", "tensor"}
+    dtype : numpy dtype or None
+        Of an array, list or tensor.
+    """
+
+    kind: str
+    dtype: Any = None
+
+    def give_back(self, frame: pd.DataFrame) -> Any:
+        """Return a decoded frame in the container that came in, rows numbered from 0."""
+        if self.kind == "frame":
+            return frame
+        array = np.empty(frame.shape, dtype=self.dtype)
+        for j in range(frame.shape[1]):
+            array[:, j] = frame.iloc[:, j].to_numpy()
+        return self.wrap(array)
+
+    def wrap(self, array: np.ndarray) -> Any:
+        """Return an array (n, p) of the right dtype as the array, list or tensor it stands for."""
+        if self.kind == "list":
+            return array.tolist()
+        if self.kind == "tensor":
+            import torch
+
+            return torch.from_numpy(array)
+        return array
+
+
+def take_in(X: Any, *, where: str) -> tuple[pd.DataFrame, Container]:
+    """Turn a table of any supported kind into a DataFrame, without a copy where possible.
+
+    Parameters
+    ----------
+    X : DataFrame, ndarray, list of rows or torch tensor, shape (n, p)
+        At least one row and one column.
+    where : str
+        Who asks, for the messages.
+
+    Returns
+    -------
+    frame : DataFrame
+        The rows; column names as given, or 0, 1, ...
+    container : Container
+        What turns decoded frames back into the kind of ``X``.
+
+    Raises
+    ------
+    InputTypeError, DataError
+        For sparse, complex, one-dimensional, empty or ragged input and for
+        duplicate column names.
+    """
+    if isinstance(X, pd.DataFrame):
+        return _take_frame(X, where), Container("frame")
+    if isinstance(X, pd.Series):
+        raise DataError(_one_dimensional(where, f"a Series of {len(X)} values"))
+    if type(X).__module__.startswith("scipy.sparse"):
+        raise InputTypeError(
+            sentence(where, "X must be dense", f"a sparse {type(X).__name__}", "Convert it with X.toarray().")
+        )
+    kind = "list" if isinstance(X, (list, tuple)) else "array"
+    if _is_tensor(X):
+        kind, X = "tensor", X.detach().cpu().numpy()
+    array = _as_array(X, where)
+    if array.ndim != 2:
+        shown = f"{array.ndim}D array instead of shape {array.shape}"
+        raise DataError(_one_dimensional(where, shown) if array.ndim < 2 else _not_flat(where, array.shape))
+    _check_shape(array.shape, where)
+    frame = pd.DataFrame(array, copy=False)
+    if array.dtype == object:
+        frame = frame.infer_objects()
+    return frame, Container(kind, array.dtype)
+
+
+def _take_frame(X: pd.DataFrame, where: str) -> pd.DataFrame:
+    _check_shape(X.shape, where)
+    repeated = X.columns[X.columns.duplicated()].unique()
+    if len(repeated):
+        raise DataError(
+            sentence(
+                where, "column names must differ", f"duplicates of {offenders(repeated)}", "Rename them."
+            )
+        )
+    sparse = [c for c in X.columns if isinstance(X[c].dtype, pd.SparseDtype)]
+    return X.assign(**{}) if not sparse else X.astype({c: X[c].dtype.subtype for c in sparse})
+
+
+def _as_array(X: Any, where: str) -> np.ndarray:
+    try:
+        array = np.asarray(X)
+    except ValueError as error:
+        raise DataError(sentence(where, "rows must have equal lengths", str(error))) from error
+    if array.dtype.kind == "c":
+        raise DataError(
+            f"{where}: Complex data not supported; given {array.dtype}. Pass real and imaginary parts."
+        )
+    if array.dtype.kind in "US" and isinstance(X, (list, tuple)):
+        array = np.array(X, dtype=object)  # keeps the numbers of mixed rows as numbers
+    return array
+
+
+def _check_shape(shape: tuple[int, ...], where: str) -> None:
+    # The wording is scikit-learn's, which its own checks look for.
+    if shape[1] == 0:
+        raise DataError(
+            f"{where}: Found array with 0 feature(s) (shape={shape}) while a minimum of 1 is required."
+        )
+    if shape[0] == 0:
+        raise DataError(
+            f"{where}: Found array with 0 sample(s) (shape={shape}) while a minimum of 1 is required."
+        )
+
+
+def _one_dimensional(where: str, given: str) -> str:
+    return (
+        f"{where}: Expected 2D array, got 1D array instead: X must have shape (rows, columns); given {given}. "
+        "Reshape your data with X.reshape(-1, 1) (one column) or X.reshape(1, -1) (one row)."
+    )
+
+
+def _not_flat(where: str, shape: tuple[int, ...]) -> str:
+    return sentence(
+        where,
+        "X must be a table of shape (rows, columns)",
+        f"Found array with dim {len(shape)}, shape {shape}",
+        "Generators that copy or edit rows as they are (bootstrap, perturbed) take any shape.",
+    )
+
+
+def _is_tensor(X: Any) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(X, torch.Tensor)
+
+
+def count_rows(X: Any) -> int:
+    """Return the number of rows of any supported container."""
+    return int(X.shape[0]) if hasattr(X, "shape") else len(X)
+
+
+def take_rows(X: Any, positions: np.ndarray) -> Any:
+    """Return the rows at ``positions`` in the same container, numbered from 0."""
+    if isinstance(X, (pd.DataFrame, pd.Series)):
+        return X.take(positions).reset_index(drop=True)
+    if isinstance(X, (list, tuple)):
+        return [X[i] for i in positions]
+    if _is_tensor(X):
+        import torch
+
+        return X[torch.from_numpy(np.asarray(positions, dtype=np.int64))]
+    return np.asarray(X)[positions]
+
+
+def concat_rows(parts: Sequence[Any]) -> Any:
+    """Stack containers of one kind; dtypes (category levels, nullable, ...) are kept."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first.reset_index(drop=True) if isinstance(first, (pd.DataFrame, pd.Series)) else first
+    if isinstance(first, pd.DataFrame):
+        whole = pd.concat(parts, ignore_index=True)
+        changed = {c: first[c].dtype for c in first.columns if whole[c].dtype != first[c].dtype}
+        return whole.astype(changed) if changed else whole
+    if isinstance(first, pd.Series):
+        whole = pd.concat(parts, ignore_index=True)
+        return whole.astype(first.dtype) if whole.dtype != first.dtype else whole
+    if isinstance(first, (list, tuple)):
+        return [row for part in parts for row in part]
+    if _is_tensor(first):
+        import torch
+
+        return torch.cat(list(parts))
+    return np.concatenate([np.asarray(part) for part in parts])

@@ -1,0 +1,314 @@
+"""Saved models: one safetensors file, arrays as tensors and a JSON header; no pickle.
+
+Loading resolves classes through :mod:`augsynth.registry` and the list of
+``@persistent`` value classes, never by a path in the file; safetensors checks every
+array's size against the file before it is read. A hostile file can fail, not execute.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from augsynth import registry
+from augsynth.core.errors import ModelFileError, sentence
+from augsynth.core.files import atomic_path
+
+__all__ = ["load", "pack", "persistent", "save", "unpack"]
+
+FORMAT = 1
+_VALUE_CLASSES: dict[str, type] = {}
+T = TypeVar("T", bound=type)
+
+
+def persistent(cls: T) -> T:
+    """Allow instances of a value class (its ``__dict__``) inside saved models."""
+    _VALUE_CLASSES[cls.__name__] = cls
+    return cls
+
+
+def save(component: Any, path: str | os.PathLike[str]) -> None:
+    """Write a fitted component to one file, without pickle.
+
+    Parameters
+    ----------
+    component : registered component
+        A generator of augsynth, or of your own after ``augsynth.registry.register``.
+    path : path
+        Usually ``something.safetensors``. Written whole or not at all.
+
+    Raises
+    ------
+    ModelFileError
+        If a part of it cannot be stored without pickle (a Python function, say).
+    """
+    from safetensors.numpy import save_file
+
+    arrays: dict[str, np.ndarray] = {}
+    header = {"format": FORMAT, "object": pack(component, arrays)}
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    with atomic_path(path) as temporary:
+        # safetensors wants one tensor at least; the marker also names the file's kind.
+        save_file(
+            {"augsynth": np.zeros(1, np.uint8), **contiguous},
+            str(temporary),
+            metadata={"augsynth": json.dumps(header, allow_nan=False)},
+        )
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """Read a component that :func:`save` wrote.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is absent, damaged, of another kind, or names an unknown class.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(os.fspath(path), framework="numpy") as opened:
+            text = (opened.metadata() or {}).get("augsynth")
+            if text is None:
+                raise ModelFileError(_bad(path, "a safetensors file of something else"))
+            arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, UnicodeDecodeError) as error:
+        raise ModelFileError(_bad(path, f"{type(error).__name__}: {error}")) from error
+    try:
+        header = json.loads(text)
+        if header["format"] != FORMAT:
+            raise ModelFileError(_bad(path, f"format {header['format']!r} (this version reads {FORMAT})"))
+        return unpack(header["object"], arrays)
+    except ModelFileError:
+        raise
+    except (
+        AttributeError,
+        ImportError,
+        KeyError,
+        IndexError,
+        TypeError,
+        ValueError,
+        RecursionError,
+    ) as error:
+        raise ModelFileError(_bad(path, f"a damaged header ({type(error).__name__}: {error})")) from error
+
+
+def _bad(path: object, given: str) -> str:
+    return sentence(f"load({os.fspath(path)!r})", "the file must be a model that augsynth saved", given)  # type: ignore[call-overload]
+
+
+def pack(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+    """Turn a value into JSON; its arrays go into ``arrays`` under running names."""
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, (int, float)) and not isinstance(value, np.generic):
+        return value if math.isfinite(value) else {"$float": repr(float(value))}
+    if isinstance(value, list):
+        return [pack(item, arrays) for item in value]
+    if isinstance(value, (tuple, set, frozenset)):
+        items = value if isinstance(value, tuple) else sorted(value)
+        return {f"${type(value).__name__}": [pack(item, arrays) for item in items]}
+    if isinstance(value, dict):
+        return {"$dict": [[pack(k, arrays), pack(v, arrays)] for k, v in value.items()]}
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _pack_array(np.asarray(value), arrays, scalar=isinstance(value, np.generic))
+    if isinstance(value, (pd.DataFrame, pd.Series, pd.Index)):
+        return _pack_pandas(value, arrays)
+    if isinstance(value, (np.dtype, pd.api.extensions.ExtensionDtype)):
+        return _pack_dtype(value, arrays)
+    if isinstance(value, (pd.Timestamp, pd.Timedelta)) or value is pd.NaT:
+        return {"$time": type(value).__name__, "value": str(value)}
+    if _VALUE_CLASSES.get(type(value).__name__) is type(value):
+        state = {k: v for k, v in vars(value).items() if k not in _cached(type(value))}
+        return {"$value": type(value).__name__, "state": pack(state, arrays)}
+    return _pack_component(value, arrays)
+
+
+def unpack(packed: Any, arrays: dict[str, np.ndarray]) -> Any:
+    """Turn what :func:`pack` made back into the value."""
+    if isinstance(packed, list):
+        return [unpack(item, arrays) for item in packed]
+    if not isinstance(packed, dict):
+        return packed
+    tag = next(iter(packed))
+    body = packed[tag]
+    if tag == "$float":
+        return float(body)
+    if tag in ("$tuple", "$set", "$frozenset"):
+        return {"$tuple": tuple, "$set": set, "$frozenset": frozenset}[tag](unpack(body, arrays))
+    if tag == "$dict":
+        return {unpack(k, arrays): unpack(v, arrays) for k, v in body}
+    if tag in ("$array", "$objects"):
+        return _unpack_array(packed, arrays)
+    if tag == "$arrow":
+        return _unpack_pandas(packed, arrays)
+    if tag in ("$dtype", "$category"):
+        return _unpack_dtype(packed, arrays)
+    if tag == "$time":
+        return {"Timestamp": pd.Timestamp, "Timedelta": pd.Timedelta}.get(body, pd.Timestamp)(packed["value"])
+    if tag == "$value":
+        made = object.__new__(_VALUE_CLASSES[body])
+        made.__dict__.update(unpack(packed["state"], arrays))
+        return made
+    if tag == "$component":
+        return _unpack_component(packed, arrays)
+    raise ModelFileError(f"load: the header holds an unknown entry; given {tag!r}.")
+
+
+def _cached(cls: type) -> set[str]:
+    from functools import cached_property
+
+    return {k for base in cls.__mro__ for k, v in vars(base).items() if isinstance(v, cached_property)}
+
+
+def _pack_component(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+    known = registry.kind_of(value)
+    if known is None or not hasattr(value, "get_params"):
+        raise ModelFileError(
+            sentence(
+                "save",
+                "every part must be data or a registered component",
+                f"{type(value).__name__} ({value!r:.60})",
+                "Register your class with augsynth.registry.register(role, kind, cls).",
+            )
+        )
+    if hasattr(value, "_state"):
+        state = value._state()
+    else:
+        state = {k: v for k, v in vars(value).items() if k.endswith("_") and not k.startswith("_")}
+    return {
+        "$component": list(known),
+        "params": pack(value.get_params(deep=False), arrays),
+        "state": pack(state, arrays),
+    }
+
+
+def _unpack_component(packed: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
+    role, kind = packed["$component"]
+    made = registry.resolve(role, kind)(**unpack(packed["params"], arrays))
+    state = unpack(packed["state"], arrays)
+    if hasattr(made, "_set_state"):
+        made._set_state(state)
+    else:
+        vars(made).update(state)
+    return made
+
+
+def _pack_array(array: np.ndarray, arrays: dict[str, np.ndarray], *, scalar: bool) -> Any:
+    if array.dtype.kind in "OUS":
+        items = [pack(item, arrays) for item in array.ravel().tolist()]
+        return {"$objects": items, "shape": list(array.shape), "dtype": array.dtype.str, "scalar": scalar}
+    name = f"a{len(arrays)}"
+    arrays[name] = array.view(np.int64) if array.dtype.kind in "mM" else array
+    return {"$array": name, "shape": list(array.shape), "dtype": array.dtype.str, "scalar": scalar}
+
+
+def _unpack_array(packed: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
+    dtype = np.dtype(packed["dtype"])
+    if "$objects" in packed:
+        array = np.empty(len(packed["$objects"]), dtype=object)
+        array[:] = unpack(packed["$objects"], arrays)
+        array = array.astype(dtype)
+    else:
+        array = arrays[packed["$array"]]
+        array = array.view(dtype) if dtype.kind in "mM" else array
+    array = array.reshape(packed["shape"])
+    return array[()] if packed["scalar"] else array
+
+
+def _pack_pandas(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+    import pyarrow as pa
+
+    kind = (
+        "DataFrame"
+        if isinstance(value, pd.DataFrame)
+        else "Series"
+        if isinstance(value, pd.Series)
+        else "Index"
+    )
+    frame = value if kind == "DataFrame" else value.to_frame()
+    names = list(frame.columns)
+    dtypes = [frame.dtypes.iloc[i] for i in range(frame.shape[1])]
+    frame = frame.set_axis([f"c{i}" for i in range(frame.shape[1])], axis=1).reset_index(drop=True)
+    try:
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        raise ModelFileError(
+            sentence("save", "table columns must hold values of one type each", str(error))
+        ) from error
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    name = f"a{len(arrays)}"
+    arrays[name] = np.frombuffer(sink.getvalue(), dtype=np.uint8)
+    label = getattr(value, "name", None)
+    return {
+        "$arrow": name,
+        "kind": kind,
+        "names": pack(names, arrays),
+        "name": pack(label, arrays),
+        "dtypes": [pack(d, arrays) for d in dtypes],
+    }
+
+
+def _unpack_pandas(packed: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
+    import pyarrow as pa
+
+    table = pa.ipc.open_stream(pa.py_buffer(arrays[packed["$arrow"]].tobytes())).read_all()
+    columns = []
+    for i, described in enumerate(packed["dtypes"]):
+        dtype, column = unpack(described, arrays), table.column(i)
+        if isinstance(dtype, pd.api.extensions.ExtensionDtype) and hasattr(dtype, "__from_arrow__"):
+            columns.append(pd.Series(dtype.__from_arrow__(column)))
+        elif dtype == object:
+            columns.append(pd.Series(column.to_pylist(), dtype=object))
+        else:
+            columns.append(column.to_pandas().astype(dtype))
+    frame = pd.DataFrame(dict(enumerate(columns)))
+    frame.columns = pd.Index(unpack(packed["names"], arrays))
+    if packed["kind"] == "DataFrame":
+        return frame
+    series = frame.iloc[:, 0].rename(unpack(packed["name"], arrays))
+    return series if packed["kind"] == "Series" else pd.Index(series)
+
+
+def _pack_dtype(dtype: Any, arrays: dict[str, np.ndarray]) -> Any:
+    if isinstance(dtype, pd.CategoricalDtype):
+        return {"$category": pack(pd.Index(dtype.categories), arrays), "ordered": bool(dtype.ordered)}
+    if isinstance(dtype, pd.ArrowDtype):
+        # The type as an empty Arrow stream: its text form does not always parse back.
+        return {"$dtype": "arrow", "sample": _arrow_bytes(dtype, arrays)}
+    if isinstance(dtype, pd.StringDtype):
+        missing = "nan" if dtype.na_value is np.nan else "NA"
+        return {"$dtype": "string", "storage": dtype.storage, "missing": missing}
+    numpy = isinstance(dtype, np.dtype)
+    return {"$dtype": "numpy" if numpy else str(dtype), "text": dtype.str if numpy else ""}
+
+
+def _arrow_bytes(dtype: pd.ArrowDtype, arrays: dict[str, np.ndarray]) -> str:
+    import pyarrow as pa
+
+    name = f"a{len(arrays)}"
+    buffer = pa.schema([pa.field("c0", dtype.pyarrow_dtype)]).serialize()
+    arrays[name] = np.frombuffer(buffer, dtype=np.uint8)
+    return name
+
+
+def _unpack_dtype(packed: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
+    if "$category" in packed:
+        return pd.CategoricalDtype(unpack(packed["$category"], arrays), ordered=packed["ordered"])
+    if packed["$dtype"] == "arrow":
+        import pyarrow as pa
+
+        schema = pa.ipc.read_schema(pa.py_buffer(arrays[packed["sample"]].tobytes()))
+        return pd.ArrowDtype(schema.field(0).type)
+    if packed["$dtype"] == "string":
+        return pd.StringDtype(packed["storage"], na_value=np.nan if packed["missing"] == "nan" else pd.NA)
+    if packed["$dtype"] == "numpy":
+        return np.dtype(packed["text"])
+    return pd.api.types.pandas_dtype(packed["$dtype"])

@@ -1,0 +1,1 @@
+"""Floor 1: tables and labels to numbers and back."""

@@ -1,0 +1,432 @@
+"""Labels and groups to cell codes and back: what a row is asked to be."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from augsynth.core.errors import ConditionError, DataError, ThinCellWarning, offenders, sentence
+from augsynth.core.persistence import persistent
+
+__all__ = ["ConditionCodec", "PoolMap", "group_frame"]
+
+N_TARGET_BINS = 10
+MAX_CLASSES = 1_000
+
+
+def group_frame(sensitive_features: Any, *, where: str = "sensitive_features") -> pd.DataFrame | None:
+    """Return groups given as array, Series, list or DataFrame as a DataFrame (n, k), or None.
+
+    Columns without a name are called "group_0", "group_1", ...
+    """
+    if sensitive_features is None:
+        return None
+    if isinstance(sensitive_features, pd.DataFrame):
+        frame = sensitive_features
+    elif isinstance(sensitive_features, pd.Series):
+        name = "group_0" if sensitive_features.name is None else sensitive_features.name
+        frame = sensitive_features.rename(name).to_frame()
+    else:
+        array = np.asarray(sensitive_features)
+        frame = pd.DataFrame(array.reshape(len(array), -1))
+        frame.columns = pd.Index([f"group_{j}" for j in range(frame.shape[1])])
+    missing = frame.isna().any(axis=1).to_numpy()
+    if missing.any():
+        raise DataError(
+            sentence(
+                where,
+                "every row must have a group",
+                f"missing in row {offenders(np.flatnonzero(missing).tolist())}",
+                "Fill them, for instance with 'unknown'.",
+            )
+        )
+    return frame.reset_index(drop=True)
+
+
+@persistent
+@dataclass(frozen=True)
+class PoolMap:
+    """Which cells' rows serve a cell that is too thin to stand alone.
+
+    Attributes
+    ----------
+    cells : list of tuple of int
+        For each cell, the cells whose rows it uses (itself alone, or all of its class).
+    pooled : ndarray of bool, (n_cells,)
+    """
+
+    cells: list[tuple[int, ...]]
+    pooled: np.ndarray
+
+    def members(self, cell: int) -> tuple[int, ...]:
+        """Return the cells whose rows serve ``cell``."""
+        return self.cells[cell]
+
+
+@persistent
+@dataclass(frozen=True, eq=False)
+class _Attribute:
+    """One condition: the label, or one group column."""
+
+    name: Any
+    levels: pd.Index
+    edges: np.ndarray | None = None  # of a continuous label, cut into bins
+    sketch: np.ndarray | None = None  # (bins, points) quantiles inside each bin
+
+    def encode(self, values: pd.Series, where: str) -> np.ndarray:
+        if self.edges is not None:
+            numbers = values.to_numpy(dtype=np.float64)
+            return np.searchsorted(self.edges[1:-1], numbers, side="right")
+        codes = self.levels.get_indexer(pd.Index(values.astype(object)))
+        unknown = pd.unique(values[codes < 0].astype(object)).tolist()
+        if unknown:
+            raise ConditionError(
+                sentence(
+                    where,
+                    f"{self.name} must be one that fit saw ({offenders(self.levels.tolist(), 8)})",
+                    offenders(unknown),
+                    "Fit on rows that have it.",
+                )
+            )
+        return codes
+
+    def decode(self, codes: np.ndarray, rng: np.random.Generator | None) -> pd.Series:
+        if self.edges is None:
+            return pd.Series(self.levels.take(codes))
+        u = np.full(len(codes), 0.5) if rng is None else rng.random(len(codes))
+        points = self.sketch.shape[1]  # type: ignore[union-attr]
+        place = u * (points - 1)
+        low = np.minimum(place.astype(int), points - 2)
+        rows = self.sketch[codes]  # type: ignore[index]
+        take = np.arange(len(codes))
+        return pd.Series(rows[take, low] + (place - low) * (rows[take, low + 1] - rows[take, low]))
+
+
+@persistent
+class ConditionCodec:
+    """``(y, sensitive_features)`` <-> cell codes.
+
+    A cell is one observed combination of a label and groups; without labels and
+    groups there is a single cell. Continuous labels are cut into quantile bins.
+
+    Attributes
+    ----------
+    n_cells : int
+    counts, weights : ndarray, (n_cells,)
+        Training rows, and the sum of their weights, in each cell.
+    attributes : ndarray of int, (n_cells, k)
+        Level codes of the label (first, if there is one) and of each group column.
+    attribute_sizes : ndarray of int, (k,)
+    class_of_cell : ndarray of int, (n_cells,)
+    names : list of str
+        Each cell in words.
+    """
+
+    def fit(
+        self,
+        y: Any,
+        sensitive_features: Any = None,
+        *,
+        weights: np.ndarray | None = None,
+        n: int | None = None,
+        where: str = "fit",
+    ) -> ConditionCodec:
+        """Learn labels, groups and the cells that occur."""
+        groups = group_frame(sensitive_features, where=where)
+        self.has_y = y is not None
+        self.group_names = [] if groups is None else list(groups.columns)
+        self._attributes: list[_Attribute] = []
+        codes = []
+        if y is not None:
+            label, self._y_form = _label_series(y, where)
+            self._attributes.append(_learn_label(label, where))
+            codes.append(self._attributes[0].encode(label, where))
+        for name in self.group_names:
+            column = groups[name]  # type: ignore[index]
+            self._attributes.append(_Attribute(name, _sorted_levels(column)))
+            codes.append(self._attributes[-1].encode(column, where))
+        self._groups_form = (
+            "frame"
+            if isinstance(sensitive_features, pd.DataFrame)
+            else ("series" if isinstance(sensitive_features, pd.Series) else "array")
+        )
+        self._group_dtypes = [] if groups is None else [groups[name].dtype for name in self.group_names]
+        rows = len(codes[0]) if codes else int(n or 0)
+        if n is not None and rows != n:
+            raise DataError(sentence(where, "X, y and groups must have as many rows", f"{n} and {rows}"))
+        if len({len(c) for c in codes}) > 1:
+            given = " and ".join(str(len(c)) for c in codes)
+            raise DataError(sentence(where, "y and sensitive_features must have as many rows", given))
+        self._learn_cells(np.stack(codes, axis=1) if codes else np.zeros((rows, 0), dtype=np.intp), weights)
+        return self
+
+    def _learn_cells(self, codes: np.ndarray, weights: np.ndarray | None) -> None:
+        self.attribute_sizes = np.array([len(a.levels) for a in self._attributes], dtype=np.intp)
+        if codes.shape[1] == 0:
+            self.attributes, self._c = np.zeros((1, 0), dtype=np.intp), np.zeros(len(codes), dtype=np.int32)
+        else:
+            self.attributes, inverse = np.unique(codes, axis=0, return_inverse=True)
+            self._c = inverse.reshape(-1).astype(np.int32)
+        self.n_cells = len(self.attributes)
+        self.counts = np.bincount(self._c, minlength=self.n_cells)
+        self.weights = np.bincount(self._c, weights=weights, minlength=self.n_cells).astype(np.float64)
+        self.class_of_cell = self.attributes[:, 0] if self.has_y else np.zeros(self.n_cells, dtype=np.intp)
+        self.names = [self._name(cell) for cell in self.attributes]
+
+    def _name(self, cell: np.ndarray) -> str:
+        parts = [f"{a.name}={a.levels[code]}" for a, code in zip(self._attributes, cell, strict=True)]
+        return ", ".join(parts) or "all rows"
+
+    def pop_codes(self) -> np.ndarray:
+        """Return the cell codes of the rows given to :meth:`fit`, once (they are not kept)."""
+        codes = self._c
+        del self._c
+        return codes
+
+    @property
+    def is_binned(self) -> bool:
+        """Whether the label is continuous and was cut into bins."""
+        return self.has_y and self._attributes[0].edges is not None
+
+    @property
+    def classes(self) -> pd.Index:
+        """The labels, in order."""
+        return self._attributes[0].levels if self.has_y else pd.Index([])
+
+    def encode(
+        self,
+        y: Any,
+        sensitive_features: Any = None,
+        *,
+        n: int | None = None,
+        rng: np.random.Generator | None = None,
+        where: str = "sample",
+    ) -> np.ndarray:
+        """Return the cell (n,) int32 of each asked row; what is not asked is drawn.
+
+        Raises
+        ------
+        ConditionError
+            For a label, group or combination that fit never saw.
+        """
+        groups = group_frame(sensitive_features, where=where)
+        asked: dict[int, np.ndarray] = {}
+        if y is not None:
+            if not self.has_y:
+                raise ConditionError(
+                    f"{where}: the generator was fitted without y; given labels. Fit it with y."
+                )
+            if np.ndim(y) == 0:
+                y = [y] * (n or 1)
+            asked[0] = self._attributes[0].encode(_label_series(y, where)[0], where)
+        if groups is not None:
+            for name, attribute in zip(*self._match(groups, where), strict=True):
+                asked[attribute] = self._attributes[attribute].encode(groups[name], where)
+        lengths = {len(codes) for codes in asked.values()} | ({n} if n is not None else set())
+        if len(lengths) > 1:
+            raise DataError(
+                sentence(where, "n, y and sensitive_features must agree in length", str(sorted(lengths)))
+            )
+        return self._find_cells(asked, lengths.pop() if lengths else 1, rng, where)
+
+    def _match(self, groups: pd.DataFrame, where: str) -> tuple[list[Any], list[int]]:
+        offset = int(self.has_y)
+        if len(groups.columns) != len(self.group_names):
+            raise ConditionError(
+                sentence(
+                    where,
+                    f"sensitive_features must have the {len(self.group_names)} columns of fit",
+                    str(len(groups.columns)),
+                )
+            )
+        if set(groups.columns) == set(self.group_names):
+            return list(groups.columns), [offset + self.group_names.index(name) for name in groups.columns]
+        return list(groups.columns), [offset + j for j in range(len(self.group_names))]
+
+    def _find_cells(
+        self, asked: dict[int, np.ndarray], n: int, rng: np.random.Generator | None, where: str
+    ) -> np.ndarray:
+        keys = sorted(asked)
+        if not keys:
+            probability = self.weights / self.weights.sum()
+            rng = np.random.default_rng() if rng is None else rng
+            return rng.choice(self.n_cells, size=n, p=probability).astype(np.int32)
+        wanted = np.stack([asked[k] for k in keys], axis=1)
+        unique, inverse = np.unique(wanted, axis=0, return_inverse=True)
+        out = np.empty(n, dtype=np.int32)
+        for i, combination in enumerate(unique):
+            cells = np.flatnonzero((self.attributes[:, keys] == combination).all(axis=1))
+            rows = np.flatnonzero(inverse.reshape(-1) == i)
+            if len(cells) == 0:
+                named = ", ".join(
+                    f"{self._attributes[k].name}={self._attributes[k].levels[v]}"
+                    for k, v in zip(keys, combination, strict=True)
+                )
+                raise ConditionError(
+                    sentence(
+                        where,
+                        "the combination must occur in the training rows",
+                        f"{named} ({len(rows)} rows)",
+                        "Ask for an observed one, or collect rows of it.",
+                    )
+                )
+            if len(cells) == 1:
+                out[rows] = cells[0]
+            else:
+                share = self.weights[cells] / self.weights[cells].sum()
+                rng = np.random.default_rng() if rng is None else rng
+                out[rows] = rng.choice(cells, size=len(rows), p=share)
+        return out
+
+    def decode(self, c: np.ndarray, rng: np.random.Generator | None = None) -> tuple[Any, Any]:
+        """Return (y, sensitive_features) of cells in the containers that fit was given; None where absent."""
+        codes = self.attributes[c]
+        y = None
+        if self.has_y:
+            values = self._attributes[0].decode(codes[:, 0], rng)
+            y = _give_label(values, self._y_form)
+        if not self.group_names:
+            return y, None
+        return y, self._give_groups(self.groups_of(c))
+
+    def groups_of(self, c: np.ndarray) -> pd.DataFrame:
+        """Return the group columns (n, k) of cells, in their dtypes."""
+        codes = self.attributes[c][:, int(self.has_y) :]
+        columns = {
+            name: self._attributes[int(self.has_y) + j]
+            .decode(codes[:, j], None)
+            .astype(self._group_dtypes[j])
+            for j, name in enumerate(self.group_names)
+        }
+        return pd.DataFrame(columns)
+
+    def _give_groups(self, groups: pd.DataFrame) -> Any:
+        if self._groups_form == "frame":
+            return groups
+        if self._groups_form == "series":
+            return groups.iloc[:, 0]
+        array = groups.to_numpy()
+        return array[:, 0] if array.shape[1] == 1 else array
+
+    def pool(self, min_rows: int, *, where: str) -> PoolMap:
+        """Pool every cell of fewer than ``min_rows`` rows with the other cells of its class.
+
+        A class is never mixed with another. A ThinCellWarning names what was pooled,
+        and classes that stay thin.
+        """
+        cells: list[tuple[int, ...]] = []
+        pooled = np.zeros(self.n_cells, dtype=bool)
+        thin = []
+        for cell in range(self.n_cells):
+            family = tuple(np.flatnonzero(self.class_of_cell == self.class_of_cell[cell]).tolist())
+            pooled[cell] = self.counts[cell] < min_rows and len(family) > 1
+            cells.append(family if pooled[cell] else (cell,))
+            if self.counts[list(cells[cell])].sum() < min_rows:
+                thin.append(self.names[cell])
+        if pooled.any():
+            named = [self.names[i] for i in np.flatnonzero(pooled)]
+            warnings.warn(
+                f"{where}: cells of fewer than {min_rows} rows use all rows of their class: {offenders(named)}.",
+                ThinCellWarning,
+                stacklevel=3,
+            )
+        if thin:
+            warnings.warn(
+                f"{where}: fewer than {min_rows} rows, so the new rows stay close to them: {offenders(thin)}.",
+                ThinCellWarning,
+                stacklevel=3,
+            )
+        return PoolMap(cells, pooled)
+
+
+def _label_series(y: Any, where: str) -> tuple[pd.Series, dict[str, Any]]:
+    """Return y as a Series with numbered rows, and its form for the way back."""
+    if isinstance(y, pd.DataFrame):
+        if y.shape[1] != 1:
+            raise DataError(sentence(where, "y must be one column", f"shape {y.shape}"))
+        y = y.iloc[:, 0]
+    if isinstance(y, pd.Series):
+        series, form = y.reset_index(drop=True), {"kind": "series", "name": y.name, "dtype": y.dtype}
+    else:
+        array = np.asarray(y.detach().cpu().numpy() if type(y).__module__ == "torch" else y)
+        if array.ndim == 2 and array.shape[1] == 1:
+            array = array[:, 0]
+        if array.ndim != 1:
+            raise DataError(sentence(where, "y must be one-dimensional", f"shape {array.shape}"))
+        kind = "list" if isinstance(y, (list, tuple)) else "array"
+        form = {"kind": kind, "name": None, "dtype": array.dtype}
+        series = pd.Series(array)
+        if array.dtype == object:
+            series = series.infer_objects()
+    missing = series.isna().to_numpy()
+    if missing.any():
+        raise DataError(
+            sentence(
+                where,
+                "y must not be missing; Input y contains NaN",
+                f"missing in row {offenders(np.flatnonzero(missing).tolist())}",
+                "Drop those rows.",
+            )
+        )
+    if pd.api.types.is_float_dtype(series.dtype) and not np.isfinite(series.to_numpy(dtype=float)).all():
+        raise DataError(f"{where}: y must be finite; Input y contains infinity or a value too large.")
+    return series, form
+
+
+def _give_label(values: pd.Series, form: dict[str, Any]) -> Any:
+    if form["kind"] == "series":
+        return values.astype(form["dtype"]).rename(form["name"])
+    array = values.to_numpy().astype(form["dtype"], copy=False)
+    return array.tolist() if form["kind"] == "list" else array
+
+
+def _learn_label(label: pd.Series, where: str) -> _Attribute:
+    numeric = pd.api.types.is_numeric_dtype(label.dtype) and not pd.api.types.is_bool_dtype(label.dtype)
+    distinct = label.nunique()
+    if numeric:
+        numbers = label.to_numpy(dtype=np.float64)
+        whole = bool((numbers == np.rint(numbers)).all())
+        if (not whole and distinct > 2) or (distinct > 100 and distinct > len(label) / 5):
+            return _binned(numbers)
+    if distinct > MAX_CLASSES:
+        raise DataError(
+            sentence(
+                where,
+                f"y may have at most {MAX_CLASSES:,} labels",
+                f"{distinct:,}",
+                "Merge rare labels; a numeric target is cut into bins.",
+            )
+        )
+    return _Attribute("y", _sorted_levels(label))
+
+
+def _binned(numbers: np.ndarray) -> _Attribute:
+    edges = np.unique(np.quantile(numbers, np.linspace(0, 1, N_TARGET_BINS + 1)))
+    if len(edges) == 2:
+        edges = np.array([edges[0], edges.mean(), edges[1]])
+    codes = np.searchsorted(edges[1:-1], numbers, side="right")
+    kept = np.unique(codes)
+    if len(kept) < len(edges) - 1:  # an empty bin merges with its neighbour
+        edges = np.concatenate([[edges[0]], edges[1:-1][kept[1:] - 1], [edges[-1]]])
+        codes = np.searchsorted(edges[1:-1], numbers, side="right")
+    at = np.linspace(0, 1, 17)
+    sketch = np.stack([np.quantile(numbers[codes == b], at) for b in range(len(edges) - 1)])
+    names = [
+        f"[{a:.6g}, {b:.6g}{']' if i == len(edges) - 2 else ')'}"
+        for i, (a, b) in enumerate(zip(edges[:-1], edges[1:], strict=True))
+    ]
+    return _Attribute("y", pd.Index(names, dtype=object), edges, sketch)
+
+
+def _sorted_levels(values: pd.Series) -> pd.Index:
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return pd.Index(values.cat.categories[np.unique(values.cat.codes)], dtype=object)
+    found = pd.unique(values.astype(object))
+    try:
+        return pd.Index(sorted(found), dtype=object)
+    except TypeError:
+        return pd.Index(found, dtype=object)

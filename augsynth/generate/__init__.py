@@ -1,0 +1,1 @@
+"""Floor 3: generators, p(x | y, group); one method a file."""

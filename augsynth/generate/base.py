@@ -1,0 +1,387 @@
+"""The one protocol of generators: fit, sample, and where exact log_prob and complete."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from augsynth.core import arrays, persistence
+from augsynth.core.errors import DataError, ParameterError, offenders, sentence
+from augsynth.core.parameters import check_number
+from augsynth.core.random import keyed_rng, resolve_seed
+from augsynth.encode.condition import ConditionCodec, group_frame
+from augsynth.encode.schema import Schema
+from augsynth.encode.table import TableCodec
+
+__all__ = ["BLOCK_ROWS", "BaseGenerator", "Drawn", "Labelled"]
+
+BLOCK_ROWS = 4096  # noise is keyed by (seed, block); chunks are whole blocks
+_CHUNK_BLOCKS = 16
+
+
+class Labelled(NamedTuple):
+    """Rows with their labels and groups (None where the generator has none)."""
+
+    X: Any
+    y: Any
+    sensitive_features: Any
+
+
+@dataclass
+class Drawn:
+    """Rows that a hook made, and whence.
+
+    Attributes
+    ----------
+    rows : ndarray or container
+        Encoded rows (n, p) from a hook that encodes; rows as given otherwise.
+    source : ndarray of int, (n, k), optional
+        Positions of the parents among the training rows, -1 where there is none.
+    cells : ndarray of int, (n,), optional
+        The cell of each row; filled in by the base class.
+    """
+
+    rows: Any
+    source: np.ndarray | None = None
+    cells: np.ndarray | None = None
+
+
+def _has(hook: str) -> Any:
+    return available_if(lambda self: hasattr(self, hook))
+
+
+class BaseGenerator(BaseEstimator, ABC):
+    """A conditional distribution of rows that can be learned and drawn from.
+
+    Subclasses write the hooks ``_fit(z, c, w, rng)`` and ``_sample(c, rng)``, and
+    where it is exact or a stated bound ``_log_prob(z, c, rng)``, where it is
+    principled ``_complete(z, observed, c, rng)``. ``z`` (n, p) float64 holds numbers
+    in data units, level codes, NaN where missing; ``c`` (n,) int32 holds cells of
+    ``condition_``; ``layout_`` says what the columns of ``z`` are. Columns with one
+    value in every row never reach a hook.
+
+    Attributes
+    ----------
+    codec_ : TableCodec
+        Table to ``z`` and back (None for generators that see rows as given).
+    layout_ : Layout
+        The columns of ``z``.
+    condition_ : ConditionCodec
+        Labels and groups to cells and back.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Only when ``X`` had text names.
+    """
+
+    _encodes: ClassVar[bool] = True
+    _kind: ClassVar[str] = "generated"
+    _allows_missing: ClassVar[bool] = True
+    random_state: Any = None
+    schema: Any = None
+
+    def fit(
+        self, X: Any, y: Any = None, *, sensitive_features: Any = None, sample_weight: Any = None
+    ) -> Self:
+        """Learn the rows of each class and group.
+
+        Parameters
+        ----------
+        X : DataFrame, ndarray, list or tensor, shape (n, p)
+            Training rows, and training rows only.
+        y : array-like, shape (n,), optional
+            Labels to condition on; continuous ones are cut into bins.
+        sensitive_features : array, Series or DataFrame, shape (n,) or (n, k), optional
+            Groups to condition on. A column that is also in ``X`` (same name, same
+            values) comes back in new rows with exactly the asked value.
+        sample_weight : array-like, shape (n,), optional
+            Non-negative weights.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        DataError, InputTypeError
+            One sentence, for rows that cannot be used.
+        """
+        where = type(self).__name__
+        n = arrays.count_rows(X)
+        weights = _check_weights(sample_weight, n, where)
+        rng = keyed_rng(resolve_seed(self.random_state))
+        frame, z = self._take_training_table(X, sensitive_features, where) if self._encodes else (None, X)
+        if not self._encodes:
+            self._take_training_rows(X, where)
+        self.condition_ = ConditionCodec().fit(
+            y, sensitive_features, weights=weights, n=n if frame is None else len(frame), where=where
+        )
+        self.n_rows_ = n
+        c = self.condition_.pop_codes()
+        if self._encodes and len(self.layout_) == 0:
+            return self  # nothing varies: decoding alone makes the rows
+        self._fit(z, c, weights, rng)
+        return self
+
+    def sample(
+        self, n: int | None = None, *, y: Any = None, sensitive_features: Any = None, random_state: Any = None
+    ) -> Any:
+        """Draw new rows, of exactly the asked labels and groups.
+
+        Parameters
+        ----------
+        n : int, optional
+            Number of rows; not needed when ``y`` or ``sensitive_features`` has a length.
+        y : array-like (n,) or scalar, optional
+            Wanted labels; not given, they are drawn at the fitted frequencies.
+        sensitive_features : array-like, optional
+            Wanted groups; not given, they are drawn at the frequencies of the label.
+        random_state : None, int or Generator
+            None falls back to the generator's own, then to fresh entropy.
+
+        Returns
+        -------
+        X : the container of ``fit``, shape (n, p)
+            The same dtypes and columns. Same seed, same rows, whatever the chunks.
+
+        Raises
+        ------
+        ConditionError
+            For a label, group or combination that ``fit`` never saw.
+        """
+        seed = self._seed(random_state)
+        return self.draw(self._cells(n, y, sensitive_features, seed), random_state=seed).rows
+
+    def sample_labelled(self, n: int, *, random_state: Any = None) -> Labelled:
+        """Draw rows with labels and groups at the fitted frequencies.
+
+        Returns
+        -------
+        Labelled
+            A named tuple ``(X, y, sensitive_features)``.
+        """
+        seed = self._seed(random_state)
+        c = self._cells(n, None, None, seed)
+        y, groups = self.condition_.decode(c, keyed_rng(seed, 1))
+        return Labelled(self.draw(c, random_state=seed).rows, y, groups)
+
+    def iter_drawn(self, c: np.ndarray, *, random_state: Any = None) -> Iterator[Drawn]:
+        """Yield the rows of cells ``c`` in chunks of whole blocks, for consumers short of memory."""
+        check_is_fitted(self, "condition_")
+        seed = self._seed(random_state)
+        step = BLOCK_ROWS * _CHUNK_BLOCKS
+        for start in range(0, len(c), step):
+            drawn = [
+                self._block(c, begin, seed) for begin in range(start, min(start + step, len(c)), BLOCK_ROWS)
+            ]
+            yield self._give(drawn, c[start : start + step])
+
+    def draw(self, c: np.ndarray, *, random_state: Any = None) -> Drawn:
+        """Return the rows of cells ``c`` (n,) at once, with their parents; for consumers."""
+        check_is_fitted(self, "condition_")
+        seed = self._seed(random_state)
+        begins = range(0, max(len(c), 1), BLOCK_ROWS)
+        return self._give([self._block(c, begin, seed) for begin in begins], c)
+
+    def _block(self, c: np.ndarray, begin: int, seed: int) -> Drawn:
+        part = c[begin : begin + BLOCK_ROWS]
+        if self._encodes and len(self.layout_) == 0:
+            return Drawn(np.empty((len(part), 0)))
+        if len(part) == 0:
+            return self._empty()
+        made = self._sample(part, keyed_rng(seed, 0, begin // BLOCK_ROWS))
+        return made if isinstance(made, Drawn) else Drawn(made)
+
+    def _empty(self) -> Drawn:
+        if self._encodes:
+            return Drawn(np.empty((0, len(self.layout_))))
+        return Drawn(arrays.take_rows(self.rows_, np.zeros(0, dtype=np.intp)))
+
+    def _give(self, drawn: list[Drawn], c: np.ndarray) -> Drawn:
+        sources = [d.source for d in drawn if d.source is not None]
+        source = np.concatenate(sources) if sources else None
+        if not self._encodes:
+            return Drawn(arrays.concat_rows([d.rows for d in drawn]), source, c)
+        z = drawn[0].rows if len(drawn) == 1 else np.concatenate([d.rows for d in drawn])
+        return Drawn(self._decode(z, c), source, c)
+
+    def _decode(self, z: np.ndarray, c: np.ndarray) -> Any:
+        if self.container_.kind != "frame":
+            array = self.codec_.decode_array(z, self.container_.dtype)
+            if array is not None:
+                return self.container_.wrap(array)
+        given = self.condition_.groups_of(c) if self.given_ else None
+        return self.container_.give_back(self.codec_.decode(z, given))
+
+    @_has("_log_prob")
+    def log_prob(
+        self, X: Any, y: Any = None, *, sensitive_features: Any = None, random_state: Any = None
+    ) -> np.ndarray:
+        """Return the log-density of rows given their label and group.
+
+        Parameters
+        ----------
+        X, y, sensitive_features
+            As in ``fit``; a generator fitted with labels needs them here.
+        random_state : None, int or Generator
+            Used only where the density is a Monte Carlo bound.
+
+        Returns
+        -------
+        ndarray, (n,)
+            Nats, in data units: densities of numeric columns, probabilities of
+            categorical ones. Minus infinity where a constant column differs.
+        """
+        z, c, rng = self._take_query(X, y, sensitive_features, random_state, "log_prob")
+        return self._log_prob(z, c, rng) if len(self.layout_) else np.zeros(len(z))  # type: ignore[attr-defined]
+
+    @_has("_complete")
+    def complete(
+        self, X: Any, y: Any = None, *, sensitive_features: Any = None, random_state: Any = None
+    ) -> Any:
+        """Return the rows with their missing cells drawn given the observed ones.
+
+        Parameters
+        ----------
+        X, y, sensitive_features
+            As in ``fit``; observed cells stay as they are.
+        random_state : None, int or Generator
+            Another seed, another draw.
+        """
+        z, c, rng = self._take_query(X, y, sensitive_features, random_state, "complete")
+        observed = ~np.isnan(z)
+        if observed.all():
+            return arrays.take_rows(X, np.arange(arrays.count_rows(X)))
+        filled = self._complete(z, observed, c, rng)  # type: ignore[attr-defined]
+        return self._decode(np.where(observed, z, filled), c)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted generator to one safetensors file; ``augsynth.load`` reads it.
+
+        Raises
+        ------
+        ModelFileError
+            If a part cannot be stored without pickle.
+        """
+        check_is_fitted(self, "condition_")
+        persistence.save(self, path)
+
+    @abstractmethod
+    def _fit(self, z: Any, c: np.ndarray, w: np.ndarray | None, rng: np.random.Generator) -> None: ...
+
+    @abstractmethod
+    def _sample(self, c: np.ndarray, rng: np.random.Generator) -> Any: ...
+
+    def _take_training_table(
+        self, X: Any, sensitive_features: Any, where: str
+    ) -> tuple[pd.DataFrame, np.ndarray]:
+        frame, self.container_ = arrays.take_in(X, where=where)
+        validate_data(self, X=X, skip_check_array=True)
+        schema = Schema.infer(frame, self.schema, where=where)
+        self._check_missing(schema, where)
+        self.given_ = _columns_in_both(frame, sensitive_features)
+        self.codec_ = TableCodec().fit(frame, schema, given=self.given_)
+        self.layout_ = self.codec_.layout
+        return frame, self.codec_.encode(frame, where)
+
+    def _take_training_rows(self, X: Any, where: str) -> None:
+        if isinstance(X, pd.DataFrame) or np.ndim(X) == 2:
+            arrays.take_in(X, where=where)
+        elif arrays.count_rows(X) == 0:
+            raise DataError(f"{where}: Found array with 0 sample(s) while a minimum of 1 is required.")
+        validate_data(self, X=X, skip_check_array=True)
+
+    def _check_missing(self, schema: Schema, where: str) -> None:
+        if self._allows_missing:
+            return
+        holes = [c.name for c in schema if c.missing]
+        if holes:
+            raise DataError(
+                sentence(
+                    where,
+                    "X must have no missing cells (NaN)",
+                    f"NaN in column {offenders(holes)}",
+                    "Impute them first, or use TreeGenerator, which takes them as they are.",
+                )
+            )
+
+    def _take_query(
+        self, X: Any, y: Any, sensitive_features: Any, random_state: Any, verb: str
+    ) -> tuple[np.ndarray, np.ndarray, np.random.Generator]:
+        check_is_fitted(self, "condition_")
+        where = f"{type(self).__name__}.{verb}"
+        frame, _ = arrays.take_in(X, where=where)
+        validate_data(self, X=X, skip_check_array=True, reset=False)
+        if self.condition_.has_y and y is None:
+            raise DataError(sentence(where, "y must be given, as in fit", "none"))
+        seed = self._seed(random_state)
+        if sensitive_features is None and self.given_:
+            sensitive_features = frame[self.given_]
+        c = self.condition_.encode(y, sensitive_features, n=len(frame), rng=keyed_rng(seed, 3), where=where)
+        return self.codec_.encode(frame, where), c, keyed_rng(seed, 2)
+
+    def _cells(self, n: int | None, y: Any, sensitive_features: Any, seed: int) -> np.ndarray:
+        check_is_fitted(self, "condition_")
+        where = f"{type(self).__name__}.sample"
+        if n is not None:
+            check_number(where, "n", n, low=0, integer=True)
+        if n is None and (y is None or np.ndim(y) == 0) and sensitive_features is None:
+            raise ParameterError(
+                sentence(where, "n or an array y must say how many rows", f"n=None, y={y!r}")
+            )
+        if n == 0 or (y is not None and np.ndim(y) and len(y) == 0):
+            return np.zeros(0, dtype=np.int32)
+        return self.condition_.encode(y, sensitive_features, n=n, rng=keyed_rng(seed, 4), where=where)
+
+    def _seed(self, random_state: Any) -> int:
+        return resolve_seed(self.random_state if random_state is None else random_state)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self._allows_missing
+        tags.input_tags.sparse = False
+        tags.input_tags.categorical = True
+        tags.target_tags.required = False
+        return tags
+
+
+def _columns_in_both(frame: pd.DataFrame, sensitive_features: Any) -> list[Any]:
+    """Name the group columns that stay in X: conditioned on, so not learned."""
+    if not isinstance(sensitive_features, (pd.DataFrame, pd.Series)):
+        return []
+    groups = group_frame(sensitive_features)
+    if groups is None or len(groups) != len(frame):
+        return []
+    return [
+        name
+        for name in groups.columns
+        if name in frame.columns
+        and (frame[name].astype(object).to_numpy() == groups[name].astype(object).to_numpy()).all()
+    ]
+
+
+def _check_weights(sample_weight: Any, n: int, where: str) -> np.ndarray | None:
+    if sample_weight is None:
+        return None
+    weights = np.asarray(sample_weight, dtype=np.float64)
+    if weights.ndim == 0:
+        weights = np.full(n, float(weights))
+    if weights.shape != (n,):
+        raise DataError(sentence(where, f"sample_weight must have shape ({n},)", f"{weights.shape}"))
+    if not np.isfinite(weights).all() or (weights < 0).any() or weights.sum() == 0:
+        raise DataError(
+            sentence(
+                where,
+                "sample_weight must be finite, non-negative and not all 0",
+                offenders(weights[~(weights >= 0) | ~np.isfinite(weights)].tolist()) or "zeros",
+            )
+        )
+    return weights

@@ -1,0 +1,155 @@
+"""Role -> kind -> class: the only place where components have string names.
+
+Recipes, the command line and saved models name a component by its role and kind;
+nothing else can be named, so a hostile file cannot import code. A class of your own
+joins by :func:`register`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from augsynth.core.errors import ParameterError, offenders, sentence
+
+__all__ = ["build", "kind_of", "names", "register", "resolve", "roles"]
+
+_COMPONENTS: dict[str, dict[str, str]] = {
+    "generator": {
+        "bootstrap": "augsynth.generate.bootstrap:BootstrapGenerator",
+        "function": "augsynth.generate.function:FunctionGenerator",
+        "gmm": "augsynth.generate.gmm:GaussianMixtureGenerator",
+        "independent": "augsynth.generate.independent:IndependentGenerator",
+        "kde": "augsynth.generate.kde:KDEGenerator",
+        "perturbed": "augsynth.generate.perturbed:PerturbGenerator",
+        "smote": "augsynth.generate.smote:SmoteGenerator",
+        "trees": "augsynth.generate.trees:TreeGenerator",
+        "vae": "augsynth.generate.vae:VAEGenerator",
+    },
+    "resampler": {
+        "bootstrap": "augsynth.resample.bootstrap:BootstrapResampler",
+        "over": "augsynth.resample.over:OverSampler",
+        "under": "augsynth.resample.under:UnderSampler",
+    },
+    "perturbation": {
+        "category_flip": "augsynth.perturb.table:CategoryFlip",
+        "compose": "augsynth.perturb.base:Compose",
+        "jitter": "augsynth.perturb.table:ScaledJitter",
+        "maybe": "augsynth.perturb.base:Maybe",
+        "missingness": "augsynth.perturb.table:Missingness",
+        "one_of": "augsynth.perturb.base:OneOf",
+        "some_of": "augsynth.perturb.base:SomeOf",
+        "value_swap": "augsynth.perturb.table:ValueSwap",
+    },
+    "trainer": {"trainer": "augsynth.nn.trainer:Trainer"},
+    "backbone": {"mlp": "augsynth.nn.backbones:MLPBackbone"},
+}
+_CLASSES: dict[tuple[str, str], type] = {}
+
+
+def roles() -> list[str]:
+    """Return the roles that have components."""
+    return sorted(_COMPONENTS)
+
+
+def names(role: str) -> list[str]:
+    """Return the kinds of a role, in alphabetical order.
+
+    Examples
+    --------
+    >>> names("resampler")
+    ['bootstrap', 'over', 'under']
+    """
+    return sorted(_kinds(role))
+
+
+def register(role: str, kind: str, cls: type) -> None:
+    """Make a class of your own known under a name, for recipes and saved models.
+
+    Parameters
+    ----------
+    role, kind : str
+        Where and how it is named, such as ``("generator", "mine")``.
+    cls : type
+        The class. A name that is taken is refused.
+    """
+    known = _COMPONENTS.setdefault(role, {})
+    if kind in known and _CLASSES.get((role, kind)) is not cls:
+        raise ParameterError(sentence("register", f"{role} kind must be new", repr(kind)))
+    known[kind] = f"{cls.__module__}:{cls.__qualname__}"
+    _CLASSES[role, kind] = cls
+
+
+def resolve(role: str, kind: str) -> type:
+    """Return the class of a role and kind, importing its module only now.
+
+    Raises
+    ------
+    ParameterError
+        For an unknown role or kind, with the nearest known one.
+    """
+    known = _kinds(role)
+    if kind not in known:
+        near = difflib.get_close_matches(str(kind), known, n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(sorted(known))}."
+        raise ParameterError(sentence("registry", f"{role} must be a known kind", repr(kind), hint))
+    if (role, kind) not in _CLASSES:
+        module, _, name = known[kind].partition(":")
+        _CLASSES[role, kind] = getattr(importlib.import_module(module), name)
+    return _CLASSES[role, kind]
+
+
+def kind_of(component: object) -> tuple[str, str] | None:
+    """Return (role, kind) of an instance or class, or None if it is not registered."""
+    cls = component if inspect.isclass(component) else type(component)
+    target = f"{cls.__module__}:{cls.__qualname__}"
+    for role, known in _COMPONENTS.items():
+        for kind, path in known.items():
+            if path == target:
+                return role, kind
+    return None
+
+
+def build(role: str, spec: str | Mapping[str, Any]) -> Any:
+    """Make a component from its kind and parameters.
+
+    Parameters
+    ----------
+    role : str
+        Such as "generator".
+    spec : str or mapping
+        A kind, or ``{"kind": ..., parameter: value, ...}``; a parameter named like a
+        role may be such a mapping itself.
+
+    Examples
+    --------
+    >>> build("resampler", {"kind": "under", "by": "class"})
+    UnderSampler()
+    """
+    options = {"kind": spec} if isinstance(spec, str) else dict(spec)
+    if "kind" not in options:
+        raise ParameterError(sentence(role, "a component must have a key 'kind'", offenders(options)))
+    cls = resolve(role, options.pop("kind"))
+    for name, value in options.items():
+        if name in _COMPONENTS and isinstance(value, (str, Mapping)):
+            if isinstance(value, Mapping) and "kind" not in value and len(_COMPONENTS[name]) == 1:
+                value = {"kind": next(iter(_COMPONENTS[name])), **value}
+            options[name] = build(name, value)
+    known = set(inspect.signature(cls).parameters)
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], known, n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(sorted(known))}."
+        raise ParameterError(sentence(cls.__name__, "parameters must be known", offenders(unknown), hint))
+    return cls(**options)
+
+
+def _kinds(role: str) -> dict[str, str]:
+    if role not in _COMPONENTS:
+        raise ParameterError(
+            sentence("registry", "role must be known", repr(role), f"There are: {', '.join(roles())}.")
+        )
+    return _COMPONENTS[role]
