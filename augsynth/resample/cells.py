@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +11,9 @@ import pandas as pd
 
 from augsynth.core.errors import DataError, sentence
 from augsynth.core.parameters import check_option
+from augsynth.encode.condition import group_frame
 
-__all__ = ["BY", "Cells", "as_groups", "cells_of", "cross"]
+__all__ = ["BY", "Cells", "cells_of", "cross"]
 
 BY = ("class", "group", "class+group", "target_bins")
 N_BINS = 10  # bins of a continuous target, before thin ones are merged
@@ -65,7 +65,7 @@ def cells_of(y: Any, sensitive_features: Any = None, *, by: str, where: str) -> 
                 "Pass sensitive_features, or name columns of X in group_columns.",
             )
         )
-    groups = _group_cells(as_groups(sensitive_features, where=where), where)
+    groups = _group_cells(sensitive_features, where)
     if by == "group":
         return groups
     classes = _label_cells(_one_column(y, "y", where), "class", where)
@@ -89,25 +89,6 @@ def _as_tuples(index: pd.Index) -> list[tuple[Any, ...]]:
     return index.tolist() if isinstance(index, pd.MultiIndex) else [(key,) for key in index.tolist()]
 
 
-def as_groups(sensitive_features: Any, *, where: str, n_rows: int | None = None) -> pd.DataFrame:
-    """Read the groups, in any container, as a DataFrame with one column a feature."""
-    if isinstance(sensitive_features, pd.DataFrame):
-        frame = sensitive_features
-    elif isinstance(sensitive_features, pd.Series):
-        name = "group" if sensitive_features.name is None else sensitive_features.name
-        frame = sensitive_features.to_frame(name)
-    elif isinstance(sensitive_features, Mapping):
-        frame = pd.DataFrame(sensitive_features)
-    else:
-        frame = pd.DataFrame(_plain(sensitive_features))
-        frame.columns = ["group"] if frame.shape[1] == 1 else [f"group_{i}" for i in range(frame.shape[1])]
-    if n_rows is not None and len(frame) != n_rows:
-        raise DataError(
-            sentence(where, f"sensitive_features must have one entry a row of X ({n_rows})", f"{len(frame)}")
-        )
-    return frame.reset_index(drop=True)
-
-
 def _plain(values: Any) -> Any:
     """Return a list or an array of what may be any iterable or a tensor."""
     if hasattr(values, "detach"):
@@ -123,7 +104,7 @@ def _label_cells(values: pd.Series, name: Any, where: str) -> Cells:
         raise DataError(
             sentence(
                 where,
-                f"{'y' if name == 'class' else f'group {name!r}'} must not have missing values (NaN)",
+                "y must not have missing values; Input y contains NaN",
                 f"{missing} of {len(codes)} rows",
                 "Drop those rows, or give them a label of their own (fillna).",
             )
@@ -131,8 +112,9 @@ def _label_cells(values: pd.Series, name: Any, where: str) -> Cells:
     return Cells(codes, pd.Index(labels.tolist(), name=name))
 
 
-def _group_cells(frame: pd.DataFrame, where: str) -> Cells:
-    if frame.shape[1] == 0:
+def _group_cells(sensitive_features: Any, where: str) -> Cells:
+    frame = group_frame(sensitive_features, where=where)
+    if frame is None or frame.shape[1] == 0:
         raise DataError(sentence(where, "sensitive_features must have at least one column", "none"))
     columns = [_label_cells(frame.iloc[:, i], frame.columns[i], where) for i in range(frame.shape[1])]
     return functools.reduce(cross, columns)

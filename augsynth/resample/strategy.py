@@ -15,7 +15,7 @@ from augsynth.core.errors import AugsynthWarning, DataError, ParameterError, off
 from augsynth.core.parameters import check_option
 from augsynth.resample.cells import Cells, cells_of
 
-__all__ = ["apportion", "target_counts", "wanted_totals"]
+__all__ = ["allocate", "apportion", "target_counts", "wanted_totals"]
 
 DIRECTIONS = ("over", "under")
 MAX_LISTED = 10_000
@@ -254,6 +254,28 @@ def apportion(total: int, counts: np.ndarray) -> np.ndarray:
     remainders = np.array([remainder for _, remainder in shares], dtype=np.int64)
     parts[np.argsort(-remainders, kind="stable")[: int(total) - int(parts.sum())]] += 1
     return parts
+
+
+def allocate(cells: Cells, parts: Cells, totals: Mapping[int, int]) -> np.ndarray:
+    """Split the totals of cells over finer cells, in proportion to the rows these have.
+
+    Parameters
+    ----------
+    cells, parts : Cells
+        Of the same rows; each part lies inside one cell.
+    totals : mapping from int to int
+        Wanted totals by position in ``cells``; cells not named stay as they are.
+
+    Returns
+    -------
+    ndarray of int, (n_parts,)
+    """
+    wanted = parts.counts.copy()
+    owner = cells.codes[parts.first_rows]
+    for cell, total in totals.items():
+        members = np.flatnonzero(owner == cell)
+        wanted[members] = apportion(total, parts.counts[members])
+    return wanted
 
 
 def _warn_unobserved(cells: Cells, where: str) -> None:
