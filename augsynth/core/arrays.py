@@ -13,7 +13,7 @@ import pandas as pd
 from augsynth.core.errors import DataError, InputTypeError, offenders, sentence
 from augsynth.core.persistence import persistent
 
-__all__ = ["Container", "concat_rows", "count_rows", "take_in", "take_rows"]
+__all__ = ["Container", "as_rows", "concat_rows", "count_rows", "take_in", "take_rows"]
 
 
 @persistent
@@ -78,10 +78,7 @@ def take_in(X: Any, *, where: str) -> tuple[pd.DataFrame, Container]:
         return _take_frame(X, where), Container("frame")
     if isinstance(X, pd.Series):
         raise DataError(_one_dimensional(where, f"a Series of {len(X)} values"))
-    if type(X).__module__.startswith("scipy.sparse"):
-        raise InputTypeError(
-            sentence(where, "X must be dense", f"a sparse {type(X).__name__}", "Convert it with X.toarray().")
-        )
+    X = as_rows(X, where=where)
     kind = "list" if isinstance(X, (list, tuple)) else "array"
     if _is_tensor(X):
         kind, X = "tensor", X.detach().cpu().numpy()
@@ -137,8 +134,8 @@ def _check_shape(shape: tuple[int, ...], where: str) -> None:
 
 def _one_dimensional(where: str, given: str) -> str:
     return (
-        f"{where}: Expected 2D array, got 1D array instead: X must have shape (rows, columns); given {given}. "
-        "Reshape your data with X.reshape(-1, 1) (one column) or X.reshape(1, -1) (one row)."
+        f"{where}: Expected 2D array, got 1D array instead: X must have shape (rows, columns); "
+        f"given {given}. Reshape your data with X.reshape(-1, 1) (one column) or X.reshape(1, -1) (one row)."
     )
 
 
@@ -154,6 +151,19 @@ def _not_flat(where: str, shape: tuple[int, ...]) -> str:
 def _is_tensor(X: Any) -> bool:
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(X, torch.Tensor)
+
+
+def as_rows(X: Any, *, where: str) -> Any:
+    """Return ``X`` as it is, or as an array if it only knows how to become one."""
+    if type(X).__module__.startswith("scipy.sparse"):
+        must = "X must be dense, sparse input is not supported"
+        raise InputTypeError(sentence(where, must, type(X).__name__, "Convert it with X.toarray()."))
+    if hasattr(X, "shape") or isinstance(X, (list, tuple)):
+        return X
+    if not hasattr(X, "__array__"):
+        must = "X must be a DataFrame, an array, a list of rows or a tensor"
+        raise InputTypeError(sentence(where, must, f"{type(X).__name__} ({X!r:.40})"))
+    return np.asarray(X)
 
 
 def count_rows(X: Any) -> int:

@@ -265,7 +265,7 @@ def _unpack_pandas(packed: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any
         dtype, column = unpack(described, arrays), table.column(i)
         if isinstance(dtype, pd.api.extensions.ExtensionDtype) and hasattr(dtype, "__from_arrow__"):
             columns.append(pd.Series(dtype.__from_arrow__(column)))
-        elif dtype == object:
+        elif dtype == np.dtype("O"):
             columns.append(pd.Series(column.to_pylist(), dtype=object))
         else:
             columns.append(column.to_pandas().astype(dtype))

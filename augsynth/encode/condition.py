@@ -330,13 +330,13 @@ class ConditionCodec:
         if pooled.any():
             named = [self.names[i] for i in np.flatnonzero(pooled)]
             warnings.warn(
-                f"{where}: cells of fewer than {min_rows} rows use all rows of their class: {offenders(named)}.",
+                f"{where}: cells of fewer than {min_rows} rows use all of their class: {offenders(named)}.",
                 ThinCellWarning,
                 stacklevel=3,
             )
         if thin:
             warnings.warn(
-                f"{where}: fewer than {min_rows} rows, so the new rows stay close to them: {offenders(thin)}.",
+                f"{where}: fewer than {min_rows} rows, so new rows stay close to them: {offenders(thin)}.",
                 ThinCellWarning,
                 stacklevel=3,
             )

@@ -31,6 +31,8 @@ class TableCodec:
         All columns of the table.
     layout : Layout
         The columns of ``z``.
+    names : list
+        Their names in the table.
 
     Examples
     --------
@@ -44,13 +46,15 @@ class TableCodec:
 
     schema: Schema
     layout: Layout
+    names: list[Any]
 
     def fit(self, frame: pd.DataFrame, schema: Schema, *, given: Sequence[Any] = ()) -> TableCodec:
         """Learn which columns vary; ``given`` names columns that stay out of ``z``."""
         self.schema = schema
+        self._columns = frame.columns
         self._given = list(given)
         learned = [c for c in schema if not c.is_constant and c.name not in self._given]
-        self._names = [c.name for c in learned]
+        self.names = [c.name for c in learned]
         self.layout = Layout(tuple(_block(c) for c in learned))
         self._plain = len(learned) == len(schema) and all(
             c.kind == "continuous" and c.dtype == np.float64 for c in schema
@@ -72,14 +76,14 @@ class TableCodec:
             if np.isfinite(np.nanmin(z, initial=0.0)) and np.isfinite(np.nanmax(z, initial=0.0)):
                 return z
         self._check_constants(frame, where)
-        z = np.empty((len(frame), len(self._names)))
-        for j, name in enumerate(self._names):
+        z = np.empty((len(frame), len(self.names)))
+        for j, name in enumerate(self.names):
             z[:, j] = columns[name].encode(frame[name], where)
         return z
 
     def decode(self, z: np.ndarray, given: pd.DataFrame | None = None) -> pd.DataFrame:
         """Return the table of ``z`` (n, p), constants and given columns in their places."""
-        position = {name: j for j, name in enumerate(self._names)}
+        position = {name: j for j, name in enumerate(self.names)}
         parts = {}
         for i, column in enumerate(self.schema):
             if column.name in position:
@@ -89,26 +93,16 @@ class TableCodec:
             else:
                 parts[i] = column.decode(np.full(len(z), column.low))
         frame = pd.DataFrame(parts, copy=False)
-        frame.columns = self._labels()
+        frame.columns = self._columns
         return frame
 
     def decode_array(self, z: np.ndarray, dtype: Any) -> np.ndarray | None:
         """Return ``z`` itself as an array of ``dtype`` where nothing has to be decoded, else None."""
         return z.astype(dtype, copy=False) if self._plain else None
 
-    def _labels(self) -> pd.Index:
-        labels = pd.Index([c.name for c in self.schema])
-        return (
-            labels
-            if labels.dtype != np.int64
-            else pd.Index(range(len(labels)))
-            if (list(labels) == list(range(len(labels))))
-            else labels
-        )
-
     def _check_constants(self, frame: pd.DataFrame, where: str) -> None:
         for column in self.schema:
-            if column.name in self._names or column.name in self._given:
+            if column.name in self.names or column.name in self._given:
                 continue
             cells = column.encode(frame[column.name], where)
             changed = ~((cells == column.low) | np.isnan(cells))

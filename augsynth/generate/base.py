@@ -115,12 +115,13 @@ class BaseGenerator(BaseEstimator, ABC):
             One sentence, for rows that cannot be used.
         """
         where = type(self).__name__
+        X = arrays.as_rows(X, where=where)
         n = arrays.count_rows(X)
         weights = _check_weights(sample_weight, n, where)
         rng = keyed_rng(resolve_seed(self.random_state))
         frame, z = self._take_training_table(X, sensitive_features, where) if self._encodes else (None, X)
         if not self._encodes:
-            self._take_training_rows(X, where)
+            self._take_training_rows(X, sensitive_features, where)
         self.condition_ = ConditionCodec().fit(
             y, sensitive_features, weights=weights, n=n if frame is None else len(frame), where=where
         )
@@ -292,10 +293,15 @@ class BaseGenerator(BaseEstimator, ABC):
         self.layout_ = self.codec_.layout
         return frame, self.codec_.encode(frame, where)
 
-    def _take_training_rows(self, X: Any, where: str) -> None:
-        if isinstance(X, pd.DataFrame) or np.ndim(X) == 2:
-            arrays.take_in(X, where=where)
-        elif arrays.count_rows(X) == 0:
+    def _take_training_rows(self, X: Any, sensitive_features: Any, where: str) -> None:
+        self.given_ = []
+        text = isinstance(X, (list, tuple)) and len(X) > 0 and isinstance(X[0], (str, bytes))
+        if not text and (isinstance(X, pd.DataFrame) or np.ndim(X[:1]) <= 2):
+            frame, container = arrays.take_in(X, where=where)
+            if container.dtype == object:
+                Schema.infer(frame, where=where)  # names what is neither text nor number
+            self.given_ = _columns_in_both(frame, sensitive_features)
+        if arrays.count_rows(X) == 0:
             raise DataError(f"{where}: Found array with 0 sample(s) while a minimum of 1 is required.")
         validate_data(self, X=X, skip_check_array=True)
 

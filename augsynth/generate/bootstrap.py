@@ -8,6 +8,7 @@ import numpy as np
 
 from augsynth.core import arrays
 from augsynth.generate.base import BaseGenerator, Drawn
+from augsynth.generate.cells import CellRows
 
 __all__ = ["BootstrapGenerator"]
 
@@ -44,21 +45,8 @@ class BootstrapGenerator(BaseGenerator):
 
     def _fit(self, X: Any, c: np.ndarray, w: np.ndarray | None, rng: np.random.Generator) -> None:
         self.rows_ = X
-        self.order_ = np.argsort(c, kind="stable")
-        self.starts_ = np.concatenate([[0], np.cumsum(self.condition_.counts)])
-        self.row_weights_ = None if w is None else w[self.order_]
+        self.cells_ = CellRows(c, self.condition_.n_cells, w)
 
     def _sample(self, c: np.ndarray, rng: np.random.Generator) -> Drawn:
-        positions = self._pick(c, rng)
+        positions = self.cells_.pick(c, rng)
         return Drawn(arrays.take_rows(self.rows_, positions), positions[:, None])
-
-    def _pick(self, c: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return one training row's position (n,) for each wanted cell."""
-        if self.row_weights_ is None:
-            offsets = (rng.random(len(c)) * self.condition_.counts[c]).astype(np.intp)
-            return self.order_[self.starts_[c] + offsets]
-        # One cumulative sum over all rows: a cell is a stretch of it.
-        running = np.concatenate([[0.0], np.cumsum(self.row_weights_)])
-        low, high = running[self.starts_[c]], running[self.starts_[c + 1]]
-        found = np.searchsorted(running, low + rng.random(len(c)) * (high - low), side="right") - 1
-        return self.order_[np.clip(found, self.starts_[c], self.starts_[c + 1] - 1)]
