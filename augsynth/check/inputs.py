@@ -1,0 +1,120 @@
+"""The arguments of a comparison, checked and brought into one form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.multiclass import type_of_target
+
+from augsynth.check.baselines import BASELINES
+from augsynth.core.errors import DataError, InputTypeError, ParameterError, offenders, sentence
+
+__all__ = ["column", "group_names", "named_resamplers", "rows_and_labels"]
+
+
+def named_resamplers(resamplers: Any) -> dict[str, Any]:
+    """Return resamplers by name, from a dict, a list or a single one."""
+    if isinstance(resamplers, Mapping):
+        named = {str(name): resampler for name, resampler in resamplers.items()}
+    else:
+        listed = list(resamplers) if isinstance(resamplers, (list, tuple)) else [resamplers]
+        named = {}
+        for resampler in listed:
+            name = base = _name_of(resampler)
+            count = 1
+            while name in named:
+                count += 1
+                name = f"{base} {count}"
+            named[name] = resampler
+    if not named:
+        raise ParameterError(sentence("compare", "there must be at least one resampler", "none"))
+    taken = [name for name in named if name in BASELINES]
+    if taken:
+        raise ParameterError(
+            sentence("compare", "a resampler may not carry the name of a baseline", offenders(taken))
+        )
+    wrong = [name for name, resampler in named.items() if not hasattr(resampler, "fit_resample")]
+    if wrong:
+        raise InputTypeError(
+            sentence(
+                "compare",
+                "every resampler must have fit_resample",
+                offenders(wrong),
+                "A generator becomes one as OverSampler(generator).",
+            )
+        )
+    return named
+
+
+def _name_of(resampler: Any) -> str:
+    name = type(resampler).__name__
+    generator = getattr(resampler, "generator", None)
+    return f"{name}({type(generator).__name__})" if generator is not None else name
+
+
+def rows_and_labels(X: Any, y: Any, classification: bool) -> tuple[Any, Any, np.ndarray]:
+    """Return rows, labels in their own container, and labels as a plain array."""
+    if not hasattr(X, "shape"):
+        X = list(X)
+    rows = X.shape[0] if hasattr(X, "shape") else len(X)
+    y = y if hasattr(y, "iloc") else np.asarray(y)
+    if isinstance(y, pd.DataFrame) and y.shape[1] == 1:
+        y = y.iloc[:, 0]
+    labels = np.asarray(y)
+    if labels.ndim != 1:
+        raise DataError(
+            sentence("compare", "y must hold one label a row", f"an array of shape {labels.shape}")
+        )
+    if len(labels) != rows:
+        raise DataError(
+            sentence("compare", "X and y must have the same length", f"{rows} rows and {len(labels)} labels")
+        )
+    missing = int(pd.isna(labels).sum())
+    if missing:
+        raise DataError(
+            sentence("compare", "every row needs a label", f"{missing} missing labels", "Drop those rows.")
+        )
+    if labels.dtype == object:
+        labels = pd.Series(labels).infer_objects().to_numpy()
+    if not classification:
+        return X, y, labels
+    kind = type_of_target(labels)
+    if kind not in ("binary", "multiclass"):
+        raise DataError(
+            sentence("compare", "a classifier needs classes as y", f"a {kind} target", "Use a regressor.")
+        )
+    if len(np.unique(labels)) < 2:
+        raise DataError(
+            sentence("compare", "y must hold at least two classes", f"only {np.unique(labels)[0]!r}")
+        )
+    return X, y, labels
+
+
+def column(name: str, values: Any, rows: int, numeric: bool = False) -> np.ndarray | None:
+    """Return one value a row as an array, None where nothing was given."""
+    if values is None:
+        return None
+    array = np.asarray(values, dtype=float) if numeric else np.asarray(values)
+    if array.shape != (rows,):
+        raise DataError(
+            sentence("compare", f"{name} must hold one value a row ({rows})", f"shape {array.shape}")
+        )
+    if pd.isna(array).any():
+        raise DataError(sentence("compare", f"{name} may not be missing", f"{pd.isna(array).sum()} NaN"))
+    return array
+
+
+def group_names(sensitive_features: Any, rows: int) -> np.ndarray | None:
+    """Return one text a row: the levels of all sensitive columns."""
+    if sensitive_features is None:
+        return None
+    frame = pd.DataFrame(sensitive_features)
+    if len(frame) != rows:
+        raise DataError(
+            sentence("compare", f"sensitive_features must have {rows} rows as X has", f"{len(frame)} rows")
+        )
+    texts = [frame.iloc[:, place].astype(str).to_numpy(dtype=object) for place in range(frame.shape[1])]
+    return np.array([" / ".join(levels) for levels in zip(*texts, strict=True)], dtype=object)
