@@ -15,7 +15,7 @@ from typing import Any
 
 from augsynth.core.errors import ParameterError, offenders, sentence
 
-__all__ = ["build", "kind_of", "names", "register", "resolve", "roles"]
+__all__ = ["build", "kind_of", "names", "register", "resolve", "roles", "target"]
 
 _COMPONENTS: dict[str, dict[str, str]] = {
     "generator": {
@@ -100,6 +100,17 @@ def resolve(role: str, kind: str) -> type:
         module, _, name = known[kind].partition(":")
         _CLASSES[role, kind] = getattr(importlib.import_module(module), name)
     return _CLASSES[role, kind]
+
+
+def target(role: str, kind: str) -> str:
+    """Return "module:Class" of a role and kind, without importing it.
+
+    Examples
+    --------
+    >>> target("resampler", "under")
+    'augsynth.resample.under:UnderSampler'
+    """
+    return _kinds(role)[kind]
 
 
 def kind_of(component: object) -> tuple[str, str] | None:

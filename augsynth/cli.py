@@ -1,0 +1,241 @@
+"""The command line: ``augsynth list | show | validate | run | sample | check``.
+
+Exit codes, for scripts: 0 fine, 1 the run failed, 2 bad usage or recipe, 3 the data
+cannot be used, 4 an output exists already (``--force`` replaces it), 130 interrupted.
+Results go to standard output, progress and errors to standard error. Everything heavy
+is imported by the command that needs it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from augsynth.core.errors import (
+    AugsynthError,
+    DataError,
+    ModelFileError,
+    OutputExistsError,
+    ParameterError,
+    RecipeError,
+)
+
+__all__ = ["app", "main"]
+
+OK, FAILED, USAGE, DATA, EXISTS, INTERRUPTED = 0, 1, 2, 3, 4, 130
+_CODES: tuple[tuple[type[BaseException], int], ...] = (
+    (OutputExistsError, EXISTS),
+    (DataError, DATA),
+    (ModelFileError, DATA),
+    (RecipeError, USAGE),
+    (ParameterError, USAGE),
+    (AugsynthError, FAILED),
+)
+
+app = typer.Typer(
+    name="augsynth",
+    help="More labelled rows where they matter, and an honest verdict on whether they helped.",
+    epilog="Exit codes: 0 fine, 1 failed, 2 bad usage or recipe, 3 unusable data, 4 output exists, 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+RecipeName = Annotated[str, typer.Argument(help="The name of a recipe that comes along, or the path of one.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Overrides, e.g. data.path=my.csv data.target=y"),
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace outputs that exist already.")]
+
+
+def _complain(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+@contextlib.contextmanager
+def _sentences() -> Iterator[None]:
+    """Turn every expected failure into one sentence on standard error and its exit code."""
+    try:
+        yield
+    except RecipeError as error:
+        many = len(error.problems)
+        _complain(f"The recipe has {many} problem{'s' if many > 1 else ''}:")
+        for problem in error.problems:
+            _complain(f"  - {problem}")
+        raise typer.Exit(USAGE) from None
+    except AugsynthError as error:
+        _complain(f"Error: {' '.join(str(error).split())}")
+        raise typer.Exit(next(code for kind, code in _CODES if isinstance(error, kind))) from None
+    except KeyboardInterrupt:
+        _complain("Interrupted. No file was written or changed.")
+        raise typer.Exit(INTERRUPTED) from None
+    except MemoryError:
+        _complain("Error: the memory is full. Use fewer rows or columns, or a machine with more memory.")
+        raise typer.Exit(FAILED) from None
+    except OSError as error:
+        _complain(f"Error: {_of_the_system(error)}")
+        raise typer.Exit(FAILED) from None
+
+
+def _of_the_system(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{where}the disk is full; nothing was written. Free some space, or choose another --out."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{where}writing is not permitted; nothing was written. Choose another --out."
+    return f"{where}{error.strerror or error}."
+
+
+@app.command("list")
+def list_command(
+    what: Annotated[str, typer.Argument(help="recipes, generators, resamplers, or all")] = "all",
+) -> None:
+    """List the recipes, generators and resamplers, one line each."""
+    from augsynth import registry
+    from augsynth.recipe.catalogue import first_line, shipped_headers
+
+    tables = {
+        "recipes": shipped_headers,
+        "generators": lambda: {kind: first_line("generator", kind) for kind in registry.names("generator")},
+        "resamplers": lambda: {kind: first_line("resampler", kind) for kind in registry.names("resampler")},
+    }
+    with _sentences():
+        if what not in ("all", *tables):
+            raise ParameterError(f"list: there are recipes, generators, resamplers and all; given {what!r}.")
+    for title, lines in tables.items():
+        if what in ("all", title):
+            found = lines()
+            width = max((len(name) for name in found), default=0)
+            typer.echo(f"{title}:")
+            for name, line in found.items():
+                typer.echo(f"  {name:<{width}}  {line}")
+
+
+@app.command()
+def show(recipe: RecipeName) -> None:
+    """Print a recipe, header and all; copy it to make one of your own."""
+    with _sentences():
+        from augsynth.recipe.catalogue import find
+
+        typer.echo(find(recipe).read_text(encoding="utf-8").rstrip())
+
+
+@app.command()
+def validate(recipe: RecipeName, overrides: Overrides = None) -> None:
+    """Check a recipe without running it: every problem at once."""
+    with _sentences():
+        from augsynth.recipe import load
+
+        checked = load(recipe, overrides or [])
+        for note in checked.notes:
+            _complain(f"note: {note}")
+        typer.echo(f"{checked.name}: the recipe is valid.")
+
+
+@app.command()
+def run(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    out: Annotated[str | None, typer.Option("--out", "-o", help="Folder of the outputs.")] = None,
+    force: Force = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say the verdict and the folder only.")
+    ] = False,
+) -> None:
+    """Run a recipe: split, augment the training part, judge, and write the files."""
+    with _sentences(), _gentle_end():
+        from augsynth.recipe import load
+        from augsynth.recipe.summary import console, summarise
+
+        loaded = load(recipe, overrides or [])
+        screen = console(stderr=True)
+        for note in [] if quiet else loaded.notes:
+            screen.print(f"note: {note}", style="yellow", markup=False, highlight=False)
+        from augsynth.recipe.run import run as run_recipe
+
+        def tell(line: str) -> None:
+            if not quiet:
+                screen.print(line, style="cyan", markup=False, highlight=False)
+
+        done = run_recipe(loaded, directory=out, force=force, tell=tell)
+        summarise(done, console(), quiet=quiet)
+
+
+@contextlib.contextmanager
+def _gentle_end() -> Iterator[None]:
+    """Let a polite kill (SIGTERM) clean up as Ctrl-C does."""
+
+    def stop(number: int, frame: Any) -> NoReturn:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+@app.command()
+def sample(
+    model: Annotated[
+        str, typer.Argument(help="A saved generator, such as augsynth_output/model.safetensors.")
+    ],
+    out: Annotated[str, typer.Option("--out", "-o", help="The table to write; its ending says the format.")],
+    n: Annotated[int, typer.Option("-n", min=1, help="Rows to draw.")] = 100,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--label", "-l", metavar="NAME=VALUE", help="Wanted class or group, e.g. y=malignant; repeatable."
+        ),
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Same seed, same rows.")] = None,
+    force: Force = False,
+) -> None:
+    """Draw new rows from a saved generator, at the fitted frequencies or of one class and group."""
+    with _sentences(), _gentle_end():
+        from augsynth.recipe.sampling import draw
+        from augsynth.recipe.tables import Destination, table_format, write_table
+
+        path = Path(out)
+        table_format(path)
+        Destination(path.parent, force=force).check([path.name], inputs=[model])
+        table = draw(model, n, label or [], seed)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_table(table, path)
+        typer.echo(f"{len(table):,} rows written to {path}")
+
+
+@app.command()
+def check(
+    table: Annotated[str, typer.Argument(help="The real table.")],
+    synthetic: Annotated[str, typer.Argument(help="The synthetic or enlarged table.")],
+    target: Annotated[str | None, typer.Option("--target", "-t", help="The column of the labels.")] = None,
+) -> None:
+    """Compare a synthetic table with the real one: columns, types, labels, copies (no verdict on usefulness)."""
+    with _sentences():
+        from augsynth.recipe.inspection import inspect_tables
+        from augsynth.recipe.summary import console, summarise_inspection
+        from augsynth.recipe.tables import read_source
+
+        found = inspect_tables(read_source(table), read_source(synthetic), target)
+        summarise_inspection(found, console())
+        if found.problems:
+            raise typer.Exit(DATA)
+
+
+def main() -> None:
+    """Entry point of the ``augsynth`` command."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

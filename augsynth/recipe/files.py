@@ -1,0 +1,58 @@
+"""Recipes read and checked: from a file, or from what YAML gave."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from augsynth.core.errors import RecipeError
+from augsynth.recipe.catalogue import find
+from augsynth.recipe.overrides import from_yaml, override
+from augsynth.recipe.problems import problem, recipe_problems
+from augsynth.recipe.schema import Recipe
+from augsynth.recipe.wording import kind_name
+
+__all__ = ["load", "parse"]
+
+_MAX_BYTES = 1_000_000
+
+
+def load(name: str | Path, overrides: Iterable[str] = ()) -> Recipe:
+    """Read a recipe by name or path, apply overrides such as ``data.path=people.csv``, and check all of it.
+
+    Raises
+    ------
+    RecipeError
+        With every problem, each with its path in the recipe.
+    """
+    path = find(name)
+    if path.stat().st_size > _MAX_BYTES:
+        raise RecipeError([f"{path}: a recipe must be smaller than {_MAX_BYTES:,} bytes"])
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError([f"{path}: cannot be read ({error})"]) from None
+    return parse(from_yaml(text, str(path)), overrides, where=path.name)
+
+
+def parse(raw: Any, overrides: Iterable[str] = (), *, where: str = "recipe") -> Recipe:
+    """Check a recipe that has been read already; the same as `load` otherwise."""
+    if not isinstance(raw, Mapping):
+        must = "a recipe must be a mapping of keys such as data and generator"
+        raise RecipeError([f"{where}: {must}; given {kind_name(raw)}"])
+    raw = copy.deepcopy(dict(raw))
+    notes, problems = override(raw, list(overrides))
+    recipe = None
+    try:
+        recipe = Recipe.model_validate(raw)
+    except ValidationError as error:
+        problems += [problem(each, Recipe) for each in error.errors()]
+    problems += recipe_problems(raw)
+    if problems or recipe is None:
+        raise RecipeError(problems)
+    recipe._notes = notes
+    return recipe

@@ -1,0 +1,132 @@
+"""The files of a run: enlarged table, provenance, held-out rows, model, report and pictures; all or none."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import math
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from augsynth.recipe.pictures import plot_counts, plot_marginals
+from augsynth.recipe.problems import takes_generator
+from augsynth.recipe.schema import Recipe
+from augsynth.recipe.tables import Destination, write_table
+
+if TYPE_CHECKING:
+    from augsynth.recipe.run import Run
+
+__all__ = ["output_names", "report_of", "write_outputs"]
+
+_PACKAGES = ("augsynth", "numpy", "pandas", "scikit-learn", "imbalanced-learn", "torch")
+
+
+def output_names(recipe: Recipe) -> list[str]:
+    """Name the files that a run of the recipe may write; known before the run."""
+    tables = [f"{name}.{recipe.output.format}" for name in ("enlarged", "provenance", "held_out")]
+    names = [*tables, "report.json", "recipe.yaml", "counts.png"]
+    if recipe.compare is not None:
+        names.append("comparison.png")
+    if takes_generator(recipe.resampler.kind):
+        names += ["model.safetensors", "marginals.png"]
+    return names
+
+
+def write_outputs(run: Run, destination: Destination) -> list[Path]:
+    """Write every file into a staged folder, and let them appear together."""
+    recipe, parts, style = run.recipe, run.parts, run.recipe.output.format
+    with destination.staged() as folder:
+        write_table(
+            pd.concat([run.X, run.y.rename(recipe.data.target)], axis=1), folder / f"enlarged.{style}"
+        )
+        held_out = pd.concat([parts.X_test, parts.y_test], axis=1)
+        write_table(held_out, folder / f"held_out.{style}")
+        if hasattr(run.resampler, "provenance_"):
+            write_table(_flat(run.resampler.provenance_), folder / f"provenance.{style}")
+        if hasattr(run.resampler, "generator_"):
+            run.resampler.generator_.save(folder / "model.safetensors")
+        plot_counts(run.counts, folder / "counts.png", title=f"{recipe.name}: training rows before and after")
+        _plot_new_rows(run, folder / "marginals.png")
+        if run.comparison is not None:
+            run.comparison.plot(folder / "comparison.png")
+        (folder / "recipe.yaml").write_text(recipe.to_yaml(), encoding="utf-8")
+        written = sorted(path.name for path in folder.iterdir())
+        text = json.dumps(
+            report_of(run, [*written, "report.json"]), indent=2, ensure_ascii=False, allow_nan=False
+        )
+        (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+    return [destination.directory / name for name in sorted([*written, "report.json"])]
+
+
+def _flat(provenance: pd.DataFrame) -> pd.DataFrame:
+    """Turn what a text file cannot hold (lists of parents) into text."""
+    flat = provenance.copy()
+    for name in flat.columns:
+        if flat[name].map(lambda cell: isinstance(cell, (list, tuple, np.ndarray))).any():
+            flat[name] = flat[name].map(lambda cell: " ".join(map(str, np.ravel(cell))))
+    return flat
+
+
+def _plot_new_rows(run: Run, path: Path) -> None:
+    n = len(run.parts.y)
+    new_y = run.y.iloc[n:]
+    if not hasattr(run.resampler, "generator_") or new_y.empty:
+        return
+    # Only the class with the most new rows, or the classes' shares would make a difference of their own.
+    label = new_y.value_counts().index[0]
+    real, new = run.parts.X[run.parts.y == label], run.X.iloc[n:][new_y == label]
+    title = f"{label}: {len(real):,} real and {len(new):,} new rows; the columns that differ most"
+    plot_marginals(real, new, path, title=title)
+
+
+def report_of(run: Run, files: list[str]) -> dict[str, Any]:
+    """Return everything that the run found, as plain JSON values."""
+    recipe, parts = run.recipe, run.parts
+    cells = run.counts.rename_axis("cell").reset_index().to_dict(orient="records")
+    report: dict[str, Any] = {
+        "name": recipe.name,
+        "verdict": None,
+        "recipe": recipe.model_dump(mode="json"),
+        "notes": run.notes,
+        "rows": {"training": len(parts.y), "enlarged": len(run.y), "held_out": len(parts.y_test)},
+        "columns": [str(name) for name in parts.X.columns],
+        "counts": cells,
+        "held_out": run.held_out.to_dict(orient="index"),
+        "held_out_means": "one split, no interval: an illustration; the verdict is the comparison's",
+        "seconds": {name: round(value, 2) for name, value in run.seconds.items()},
+        "files": sorted(files),
+        "versions": _versions(),
+    }
+    if run.comparison is not None and run.plan is not None:
+        report["comparison"] = {"plan": vars(run.plan), **run.comparison.to_dict()}
+        report["verdict"] = report["comparison"].get("verdict")
+    return plain(report)
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def plain(value: Any) -> Any:
+    """Turn numpy and pandas values into JSON's own; what is not a number becomes null."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, np.ndarray, pd.Series, pd.Index)):
+        return [plain(item) for item in (value.tolist() if hasattr(value, "tolist") else value)]
+    if isinstance(value, pd.DataFrame):
+        return [plain(row) for row in value.to_dict(orient="records")]
+    if isinstance(value, (np.integer, np.floating, np.bool_)):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

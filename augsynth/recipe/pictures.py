@@ -1,0 +1,133 @@
+"""Pictures of a run: how many rows before and after, and the new rows' columns beside the real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["plot_counts", "plot_marginals"]
+
+REAL, NEW = "#3b6ea5", "#e08a3c"
+_MAX_CELLS = 30
+
+
+def _figure(width: float, height: float) -> Any:
+    # A Figure of its own, without pyplot: no window, no global list of figures, no change of backend.
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=130, layout="constrained")
+
+
+def _short(value: Any, limit: int = 28) -> str:
+    text = str(value).replace("$", r"\$")  # or matplotlib sets it as mathematics
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def plot_counts(counts: pd.DataFrame, path: Path, *, title: str) -> None:
+    """Draw the rows of each class (or class and group) before, and what came on top.
+
+    Parameters
+    ----------
+    counts : DataFrame
+        Columns ``before`` and ``after``; the index names the cells.
+    path : Path
+        A PNG file.
+    title : str
+    """
+    shown = counts.iloc[:_MAX_CELLS]
+    figure = _figure(7.2, 1.5 + 0.36 * len(shown))
+    axes = figure.subplots()
+    places = np.arange(len(shown))
+    before, after = shown["before"].to_numpy(), shown["after"].to_numpy()
+    kept = np.minimum(before, after)
+    axes.barh(places, kept, color=REAL, label="real rows")
+    axes.barh(places, np.maximum(after - before, 0), left=kept, color=NEW, label="new rows")
+    removed = np.maximum(before - after, 0)
+    if removed.any():
+        axes.barh(places, removed, left=kept, color="none", edgecolor="#999999", hatch="///", label="removed")
+    for place, low, high in zip(places, before, after, strict=True):
+        text = f" {low:,}" if low == high else f" {low:,} → {high:,}"
+        axes.text(max(low, high), place, text, va="center", fontsize=8)
+    axes.set_yticks(places, [_short(name) for name in shown.index])
+    axes.invert_yaxis()
+    axes.set_xlim(0, max(before.max(), after.max(), 1) * 1.22)
+    axes.set_xlabel("training rows")
+    more = f" (first {_MAX_CELLS} of {len(counts)} cells)" if len(counts) > _MAX_CELLS else ""
+    axes.set_title(_short(title, 90) + more, fontsize=10, loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(fontsize=8, frameon=False, ncols=3, loc="outside lower right")
+    figure.savefig(path)
+
+
+def _distance(real: pd.Series, new: pd.Series) -> float:
+    """Largest gap of the distribution functions (numbers), or half the sum of the gaps of the shares."""
+    real, new = real.dropna(), new.dropna()
+    if real.empty or new.empty:
+        return 0.0
+    if pd.api.types.is_numeric_dtype(real):
+        a, b = np.sort(real.to_numpy(float)), np.sort(new.to_numpy(float))
+        grid = np.concatenate([a, b])
+        gap = np.searchsorted(a, grid, side="right") / len(a) - np.searchsorted(b, grid, side="right") / len(
+            b
+        )
+        return float(np.abs(gap).max())
+    shares = real.astype(str).value_counts(normalize=True)
+    return float(shares.sub(new.astype(str).value_counts(normalize=True), fill_value=0).abs().sum() / 2)
+
+
+def _draw_marginal(axes: Any, real: pd.Series, new: pd.Series) -> None:
+    parts = [(real.dropna(), REAL, "real"), (new.dropna(), NEW, "new")]
+    if pd.api.types.is_numeric_dtype(real) and not pd.api.types.is_bool_dtype(real):
+        both = np.concatenate([part.to_numpy(float) for part, _, _ in parts])
+        low, high = np.quantile(both, [0.005, 0.995])
+        edges = np.linspace(low, high if high > low else low + 1, 25)
+        for part, color, label in parts:
+            values = np.clip(part.to_numpy(float), edges[0], edges[-1])
+            weights = np.full(len(values), 1 / max(len(values), 1))
+            axes.hist(values, bins=edges, weights=weights, color=color, alpha=0.55, label=label)
+        return
+    order = pd.concat([part.astype(str) for part, _, _ in parts]).value_counts().index[:8]
+    for shift, (part, color, label) in zip((-0.2, 0.2), parts, strict=True):
+        shares = part.astype(str).value_counts(normalize=True).reindex(order, fill_value=0)
+        axes.barh(np.arange(len(order)) + shift, shares, height=0.4, color=color, label=label)
+    axes.set_yticks(np.arange(len(order)), [_short(name, 14) for name in order], fontsize=6)
+    axes.invert_yaxis()
+
+
+def plot_marginals(real: pd.DataFrame, new: pd.DataFrame, path: Path, *, title: str) -> Sequence[str]:
+    """Draw the columns whose distribution differs most between real and new rows, nine at most.
+
+    Both tables should hold rows of the same classes in the same shares. Returns the names of the columns drawn.
+    """
+    far = {name: _distance(real[name], new[name]) for name in real.columns if _can_draw(real[name])}
+    chosen = sorted(far, key=lambda name: -far[name])[:9]
+    rows = -(-max(len(chosen), 1) // 3)
+    figure = _figure(9, 0.8 + 2.0 * rows)
+    grid = figure.subplots(rows, 3, squeeze=False).ravel()
+    for axes, name in zip(grid, chosen, strict=False):
+        _draw_marginal(axes, real[name], new[name])
+        axes.set_title(f"{_short(name)}  (distance {far[name]:.2f})", fontsize=8)
+        axes.tick_params(labelsize=6)
+        axes.spines[["top", "right"]].set_visible(False)
+    for axes in grid[len(chosen) :]:
+        axes.set_visible(False)
+    if chosen:
+        figure.legend(
+            *grid[0].get_legend_handles_labels(),
+            fontsize=8,
+            frameon=False,
+            ncols=2,
+            loc="outside lower right",
+        )
+    figure.suptitle(_short(title, 110), fontsize=10)
+    figure.savefig(path)
+    return chosen
+
+
+def _can_draw(column: pd.Series) -> bool:
+    kind = column.dtype
+    return not (pd.api.types.is_datetime64_any_dtype(kind) or pd.api.types.is_timedelta64_dtype(kind))

@@ -1,0 +1,115 @@
+"""What is wrong with a recipe, in one sentence each, with its path and what was probably meant."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from augsynth import registry
+from augsynth.core.errors import AugsynthError
+from augsynth.recipe.wording import meant
+
+__all__ = ["component_problems", "problem", "recipe_problems", "takes_generator"]
+
+
+def problem(error: Any, model: Any) -> str:
+    """Turn one of pydantic's errors into the sentence of this package."""
+    place = [part for part in error["loc"] if part != "[key]" and part not in ("str", "int", "float", "bool")]
+    where = ".".join(str(part) for part in place)
+    if error["type"] == "extra_forbidden":
+        fields = _fields_at(model, place[:-1])
+        near = meant(place[-1], fields)
+        return f"{where}: unknown key{near}" if near else f"{where}: unknown key; known: {', '.join(fields)}"
+    if error["type"] == "missing":
+        return f"{where}: is required"
+    if error["type"] == "value_error":
+        return f"{where}: {error['ctx']['error']}"
+    must = error["msg"].replace("Input should be a valid ", "must be a ").replace("Input should", "must")
+    must = (
+        must.partition(", unable to parse")[0]
+        .replace("a dictionary", "a mapping")
+        .replace("a integer", "an integer")
+    )
+    if error["type"] == "model_type":
+        must = "must be a mapping"
+    given = "" if isinstance(error["input"], dict) else f"; given {error['input']!r:.80}"
+    return f"{where}: {must}{given}"
+
+
+def _fields_at(model: Any, place: list[Any]) -> list[str]:
+    for part in place:
+        hint = model.model_fields[part].annotation
+        model = next(each for each in (typing.get_args(hint) or (hint,)) if hasattr(each, "model_fields"))
+    return list(model.model_fields)
+
+
+def recipe_problems(raw: Mapping[str, Any]) -> list[str]:
+    """List what is wrong with the components of a recipe, taken one by one and together."""
+    problems: list[str] = []
+    for role in ("generator", "resampler"):
+        if isinstance(raw.get(role), Mapping):
+            problems += component_problems(role, raw[role], role)
+    resampler = raw.get("resampler", {"kind": "over"})
+    kind = resampler.get("kind") if isinstance(resampler, Mapping) else None
+    if isinstance(kind, str) and kind in registry.names("resampler"):
+        takes = takes_generator(kind)
+        if takes and raw.get("generator") is None:
+            kinds = ", ".join(registry.names("generator"))
+            problems.append(f"generator: is required by the resampler {kind!r}; kinds: {kinds}")
+        if not takes and raw.get("generator") is not None:
+            problems.append(f"generator: the resampler {kind!r} takes none; say generator=null")
+        if isinstance(resampler, Mapping) and "generator" in resampler:
+            problems.append("resampler.generator: say it in the section generator")
+        if isinstance(resampler, Mapping) and "group_columns" in resampler:
+            problems.append("resampler.group_columns: say it in data.groups")
+    return problems
+
+
+def takes_generator(kind: str) -> bool:
+    """Whether the resampler of that kind draws its rows from a generator."""
+    return "generator" in inspect.signature(registry.resolve("resampler", kind)).parameters
+
+
+def component_problems(role: str, spec: Mapping[str, Any], path: str) -> list[str]:
+    """List what is wrong with one component: its kind, its parameters, and the components nested in it."""
+    kinds = ", ".join(registry.names(role))
+    if "kind" not in spec:
+        return [] if "." not in path else [f"{path}.kind: is required; kinds: {kinds}"]
+    kind = spec["kind"]
+    if kind not in registry.names(role):
+        return [f"{path}.kind: unknown kind {kind!r}{meant(kind, registry.names(role))}; kinds: {kinds}"]
+    try:
+        cls = registry.resolve(role, str(kind))
+    except (AugsynthError, ImportError) as error:
+        return [f"{path}.kind: {kind!r} cannot be loaded ({error})"]
+    known = inspect.signature(cls).parameters
+    problems = []
+    for name, value in spec.items():
+        where = f"{path}.{name}"
+        if name == "kind":
+            continue
+        if name not in known:
+            problems.append(f"{where}: unknown key{meant(name, known) or '; known: ' + ', '.join(known)}")
+        elif name in registry.roles() and isinstance(value, Mapping):
+            only = registry.names(name) if len(registry.names(name)) == 1 else []
+            problems += component_problems(name, {"kind": only[0], **value} if only else value, where)
+        else:
+            problems += _type_problems(cls, name, value, where)
+    return problems
+
+
+def _type_problems(cls: type, name: str, value: Any, where: str) -> list[str]:
+    with contextlib.suppress(Exception):  # a hint that pydantic cannot read is no reason to refuse
+        hint = typing.get_type_hints(cls.__init__).get(name)
+        adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
+        try:
+            adapter.validate_python(value)
+        except ValidationError:
+            text = str(hint) if typing.get_origin(hint) else getattr(hint, "__name__", str(hint))
+            return [f"{where}: must be {text.replace('typing.', '')}; given {value!r:.80}"]
+    return []

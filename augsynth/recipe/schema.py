@@ -1,0 +1,137 @@
+"""What a recipe may say: its sections, their keys, their defaults and their bounds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
+
+from augsynth.recipe.wording import meant
+from augsynth.recipe.tables import BUNDLED, FORMATS, SKLEARN
+
+__all__ = ["ESTIMATORS", "CompareSection", "Component", "DataSection", "OutputSection", "Recipe"]
+
+ESTIMATORS = ("auto", "gradient_boosting", "logistic_regression", "random_forest")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
+
+
+class DataSection(_Section):
+    """Which table, which of its columns are what, and how the test part is set aside."""
+
+    path: str = Field(description="a CSV, TSV or Parquet file, or sklearn:breast_cancer|digits|iris|wine")
+    target: str = Field(default="", validate_default=True, description="the column of the labels")
+    groups: list[str] = Field(default=[], description="sensitive columns; they stay in the table")
+    drop: list[str] = Field(default=[], description="columns to leave out, such as an id")
+    split: str | None = Field(default=None, description="a column that says train or test for each row")
+    test_size: float = Field(default=0.25, gt=0, lt=1, description="share of rows to hold out")
+    thin: dict[str | int | float | bool, int] = Field(default={}, description="label: training rows to keep")
+    missing: list[str] | None = Field(default=None, description="texts that stand for a missing value")
+    separator: str | None = Field(default=None, min_length=1, description="separator of a CSV file")
+
+    @field_validator("path")
+    @classmethod
+    def _known_set(cls, value: str) -> str:
+        if value.startswith(SKLEARN) and value.removeprefix(SKLEARN) not in BUNDLED:
+            near = meant(value.removeprefix(SKLEARN), BUNDLED)
+            raise ValueError(
+                f"must name a set of scikit-learn's, {' or '.join(BUNDLED)}; given {value!r}{near}"
+            )
+        return value
+
+    @field_validator("target")
+    @classmethod
+    def _has_target(cls, value: str, info: Any) -> str:
+        if value or "path" not in info.data:  # a bad path has been told already
+            return value
+        if str(info.data.get("path", "")).startswith(SKLEARN):
+            return "target"
+        raise ValueError("must name the column of the labels (only scikit-learn's sets have one by default)")
+
+    @field_validator("thin")
+    @classmethod
+    def _thin_counts(cls, value: dict[Any, int]) -> dict[Any, int]:
+        low = {label: rows for label, rows in value.items() if rows < 2}
+        if low:
+            raise ValueError(f"a class must keep at least 2 training rows; given {low}")
+        return value
+
+
+class Component(_Section):
+    """A component by its kind; every other key is one of its parameters."""
+
+    model_config = ConfigDict(extra="allow")
+    kind: str
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters that the recipe states."""
+        return dict(self.model_extra or {})
+
+
+class CompareSection(_Section):
+    """How it is judged whether the new rows helped: by cross-validation inside the training part."""
+
+    estimator: str = Field(default="auto", description=" or ".join(ESTIMATORS))
+    scoring: str = Field(default="balanced_accuracy", description="the name of a scikit-learn scorer")
+    folds: int = Field(default=5, ge=2)
+    repeats: int = Field(default=3, ge=1)
+    rows: int | None = Field(default=4000, ge=50, description="training rows used at most; null for all")
+
+    @field_validator("estimator")
+    @classmethod
+    def _known_estimator(cls, value: str) -> str:
+        if value not in ESTIMATORS:
+            raise ValueError(f"must be {' or '.join(ESTIMATORS)}; given {value!r}{meant(value, ESTIMATORS)}")
+        return value
+
+    @field_validator("scoring")
+    @classmethod
+    def _known_scoring(cls, value: str) -> str:
+        from sklearn.metrics import get_scorer_names
+
+        if value not in get_scorer_names():
+            near = meant(value, get_scorer_names())
+            raise ValueError(f"must be the name of a scikit-learn scorer; given {value!r}{near}")
+        return value
+
+
+class OutputSection(_Section):
+    """Where the results go."""
+
+    dir: str = Field(default="augsynth_output", min_length=1)
+    format: str = Field(default="csv", description=" or ".join(FORMATS))
+
+    @field_validator("format")
+    @classmethod
+    def _known_format(cls, value: str) -> str:
+        if value not in FORMATS:
+            raise ValueError(f"must be one of {', '.join(FORMATS)}; given {value!r}{meant(value, FORMATS)}")
+        return value
+
+
+class Recipe(_Section):
+    """A whole recipe; make one with `load` or `parse`."""
+
+    name: str = Field(min_length=1)
+    description: str = ""
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    budget: float = Field(default=900.0, gt=0, description="seconds that the comparison may take, about")
+    data: DataSection
+    generator: Component | None = None
+    resampler: Component = Component(kind="over")
+    compare: CompareSection | None = CompareSection()
+    output: OutputSection = OutputSection()
+    _notes: list[str] = PrivateAttr(default_factory=list)
+
+    @property
+    def notes(self) -> list[str]:
+        """What the overrides changed beyond their own key, one sentence each."""
+        return self._notes
+
+    def to_yaml(self) -> str:
+        """Write the recipe out in full, defaults included: the same text gives the same run."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100)

@@ -1,0 +1,191 @@
+"""What a run found, for the eye: counts, verdict, methods against baselines, files."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from augsynth.recipe.inspection import Inspection
+    from augsynth.recipe.run import Run
+
+__all__ = ["console", "summarise", "summarise_inspection"]
+
+_STYLES = {"helps": "bold green", "hurts": "bold red"}
+_WIDE = 110
+_MAX_CELLS, _MAX_NOTES = 20, 8
+
+
+def console(stderr: bool = False) -> Console:
+    """Make a console: colours on a terminal, plain lines of a fixed width elsewhere."""
+    screen = Console(stderr=stderr, highlight=False, emoji=False)
+    if screen.is_terminal and not os.environ.get("NO_COLOR"):
+        return screen
+    width = None if screen.is_terminal else _WIDE
+    return Console(stderr=stderr, highlight=False, emoji=False, no_color=True, width=width)
+
+
+def _table(*columns: str, right: tuple[int, ...] = ()) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
+    for place, name in enumerate(columns):
+        table.add_column(Text(name), justify="right" if place in right else "left", no_wrap=place > 0)
+    return table
+
+
+def _cells(*values: Any, style: str = "") -> list[Text]:
+    return [value if isinstance(value, Text) else Text(str(value), style=style) for value in values]
+
+
+def summarise(run: Run, screen: Console, *, quiet: bool = False) -> None:
+    """Print what a run found and where its files are."""
+    if not quiet:
+        screen.print()
+        _heading(screen, f"{run.recipe.name}: training rows")
+        screen.print(Padding(_count_table(run.counts), (0, 0, 1, 2), expand=False))
+        if run.comparison is not None:
+            _heading(
+                screen,
+                f"Does it help? Cross-validated inside the training part, {run.comparison.metric_words}",
+            )
+            screen.print(Padding(_comparison_table(run.comparison), (0, 0, 1, 2), expand=False))
+        _heading(
+            screen, f"Held-out rows ({len(run.parts.y_test):,}): one split, no interval, an illustration only"
+        )
+        screen.print(Padding(_held_out_table(run.held_out), (0, 0, 1, 2), expand=False))
+    _verdict(run, screen)
+    if quiet:
+        screen.print(Text(f"files: {run.files[0].parent}"))
+        return
+    _notes(run, screen)
+    _heading(screen, f"Files in {run.files[0].parent}")
+    width = max(len(path.name) for path in run.files)
+    for path in run.files:
+        about = _ABOUT.get(path.name.split(".")[0], "")
+        screen.print(Text(f"  {path.name:<{width}}  {_size(path.stat().st_size):>9}  {about}"))
+
+
+_ABOUT = {
+    "enlarged": "the training rows, then the new ones",
+    "held_out": "rows that nothing was fitted to",
+    "provenance": "where each row of the enlarged table comes from",
+    "model": "the fitted generator: augsynth sample model.safetensors -n 100 --out new.csv",
+    "report": "everything above, for programs",
+    "recipe": "the recipe as it was run: augsynth run recipe.yaml",
+    "counts": "rows before and after",
+    "comparison": "the forest plot",
+    "marginals": "new rows beside real ones, column by column",
+}
+
+
+def _heading(screen: Console, text: str) -> None:
+    screen.print(Text(text, style="bold"))
+
+
+def _count_table(counts: pd.DataFrame) -> Table:
+    table = _table("class", "before", "after", "new", "", right=(1, 2, 3))
+    most = max(int(counts["after"].max()), 1)
+    for name, row in counts.head(_MAX_CELLS).iterrows():
+        before, after = int(row["before"]), int(row["after"])
+        change = f"{after - before:+,}" if after != before else "."
+        bar = Text("█" * round(24 * min(before, after) / most), style="blue")
+        bar.append("░" * round(24 * max(after - before, 0) / most), style="yellow")
+        table.add_row(*_cells(name, f"{before:,}", f"{after:,}", change, bar))
+    if len(counts) > _MAX_CELLS:
+        table.add_row(*_cells(f"... and {len(counts) - _MAX_CELLS} more", "", "", "", ""))
+    return table
+
+
+def _comparison_table(comparison: Any) -> Table:
+    table = _table("method", "score", "against", "difference", "95 % interval", "verdict", right=(1, 3))
+    frame = comparison.to_frame()
+    frame = frame[(frame["metric"] == comparison.metric) & (frame["scope"] == "all")]
+    for baseline, reason in comparison.baselines.items():
+        mine = frame[frame["against"] == baseline]
+        score = "" if reason or mine.empty else f"{mine['score_against'].iloc[0]:.3f}"
+        table.add_row(
+            *_cells(baseline, score, f"not applicable: {reason}" if reason else "", "", "", "", style="dim")
+        )
+    for method in comparison.methods:
+        mine = frame[frame["method"] == method]
+        for place, (_, row) in enumerate(mine.iterrows()):
+            name, score = (method, f"{row['score']:.3f}") if place == 0 else ("", "")
+            word = Text(str(row["verdict"]), style=_STYLES.get(str(row["verdict"]), ""))
+            interval = f"[{row['low']:+.3f}, {row['high']:+.3f}]"
+            table.add_row(*_cells(name, score, row["against"], f"{row['difference']:+.3f}", interval, word))
+    return table
+
+
+def _held_out_table(held_out: pd.DataFrame) -> Table:
+    table = _table("", *map(str, held_out.index), right=(1, 2))
+    for name in held_out.columns[:_MAX_CELLS]:
+        table.add_row(*_cells(name, *(f"{value:.3f}" for value in held_out[name])))
+    return table
+
+
+_MEANING = {
+    "helps": "It beats doing nothing, class weights and a tuned threshold, as far as each applies.",
+    "hurts": "It is worse than doing nothing; do not use it here.",
+    "no evidence": "The intervals do not rule out chance; that is an answer, not an error. "
+    "Class weights or a tuned threshold cost less.",
+}
+
+
+def _verdict(run: Run, screen: Console) -> None:
+    if run.comparison is None:
+        screen.print(Text("Verdict: none, the recipe asks for no comparison (compare: null).", style="bold"))
+        screen.print()
+        return
+    for method, line in zip(run.comparison.methods, run.comparison.summary().splitlines(), strict=True):
+        word = str(run.comparison.verdicts.loc[method, "in all"])
+        screen.print(
+            Text("Verdict: ", style="bold").append(word.upper(), style=_STYLES.get(word, "bold yellow"))
+        )
+        screen.print(Padding(Text(line), (0, 0, 0, 2), expand=False))
+        screen.print(Padding(Text(_MEANING.get(word, "")), (0, 0, 0, 2), expand=False))
+    if run.plan is not None and run.plan.rows < run.plan.of_rows:
+        told = f"Judged on {run.plan.rows:,} of {run.plan.of_rows:,} training rows (compare.rows=null takes all)."
+        screen.print(Padding(Text(told), (0, 0, 0, 2), expand=False))
+    screen.print()
+
+
+def _notes(run: Run, screen: Console) -> None:
+    notes = [*run.notes, *(run.comparison.notes if run.comparison is not None else [])]
+    notes = list(dict.fromkeys(notes))
+    for note in notes[:_MAX_NOTES]:
+        screen.print(Text(f"note: {note}", style="yellow"))
+    if len(notes) > _MAX_NOTES:
+        screen.print(Text(f"note: {len(notes) - _MAX_NOTES} more in report.json", style="yellow"))
+    if notes:
+        screen.print()
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / 1e6:,.1f} MB" if n_bytes >= 1e6 else f"{n_bytes / 1e3:,.1f} kB"
+
+
+def summarise_inspection(found: Inspection, screen: Console) -> None:
+    """Print what a first look at two tables found."""
+    screen.print(Text(f"real table: {found.rows[0]:,} rows; synthetic table: {found.rows[1]:,} rows"))
+    if found.contained:
+        screen.print(
+            Text(f"The synthetic table opens with the {found.contained:,} real rows: an enlarged table.")
+        )
+    if found.labels is not None:
+        table = _table("label", "real", "synthetic", right=(1, 2))
+        for label, row in found.labels.head(_MAX_CELLS).iterrows():
+            table.add_row(*_cells(label, f"{row['real']:,}", f"{row['synthetic']:,}"))
+        screen.print(Padding(table, (0, 0, 0, 2), expand=False))
+    if found.new:
+        shares = f"{found.copies:,} are copies of a real row, {found.repeats:,} repeat an earlier new row"
+        screen.print(Text(f"Of {found.new:,} new rows, {shares}."))
+    for problem in found.problems:
+        screen.print(Text(f"problem: {problem}", style="red"))
+    if not found.problems:
+        screen.print(Text("Columns, types and labels fit together."))
+    screen.print(Text("Whether the rows are useful is another question: augsynth run says."))
