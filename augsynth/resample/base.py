@@ -15,7 +15,16 @@ from augsynth.core.errors import DataError, ParameterError, offenders, sentence
 from augsynth.encode.condition import group_frame
 from augsynth.resample.cells import Cells, cells_of, cross
 
-__all__ = ["KINDS", "ResamplerMixin", "Rows", "index_labels", "read_target", "take"]
+__all__ = [
+    "KINDS",
+    "ResamplerMixin",
+    "Rows",
+    "as_container",
+    "is_table",
+    "index_labels",
+    "read_target",
+    "take",
+]
 
 KINDS = ("real", "copied", "perturbed", "interpolated", "generated")
 
@@ -69,6 +78,7 @@ class ResamplerMixin:
     ) -> Rows:
         """Check everything given; ``by=None`` leaves y as it is, whatever it holds."""
         where = type(self).__name__
+        X, y, sensitive_features = (as_container(values) for values in (X, y, sensitive_features))
         frame, n = _check_rows(X, where, accepts_sparse=self._accepts_sparse)
         validate_data(self, X=X, skip_check_array=True)
         labels = None if by is None else read_target(y, where, continuous=by == "target_bins")
@@ -125,6 +135,21 @@ class ResamplerMixin:
         self.sample_weight_ = None if rows.weights is None else rows.weights[positions]
         self.sensitive_features_ = self._give_groups(rows, positions)
         return take(rows.X, positions), None if rows.y is None else take(rows.y, positions)
+
+
+def as_container(values: Any) -> Any:
+    """Return a container that rows can be taken from: other array-likes become arrays."""
+    if sparse.issparse(values):
+        return values if values.format in ("csr", "csc") else values.tocsr()
+    known = (pd.DataFrame, pd.Series, np.ndarray, list, tuple)
+    if values is None or isinstance(values, known) or hasattr(values, "detach"):
+        return values
+    return np.asarray(values)
+
+
+def is_table(X: Any) -> bool:
+    """Tell whether rows are rows of columns, rather than images or clips."""
+    return sparse.issparse(X) or isinstance(X, pd.DataFrame) or np.ndim(X[:1]) <= 2
 
 
 def take(values: Any, positions: np.ndarray) -> Any:
@@ -246,7 +271,7 @@ def _check_rows(X: Any, where: str, *, accepts_sparse: bool) -> tuple[pd.DataFra
                 sentence(where, "X must have at least one row and one column", f"shape {X.shape}")
             )
         return None, X.shape[0]
-    if not sparse.issparse(X) and not isinstance(X, pd.DataFrame) and np.ndim(X) > 2:
+    if not is_table(X):
         if arrays.count_rows(X) == 0:
             raise DataError(sentence(where, "X must have at least one row", f"shape {np.shape(X)}"))
         return None, arrays.count_rows(X)

@@ -15,7 +15,7 @@ from augsynth.core.errors import DataError, ParameterError, offenders, sentence
 from augsynth.core.parameters import check_option
 from augsynth.core.random import keyed_rng, resolve_seed
 from augsynth.encode.condition import group_frame
-from augsynth.resample.base import ResamplerMixin, Rows, take
+from augsynth.resample.base import ResamplerMixin, Rows, as_container, take
 from augsynth.resample.cells import BY, Cells, cells_of
 from augsynth.resample.strategy import apportion
 
@@ -95,7 +95,7 @@ class BootstrapResampler(ResamplerMixin, BaseSampler):
 
     def fit(self, X: Any, y: Any = None, *, groups: Any = None, sensitive_features: Any = None) -> Self:
         """Check the input and count; resampling is :meth:`fit_resample`."""
-        self._plan(self._read(X, y, sensitive_features, by=self._by()), groups)
+        self._plan(self._read(X, y, sensitive_features, by=self._by()), as_container(groups))
         return self
 
     def fit_resample(
@@ -126,6 +126,7 @@ class BootstrapResampler(ResamplerMixin, BaseSampler):
         X, y : as given (y is None if it was)
         """
         rows = self._read(X, y, sensitive_features, sample_weight, by=self._by())
+        groups = as_container(groups)
         units, strata, sizes = self._plan(rows, groups)
         seed = resolve_seed(self.random_state)
         drawn = []

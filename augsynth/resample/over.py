@@ -19,7 +19,7 @@ from augsynth.core.errors import ParameterError, sentence
 from augsynth.core.random import keyed_rng, resolve_seed
 from augsynth.encode.schema import Schema
 from augsynth.generate.base import BaseGenerator
-from augsynth.resample.base import ResamplerMixin, Rows
+from augsynth.resample.base import ResamplerMixin, Rows, is_table
 from augsynth.resample.cells import Cells
 from augsynth.resample.enlarge import Enlarged, bin_of_part, enlarge, split_target, with_target
 from augsynth.resample.strategy import Strategy, allocate, wanted_totals
@@ -113,10 +113,11 @@ class OverSampler(ResamplerMixin, BaseOverSampler):
         """Check the input and count; resampling is :meth:`fit_resample`."""
         generator = self._inner()
         rows = self._read(X, y, sensitive_features, by=self.by)
-        if generator._encodes:
-            where = type(self).__name__
-            schema = Schema.infer(arrays.take_in(X, where=where)[0], generator.schema, where=where)
-            generator._check_missing(schema, where)
+        where = type(self).__name__
+        if is_table(X):
+            frame, container = arrays.take_in(X, where=where)
+            if generator._encodes or container.dtype == object:
+                generator._check_missing(Schema.infer(frame, generator.schema, where=where), where)
         self._plan(rows)
         return self
 

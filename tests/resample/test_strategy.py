@@ -71,7 +71,7 @@ def test_groups_and_cells_by_hand():
     with pytest.warns(AugsynthWarning, match=r"\('c', 'm'\)"):
         totals = target_counts(Y, GROUP, by="class+group")
     assert totals.to_dict() == dict.fromkeys([("a", "f"), ("a", "m"), ("b", "f"), ("b", "m"), ("c", "f")], 4)
-    assert totals.index.names == ["class", "group"]
+    assert totals.index.names == ["class", "group_0"]
     asked = target_counts(Y, GROUP, by="class+group", sampling_strategy={("b", "f"): 9})
     assert asked[("b", "f")] == 9
     assert asked.sum() == 10 + 8
@@ -164,7 +164,7 @@ def test_bad_values_get_a_sentence(kwargs, message):
         (None, None, {}, "y is None"),
         ([1, 2, None], None, {}, "missing values"),
         ([1, 2], None, {"by": "group"}, "group_columns"),
-        ([1, 2], ["f", None], {"by": "group"}, "1 of 2 rows"),
+        ([1, 2], ["f", None], {"by": "group"}, "row 1"),
         ([1, 2], ["f"], {"by": "class+group"}, "2 and 1 rows"),
         ([[1, 2], [3, 4]], None, {}, "2 columns"),
         (["x", "y"], None, {"by": "target_bins"}, "numbers"),
