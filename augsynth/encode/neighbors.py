@@ -22,11 +22,12 @@ from augsynth.encode.distance import MixedDistance, PreparedRows
 __all__ = ["NeighborIndex"]
 
 _BLOCK_CELLS = 1 << 20  # numbers handled at once when distances are computed exactly
-_BLOCK_BOUNDS = 1 << 22  # lower bounds held at once
+_BLOCK_BOUNDS = 1 << 19  # lower bounds held at once: 2 MiB, so that they stay in cache
+_FOLD = 16
 _CACHE_CELLS = 1 << 24  # single precision features kept between blocks: 64 MiB
 _FEW_LEVELS = 24  # below, a one-hot product is cheaper than comparing codes
 _SLACK = 3  # groups beyond the k best, so that rounding leaves few doubts
-_TREE_COLUMNS = 6  # a k-d tree wins up to here
+_TREE_COLUMNS = 5  # a k-d tree wins up to here
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +86,7 @@ class NeighborIndex:
         self._span = m  # rows of a group lie `_span` apart: group j is j, j + span, ...
         self._depth = 1
         if m > 64:
-            depth = 2 ** int(np.clip(np.round(np.log2(m / 80.0) / 2.0), 0, 7))
+            depth = 2 ** int(np.clip(np.round(np.log2(m / 200.0) / 2.0), 0, 7))
             self._span, self._depth = -(-m // depth), depth
         self._cache: dict[tuple, dict[int, _Features]] = {}
         self._n_levels = self._rows.codes.max(axis=0, initial=-1) + 1  # a query's other levels match nothing
@@ -134,7 +135,9 @@ class NeighborIndex:
         wanted = min(k + (exclude is not None), len(self._rows))
         squared = np.empty((len(z), k))
         positions = np.empty((len(z), k), dtype=np.intp)
-        step = int(np.clip(_BLOCK_BOUNDS // self._span, 16, 256 if self._keeps else 1024))
+        step = int(np.clip(_BLOCK_BOUNDS // self._span, 64, 256))
+        if not self._keeps:  # features are made anew for each block: fewer, larger blocks
+            step = int(np.clip(8 * _BLOCK_BOUNDS // self._span, 64, 1024))
         for start in range(0, len(z), step):
             part = slice(start, start + step)
             rows = self.distance.prepare(z[part])
@@ -163,9 +166,7 @@ class NeighborIndex:
                 np.minimum(best[:, : bounds.shape[1]], bounds, out=best[:, : bounds.shape[1]])
         keep = min(k + _SLACK, span)
         if keep < span:
-            order = np.argpartition(best, keep, axis=1)
-            bound = np.take_along_axis(best, order[:, keep : keep + 1], axis=1)[:, 0].astype(float)
-            groups = order[:, :keep]
+            groups, bound = _smallest(best, keep)
         else:
             bound = None
             groups = np.broadcast_to(np.arange(span), (len(rows), span))
@@ -336,6 +337,28 @@ class NeighborIndex:
                 bounds *= shared.dtype.type(self.distance.weights.sum() * (1 - slip)) / shared
             bounds[shared < self.distance.weights.min() / 2] = np.inf
         return bounds
+
+
+def _smallest(values: np.ndarray, keep: int) -> tuple[np.ndarray, np.ndarray]:
+    """Positions (n, keep) of the smallest of each row, in no order, and the next one's value."""
+    n, m = values.shape
+    width = m // _FOLD
+    limit = np.full(n, np.inf)
+    position = None
+    if width > 2 * keep:  # first the best stretches of a folded row, then the best of those
+        folded = values[:, : width * _FOLD].reshape(n, _FOLD, width)
+        top = np.minimum.reduce(folded, axis=1)
+        best = np.argpartition(top, keep, axis=1)
+        limit = np.take_along_axis(top, best[:, keep : keep + 1], axis=1)[:, 0].astype(float)
+        position = (best[:, :keep, None] + width * np.arange(_FOLD)).reshape(n, -1)
+        rest = np.broadcast_to(np.arange(width * _FOLD, m), (n, m - width * _FOLD))
+        position = np.hstack([position, rest])
+        values = np.take_along_axis(values, position, axis=1)
+    order = np.argpartition(values, keep, axis=1)
+    bound = np.take_along_axis(values, order[:, keep : keep + 1], axis=1)[:, 0]
+    order = order[:, :keep]
+    chosen = order if position is None else np.take_along_axis(position, order, axis=1)
+    return chosen, np.minimum(bound, limit)
 
 
 def _distinct(rows: PreparedRows) -> tuple[np.ndarray | None, np.ndarray | None]:
