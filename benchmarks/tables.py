@@ -1,0 +1,173 @@
+"""Whole tables: train on made rows, test on real ones, beside the controls and the peers.
+
+    python benchmarks/tables.py                      # Adult and Credit default, three seeds
+    python benchmarks/tables.py --only trees vae     # re-run these; the others stay in the result file
+    python benchmarks/tables.py --only ctgan tvae --full-peers
+
+Every method is shown the training rows and makes as many, with the training labels
+as the condition. What each measure is: the head of measures.py. Generators run at
+their defaults. One thread.
+"""
+
+from __future__ import annotations
+
+import harness  # first: pins the threads
+from harness import say
+
+# isort: split
+import argparse
+from pathlib import Path
+from typing import Any
+
+import measures
+import numpy as np
+import pandas as pd
+from data import Split, load_split, thinned
+from measures import Coded, Yardstick, c2st, closer, copies, fidelity, marginal, pairs, tstr
+from methods import CONTROLS, PEERS, Made, NotHere, from_peer, generator, make, registered
+
+DATA = ("adult", "credit_default")
+QUICK_ROWS = 3000
+SHOWN = {
+    "tstr_auc": "AUC", "tstr_f1": "macro-F1", "c2st": "C2ST", "closer": "closer", "copies": "copies",
+    "marginal": "marginal", "pair": "pair", "association": "assoc.",
+}  # fmt: skip
+PROTOCOL = {
+    "what": "as many rows as there are training rows, of the training labels; judged on the real test rows",
+    "measures": measures.__doc__,
+    "real": "TSTR: the training rows; the rest: a random half of the test rows judged against the other half",
+    "split": {"adult": "the split of the origin", "credit_default": "70/30, stratified, by seed"},
+    "scaled": "true: CPU time of the peer's default 300 epochs scaled from 1 and 4 epochs, rows not judged",
+}
+
+
+def real_row(train: Coded, test: Coded, is_category: np.ndarray, seed: int) -> dict[str, float]:
+    """Return the measures of another real sample: what no method can be expected to beat."""
+    order = np.random.default_rng([seed, 5]).permutation(len(test))
+    half, other = test.take(order[: len(test) // 2]), test.take(order[len(test) // 2 :])
+    return {
+        **tstr(train, test),
+        "c2st": c2st(half, other, seed=seed),
+        "closer": closer(half, train, other, is_category, seed=seed),
+        "copies": copies(half, train),
+        "marginal": marginal(half, train, is_category),
+        "marginal_test": marginal(half, other, is_category),
+        **pairs(half, train, is_category),
+    }
+
+
+def asked_and_got(kind: str, split: Split, seed: int) -> dict[str, float]:
+    """Ask for label and group cell by cell: the share of rows that came, and of groups as asked."""
+    column = split.groups[0]
+    small = thinned(split, 300, 900, seed)
+    rng = np.random.default_rng([seed, 6])
+    cells = rng.integers(0, len(small.y_train), 1000)
+    y, group = small.y_train[cells], small.X_train[column].iloc[cells].reset_index(drop=True)
+    model = generator(kind, seed)
+    if hasattr(model, "trainer"):
+        from augsynth import registry
+
+        model.set_params(trainer=registry.build("trainer", {"kind": "trainer", "steps": 20}))
+    model.fit(small.X_train, small.y_train, sensitive_features=small.X_train[[column]])
+    made = model.sample(y=y, sensitive_features=group.to_frame(), random_state=seed)
+    return {
+        "rows_as_asked": len(made) / len(y),
+        "group_as_asked": float((made[column].astype(object) == group.astype(object)).mean()),
+    }
+
+
+def made_row(
+    method: str, split: Split, seed: int, arguments: argparse.Namespace
+) -> tuple[Made | None, dict[str, Any]]:
+    """Make the rows of one method; return them and the fields of cost."""
+    if method in PEERS:
+        made, costs = from_peer(
+            method,
+            split.X_train,
+            split.y_train,
+            seed,
+            full=arguments.full_peers,
+            python=arguments.peers_python,
+        )
+        return made, costs
+    made = make(method, split.X_train, split.y_train, split.y_train, seed)
+    costs = {
+        "fit_cpu_s": made.fit.cpu_s, "fit_wall_s": made.fit.wall_s,
+        "sample_cpu_s": made.sample.cpu_s, "sample_wall_s": made.sample.wall_s,
+    }  # fmt: skip
+    if method not in CONTROLS:
+        costs |= asked_and_got(method, split, seed)
+    return made, costs
+
+
+def run_one(
+    method: str, split: Split, yard: Yardstick, seed: int, arguments: argparse.Namespace
+) -> dict[str, Any]:
+    """Return the result row of one method, data set and seed."""
+    train, test = yard.code(split.X_train, split.y_train), yard.code(split.X_test, split.y_test)
+    row: dict[str, Any] = {"data": split.name, "method": method, "seed": seed, "rows": len(train)}
+    if method == "real":
+        return row | real_row(train, test, yard.is_category, seed)
+    made, costs = made_row(method, split, seed, arguments)
+    if made is None:
+        return row | costs
+    coded = yard.code(made.X, made.y)
+    found = fidelity(coded, train, test, yard.is_category, seed=seed)
+    trts = tstr(train, coded)["tstr_auc"]  # do the made rows look like the label they were asked for?
+    return row | found | {"label_auc": trts} | costs
+
+
+def print_table(rows: list[dict[str, Any]], name: str) -> str:
+    """Return the text table of one data set, means and standard deviations over the seeds."""
+    methods = list(dict.fromkeys(row["method"] for row in rows if row["data"] == name))
+    lines = []
+    for method in methods:
+        own = [row for row in rows if row["data"] == name and row["method"] == method]
+        cells = [harness.mean_sd([row.get(field) for row in own]) for field in SHOWN]
+        cost = [
+            harness.mean_sd([row.get(field) for row in own], 1) for field in ("fit_cpu_s", "sample_cpu_s")
+        ]
+        label = method + (" (cost scaled)" if any(row.get("scaled") for row in own) else "")
+        lines.append([label, str(len(own)), *cells, *cost])
+    return harness.table([name, "seeds", *SHOWN.values(), "fit CPU-s", "sample CPU-s"], lines)
+
+
+def main() -> None:
+    """Run the table benchmark."""
+    known = ["real", *CONTROLS, *registered(), *PEERS]
+    parser = harness.parser(__doc__, seeds=3, methods=known)
+    parser.add_argument("--sets", nargs="+", default=list(DATA), help="data sets")
+    parser.add_argument(
+        "--full-peers", action="store_true", help="train CTGAN and TVAE for all their 300 epochs"
+    )
+    parser.add_argument(
+        "--peers-python", type=Path, default=None, help="interpreter of the peers' environment"
+    )
+    arguments = parser.parse_args()
+    methods = arguments.only or known
+    for name in arguments.sets:
+        file = arguments.out / f"tables_{name}{'_quick' if arguments.quick else ''}.json"
+        results = harness.Results(file, key=("method", "seed"), protocol=PROTOCOL)
+        for seed in harness.seeds_of(arguments):
+            split = load_split(name, seed, folder=arguments.data)
+            if arguments.quick:
+                share = split.y_train.mean()
+                split = thinned(split, int(QUICK_ROWS * share), int(QUICK_ROWS * (1 - share)), seed)
+            yard = Yardstick(pd.concat([split.X_train, split.X_test]))
+            for method in methods:
+                if method in PEERS and seed and not arguments.full_peers:
+                    continue  # one timing is enough
+                try:
+                    row = run_one(method, split, yard, seed, arguments)
+                except NotHere as reason:
+                    say(f"{name} {seed} {method}: left out: {reason}")
+                    continue
+                results.add(row)
+                shown = {k: round(v, 4) for k, v in row.items() if isinstance(v, float)}
+                say(f"{name} {seed} {method}: {shown}")
+        say("\n" + print_table(results.rows(), name) + "\n")
+        say(f"threads {harness.machine()['threads']['OMP_NUM_THREADS']}, load {harness.load_average()}\n")
+
+
+if __name__ == "__main__":
+    main()
