@@ -11,11 +11,9 @@ import pandas as pd
 
 from augsynth.core.errors import ConditionError, DataError, ThinCellWarning, offenders, sentence
 from augsynth.core.persistence import persistent
+from augsynth.encode.attribute import Attribute, give_label, learn_label, sorted_levels, take_label
 
 __all__ = ["ConditionCodec", "PoolMap", "group_frame"]
-
-N_TARGET_BINS = 10
-MAX_CLASSES = 1_000
 
 
 def group_frame(sensitive_features: Any, *, where: str = "sensitive_features") -> pd.DataFrame | None:
@@ -68,45 +66,6 @@ class PoolMap:
 
 
 @persistent
-@dataclass(frozen=True, eq=False)
-class _Attribute:
-    """One condition: the label, or one group column."""
-
-    name: Any
-    levels: pd.Index
-    edges: np.ndarray | None = None  # of a continuous label, cut into bins
-    sketch: np.ndarray | None = None  # (bins, points) quantiles inside each bin
-
-    def encode(self, values: pd.Series, where: str) -> np.ndarray:
-        if self.edges is not None:
-            numbers = values.to_numpy(dtype=np.float64)
-            return np.searchsorted(self.edges[1:-1], numbers, side="right")
-        codes = self.levels.get_indexer(pd.Index(values.astype(object)))
-        unknown = pd.unique(values[codes < 0].astype(object)).tolist()
-        if unknown:
-            raise ConditionError(
-                sentence(
-                    where,
-                    f"{self.name} must be one that fit saw ({offenders(self.levels.tolist(), 8)})",
-                    offenders(unknown),
-                    "Fit on rows that have it.",
-                )
-            )
-        return codes
-
-    def decode(self, codes: np.ndarray, rng: np.random.Generator | None) -> pd.Series:
-        if self.edges is None:
-            return pd.Series(self.levels.take(codes))
-        u = np.full(len(codes), 0.5) if rng is None else rng.random(len(codes))
-        points = self.sketch.shape[1]  # type: ignore[union-attr]
-        place = u * (points - 1)
-        low = np.minimum(place.astype(int), points - 2)
-        rows = self.sketch[codes]  # type: ignore[index]
-        take = np.arange(len(codes))
-        return pd.Series(rows[take, low] + (place - low) * (rows[take, low + 1] - rows[take, low]))
-
-
-@persistent
 class ConditionCodec:
     """``(y, sensitive_features)`` <-> cell codes.
 
@@ -139,15 +98,15 @@ class ConditionCodec:
         groups = group_frame(sensitive_features, where=where)
         self.has_y = y is not None
         self.group_names = [] if groups is None else list(groups.columns)
-        self._attributes: list[_Attribute] = []
+        self._attributes: list[Attribute] = []
         codes = []
         if y is not None:
-            label, self._y_form = _label_series(y, where)
-            self._attributes.append(_learn_label(label, where))
+            label, self._y_form = take_label(y, where)
+            self._attributes.append(learn_label(label, where))
             codes.append(self._attributes[0].encode(label, where))
         for name in self.group_names:
             column = groups[name]  # type: ignore[index]
-            self._attributes.append(_Attribute(name, _sorted_levels(column)))
+            self._attributes.append(Attribute(name, sorted_levels(column)))
             codes.append(self._attributes[-1].encode(column, where))
         self._groups_form = (
             "frame"
@@ -222,7 +181,7 @@ class ConditionCodec:
                 )
             if np.ndim(y) == 0:
                 y = [y] * (n or 1)
-            asked[0] = self._attributes[0].encode(_label_series(y, where)[0], where)
+            asked[0] = self._attributes[0].encode(take_label(y, where)[0], where)
         if groups is not None:
             for name, attribute in zip(*self._match(groups, where), strict=True):
                 asked[attribute] = self._attributes[attribute].encode(groups[name], where)
@@ -288,7 +247,7 @@ class ConditionCodec:
         y = None
         if self.has_y:
             values = self._attributes[0].decode(codes[:, 0], rng)
-            y = _give_label(values, self._y_form)
+            y = give_label(values, self._y_form)
         if not self.group_names:
             return y, None
         return y, self._give_groups(self.groups_of(c))
@@ -341,92 +300,3 @@ class ConditionCodec:
                 stacklevel=3,
             )
         return PoolMap(cells, pooled)
-
-
-def _label_series(y: Any, where: str) -> tuple[pd.Series, dict[str, Any]]:
-    """Return y as a Series with numbered rows, and its form for the way back."""
-    if isinstance(y, pd.DataFrame):
-        if y.shape[1] != 1:
-            raise DataError(sentence(where, "y must be one column", f"shape {y.shape}"))
-        y = y.iloc[:, 0]
-    if isinstance(y, pd.Series):
-        series, form = y.reset_index(drop=True), {"kind": "series", "name": y.name, "dtype": y.dtype}
-    else:
-        array = np.asarray(y.detach().cpu().numpy() if type(y).__module__ == "torch" else y)
-        if array.ndim == 2 and array.shape[1] == 1:
-            array = array[:, 0]
-        if array.ndim != 1:
-            raise DataError(sentence(where, "y must be one-dimensional", f"shape {array.shape}"))
-        kind = "list" if isinstance(y, (list, tuple)) else "array"
-        form = {"kind": kind, "name": None, "dtype": array.dtype}
-        series = pd.Series(array)
-        if array.dtype == object:
-            series = series.infer_objects()
-    missing = series.isna().to_numpy()
-    if missing.any():
-        raise DataError(
-            sentence(
-                where,
-                "y must not be missing; Input y contains NaN",
-                f"missing in row {offenders(np.flatnonzero(missing).tolist())}",
-                "Drop those rows.",
-            )
-        )
-    if pd.api.types.is_float_dtype(series.dtype) and not np.isfinite(series.to_numpy(dtype=float)).all():
-        raise DataError(f"{where}: y must be finite; Input y contains infinity or a value too large.")
-    return series, form
-
-
-def _give_label(values: pd.Series, form: dict[str, Any]) -> Any:
-    if form["kind"] == "series":
-        return values.astype(form["dtype"]).rename(form["name"])
-    array = values.to_numpy().astype(form["dtype"], copy=False)
-    return array.tolist() if form["kind"] == "list" else array
-
-
-def _learn_label(label: pd.Series, where: str) -> _Attribute:
-    numeric = pd.api.types.is_numeric_dtype(label.dtype) and not pd.api.types.is_bool_dtype(label.dtype)
-    distinct = label.nunique()
-    if numeric:
-        numbers = label.to_numpy(dtype=np.float64)
-        whole = bool((numbers == np.rint(numbers)).all())
-        if (not whole and distinct > 2) or (distinct > 100 and distinct > len(label) / 5):
-            return _binned(numbers)
-    if distinct > MAX_CLASSES:
-        raise DataError(
-            sentence(
-                where,
-                f"y may have at most {MAX_CLASSES:,} labels",
-                f"{distinct:,}",
-                "Merge rare labels; a numeric target is cut into bins.",
-            )
-        )
-    return _Attribute("y", _sorted_levels(label))
-
-
-def _binned(numbers: np.ndarray) -> _Attribute:
-    edges = np.unique(np.quantile(numbers, np.linspace(0, 1, N_TARGET_BINS + 1)))
-    if len(edges) == 2:
-        edges = np.array([edges[0], edges.mean(), edges[1]])
-    codes = np.searchsorted(edges[1:-1], numbers, side="right")
-    kept = np.unique(codes)
-    if len(kept) < len(edges) - 1:  # an empty bin merges with its neighbour
-        edges = np.concatenate([[edges[0]], edges[1:-1][kept[1:] - 1], [edges[-1]]])
-        codes = np.searchsorted(edges[1:-1], numbers, side="right")
-    at = np.linspace(0, 1, 17)
-    sketch = np.stack([np.quantile(numbers[codes == b], at) for b in range(len(edges) - 1)])
-    names = [
-        f"[{a:.6g}, {b:.6g}{']' if i == len(edges) - 2 else ')'}"
-        for i, (a, b) in enumerate(zip(edges[:-1], edges[1:], strict=True))
-    ]
-    return _Attribute("y", pd.Index(names, dtype=object), edges, sketch)
-
-
-def _sorted_levels(values: pd.Series) -> pd.Index:
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        return pd.Index(values.cat.categories[np.unique(values.cat.codes)], dtype=object)
-    found = pd.unique(values.astype(object))
-    try:
-        return pd.Index(sorted(found), dtype=object)
-    except TypeError:
-        return pd.Index(found, dtype=object)
