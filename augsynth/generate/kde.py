@@ -9,6 +9,7 @@ import numpy as np
 
 from augsynth.core.errors import ParameterError, sentence
 from augsynth.core.parameters import check_number, check_option
+from augsynth.generate.atoms import MISSING, SMOOTH, cell_states, find_atoms
 from augsynth.generate.bandwidth import (
     column_scales,
     cross_validated_widths,
@@ -25,7 +26,6 @@ MIN_ROWS = 5  # a cell with fewer rows takes its spread from its class
 POINT_WIDTH = 1e-6  # bandwidth where a column is constant within a cell, in units of its spread in the table
 CHUNK = 2**18  # kernel values held at once: 2 MiB, about one core's cache
 FAR = -8.0  # log price of a differing state where a row that no centre reaches is completed
-MISSING = -1  # state of a missing cell; 0 is smoothed by a kernel, 1, 2, ... are the point masses
 
 
 class KDEGenerator(BaseGenerator):
@@ -161,10 +161,10 @@ class KDEGenerator(BaseGenerator):
         self.source_, self.centers_, self.weights_ = order, z[order], weights[order]
         self.starts_ = np.searchsorted(c[order], np.arange(n_cells + 1))
         self.atoms_ = [
-            self._find_atoms(column) if block.is_numeric else np.empty(0)
+            find_atoms(column, self.atoms) if block.is_numeric else np.empty(0)
             for block, column in zip(self.layout_, z.T, strict=True)
         ]
-        self.states_ = self._states(self.centers_)
+        self.states_ = cell_states(self.centers_, self.atoms_)
         self.cumulative_ = np.empty(len(order))
         self.widths_ = np.ones((n_cells, z.shape[1]))
         table = self._spread(np.arange(len(order)))
@@ -183,34 +183,17 @@ class KDEGenerator(BaseGenerator):
     def _rows(self, cell: int) -> np.ndarray:
         return np.arange(self.starts_[cell], self.starts_[cell + 1])
 
-    def _find_atoms(self, column: np.ndarray) -> np.ndarray:
-        """Numbers that more than ``atoms`` of the rows (and no fewer than MIN_ROWS) repeat."""
-        if self.atoms is None:
-            return np.empty(0)
-        values, counts = np.unique(column[~np.isnan(column)], return_counts=True)
-        return values[(counts > self.atoms * counts.sum()) & (counts >= MIN_ROWS)]
-
-    def _states(self, z: np.ndarray) -> np.ndarray:
-        """Tell what each cell is: missing, smoothed by a kernel, or one of the point masses."""
-        states = np.zeros(z.shape, dtype=np.int16)
-        for j, atoms in enumerate(self.atoms_):
-            if atoms.size:
-                found = np.minimum(np.searchsorted(atoms, z[:, j]), atoms.size - 1)
-                states[:, j] = np.where(atoms[found] == z[:, j], found + 1, 0)
-        states[np.isnan(z)] = MISSING
-        return states
-
     def _spread(self, rows: np.ndarray) -> np.ndarray:
         """Scale of every numeric column over its smoothed cells."""
         cells = np.ix_(rows, self.layout_.numeric)
-        smoothed = np.where(self.states_[cells] == 0, self.centers_[cells], np.nan)
+        smoothed = np.where(self.states_[cells] == SMOOTH, self.centers_[cells], np.nan)
         return column_scales(smoothed, self.weights_[rows], self.scale)
 
     def _cell_widths(self, rows: np.ndarray, spread: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Bandwidths (data units) of the numeric and redraw weights of the categorical columns of a cell."""
         numeric, categorical = self.layout_.numeric, self.layout_.categorical
         n = effective_size(self.weights_[rows])
-        smoothed = (self.states_[rows] == 0).mean(axis=0)[numeric]  # share that the rule's n counts
+        smoothed = (self.states_[rows] == SMOOTH).mean(axis=0)[numeric]  # share that the rule's n counts
         rule = self.bandwidth if self.bandwidth in ("scott", "silverman") else "scott"
         factors = np.array([rule_factor(str(rule), n * share, len(numeric)) for share in smoothed])
         if not isinstance(self.bandwidth, str):
@@ -220,7 +203,7 @@ class KDEGenerator(BaseGenerator):
         if "cv" in (self.bandwidth if isinstance(self.bandwidth, str) else "", self.smoothing):
             center, states = self.centers_[rows], self.states_[rows]
             multiple, weight = cross_validated_widths(
-                np.where(states[:, numeric] == 0, center[:, numeric], np.nan) / numbers,
+                np.where(states[:, numeric] == SMOOTH, center[:, numeric], np.nan) / numbers,
                 center[:, categorical],
                 states,
                 [(self.layout_[j].n_levels, self.layout_[j].ordered) for j in categorical],
@@ -251,7 +234,7 @@ class KDEGenerator(BaseGenerator):
     def _blur(self, chosen: np.ndarray, c: np.ndarray, u: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         """Draw from the kernels of the chosen centres, in the wanted cells of the table."""
         z = self.centers_[chosen]
-        moved = wanted & (self.states_[chosen] == 0)
+        moved = wanted & (self.states_[chosen] == SMOOTH)
         kernel = KERNELS[self.kernel]
         for j in self.layout_.numeric:
             rows = np.flatnonzero(moved[:, j])
@@ -305,7 +288,7 @@ class KDEGenerator(BaseGenerator):
         1 percent, and a fixed price where states differ: for rows that no centre reaches.
         """
         total = np.zeros((len(z), rows.size))
-        states = self._states(z)
+        states = cell_states(z, self.atoms_)
         kernel = KERNELS["gaussian" if tails else self.kernel]
         for j in columns:
             state, center_state, center = states[:, j], self.states_[rows, j], self.centers_[rows, j]

@@ -1,0 +1,188 @@
+"""Gaussian components on rows with missing cells: densities, expected moments, conditional draws."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from augsynth.core.persistence import persistent
+
+__all__ = ["Gaussians", "Numbers"]
+
+BATCH = 2**21  # floats of a batch of small matrices: 16 MiB
+FEW = 32  # patterns of fewer rows are worked on together
+LOG_2PI = float(np.log(2.0 * np.pi))
+
+
+class Numbers:
+    """Rows of numbers (n, d), grouped by which of them are seen.
+
+    Attributes
+    ----------
+    x : ndarray (n, d)
+        0 where missing.
+    shown : ndarray of bool (P, d)
+        The distinct patterns of seen cells.
+    index : ndarray of int (n,)
+        The pattern of each row.
+    """
+
+    def __init__(self, x: np.ndarray) -> None:
+        seen = ~np.isnan(x)
+        self.x = np.where(seen, x, 0.0)
+        if seen.all():
+            self.shown, self.index = np.ones((1, x.shape[1]), dtype=bool), np.zeros(len(x), dtype=np.intp)
+        else:
+            self.shown, inverse = np.unique(seen, axis=0, return_inverse=True)
+            self.index = inverse.reshape(-1)
+        self.seen = self.shown[self.index]
+        self.order = np.argsort(self.index, kind="stable")
+        self.counts = np.bincount(self.index, minlength=len(self.shown))
+        self.starts = np.concatenate([[0], np.cumsum(self.counts)])
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def parts(self) -> list[tuple[np.ndarray, Numbers]]:
+        """Cut into (rows, Numbers) of few enough patterns that their matrices fit in memory."""
+        step = max(1, BATCH // max(self.x.shape[1] ** 2, 1))
+        if len(self.shown) <= step:
+            return [(np.arange(len(self)), self)]
+        cuts = [*self.starts[:-1:step], len(self)]
+        rows = [np.sort(self.order[a:b]) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+        return [(part, Numbers(np.where(self.seen[part], self.x[part], np.nan))) for part in rows]
+
+
+@persistent
+@dataclass(frozen=True)
+class Gaussians:
+    """K Gaussian components over d numbers.
+
+    Attributes
+    ----------
+    means : ndarray (K, d)
+    covariances : ndarray (K, d) or (K, d, d)
+        Variances of independent numbers, or full matrices.
+    """
+
+    means: np.ndarray
+    covariances: np.ndarray
+
+    @property
+    def is_diagonal(self) -> bool:
+        """Whether the numbers are independent within a component."""
+        return self.covariances.ndim == 2
+
+    def log_density(self, numbers: Numbers) -> np.ndarray:
+        """Log density of the seen cells of every row under every component, (n, K)."""
+        value = np.empty((len(numbers), len(self.means)))
+        for k, mean in enumerate(self.means):
+            gap = np.where(numbers.seen, numbers.x - mean, 0.0)
+            if self.is_diagonal:
+                variance = self.covariances[k]
+                constant = numbers.shown @ (np.log(variance) + LOG_2PI)
+                value[:, k] = -0.5 * (np.square(gap) @ (1.0 / variance) + constant[numbers.index])
+                continue
+            whitener, log_det = self._whiteners(k, numbers.shown)
+            white = _apply(whitener, numbers, gap)
+            constant = log_det + numbers.shown.sum(axis=1) * LOG_2PI
+            value[:, k] = -0.5 * (np.square(white).sum(axis=1) + constant[numbers.index])
+        return value
+
+    def moments(self, numbers: Numbers, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Sum the expected first and second moments of all rows around the means.
+
+        Parameters
+        ----------
+        share : ndarray (n, K)
+            Weight of each row in each component.
+
+        Returns
+        -------
+        first : ndarray (K, d)
+            Sum of share * E[x - mean | seen cells].
+        second : ndarray (K, d) or (K, d, d)
+            Sum of share * E[(x - mean)(x - mean)' | seen cells]; its diagonal for independent numbers.
+        """
+        first, second = np.zeros_like(self.means), np.zeros_like(self.covariances)
+        for k, mean in enumerate(self.means):
+            r = share[:, k]
+            gap = np.where(numbers.seen, numbers.x - mean, 0.0)
+            if self.is_diagonal:
+                first[k] = r @ gap
+                second[k] = r @ np.square(gap) + self.covariances[k] * (r @ ~numbers.seen)
+                continue
+            if not numbers.shown.all():
+                whitener, _ = self._whiteners(k, numbers.shown)
+                white = _apply(whitener, numbers, gap)
+                weight = _apply(np.swapaxes(whitener, 1, 2), numbers, white)
+                gap = np.where(numbers.seen, gap, weight @ self.covariances[k])
+                total = np.bincount(numbers.index, r, minlength=len(numbers.shown))
+                second[k] = self._leftover(k, numbers.shown, whitener, total)
+            first[k] = r @ gap
+            second[k] += (gap * r[:, None]).T @ gap
+        return first, second
+
+    def draw(self, component: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """Draw a row of each given component (n,) from standard normal noise (n, d)."""
+        drawn = self.means[component]
+        if self.is_diagonal:
+            return drawn + noise * np.sqrt(self.covariances[component])
+        for k in np.unique(component):
+            rows = component == k
+            drawn[rows] += noise[rows] @ np.linalg.cholesky(self.covariances[k]).T
+        return drawn
+
+    def fill(self, numbers: Numbers, component: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """Draw the missing cells of every row given its seen cells and its component."""
+        drawn = np.where(numbers.seen, numbers.x, self.means[component])
+        if self.is_diagonal:
+            return np.where(numbers.seen, drawn, drawn + noise * np.sqrt(self.covariances[component]))
+        group = component * len(numbers.shown) + numbers.index
+        for key in np.unique(group):
+            k, pattern = divmod(int(key), len(numbers.shown))
+            seen = numbers.shown[pattern]
+            if seen.all():
+                continue
+            rows = np.flatnonzero(group == key)
+            # The precision of the missing given the seen is the block of the joint precision.
+            precision = np.linalg.inv(self.covariances[k])
+            root = np.linalg.cholesky(precision[np.ix_(~seen, ~seen)])
+            gap = numbers.x[np.ix_(rows, seen)] - self.means[k, seen]
+            shift = np.linalg.solve(root, precision[np.ix_(~seen, seen)] @ gap.T)
+            drawn[np.ix_(rows, ~seen)] += np.linalg.solve(root.T, noise[np.ix_(rows, ~seen)].T - shift).T
+        return drawn
+
+    def _whiteners(self, k: int, shown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Inverse Cholesky factors (P, d, d) of the seen blocks (identity elsewhere), log determinants."""
+        both = shown[:, :, None] & shown[:, None, :]
+        blocks = np.where(both, self.covariances[k], np.eye(shown.shape[1]))
+        root = np.linalg.cholesky(blocks)
+        log_det = 2.0 * np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
+        return np.linalg.inv(root), log_det
+
+    def _leftover(self, k: int, shown: np.ndarray, whitener: np.ndarray, total: np.ndarray) -> np.ndarray:
+        """Sum over patterns of total * covariance of the missing cells given the seen ones."""
+        covariance = self.covariances[k]
+        # Rows of the whitener that belong to missing cells are unit vectors: they are taken out.
+        reach = np.where(shown[:, :, None], whitener, 0.0) @ covariance
+        left = covariance - np.swapaxes(reach, 1, 2) @ reach
+        hidden = ~shown[:, :, None] & ~shown[:, None, :]
+        return np.einsum("p,pde->de", total, np.where(hidden, left, 0.0))
+
+
+def _apply(matrices: np.ndarray, numbers: Numbers, rows: np.ndarray) -> np.ndarray:
+    """Multiply every row by the matrix of its pattern."""
+    if len(matrices) == 1:
+        return rows @ matrices[0].T
+    result = np.empty_like(rows)
+    for pattern in np.flatnonzero(numbers.counts > FEW):
+        chosen = numbers.order[numbers.starts[pattern] : numbers.starts[pattern + 1]]
+        result[chosen] = rows[chosen] @ matrices[pattern].T
+    rare = np.flatnonzero(numbers.counts[numbers.index] <= FEW)
+    step = max(1, BATCH // max(rows.shape[1] ** 2, 1))
+    for start in range(0, rare.size, step):
+        chosen = rare[start : start + step]
+        result[chosen] = np.einsum("nde,ne->nd", matrices[numbers.index[chosen]], rows[chosen])
+    return result
