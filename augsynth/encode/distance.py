@@ -112,7 +112,7 @@ class MixedDistance:
         penalty : float, optional
             Distance of one differing category. Default: the median standard
             deviation of the numeric columns after scaling, as in SMOTE-NC (so 1 if
-            standardised); 1 if there is no numeric column or that median is 0.
+            standardised), over the columns that vary; 1 if none does.
         weights : array (p,), optional
             Weight of each column's squared difference; 0 leaves a column out.
         missing : {"rescale", "state"}
@@ -126,8 +126,8 @@ class MixedDistance:
             centre[i], spread[i], top[i] = _centre_and_spread(z[:, j])
         scale = np.where(spread > 0, spread, 1.0) if standardize else np.ones(len(numeric))
         if penalty is None:
-            penalty = float(np.median(spread / scale)) if len(numeric) else 1.0
-            penalty = penalty if penalty > 0 else 1.0
+            varying = spread > 0
+            penalty = float(np.median((spread / scale)[varying])) if varying.any() else 1.0
         reach = max([penalty, *(top / scale * np.sqrt(w[numeric]))])
         # A power of two, so that whole numbers stay exact and ties stay ties.
         unit = float(2.0 ** -np.ceil(np.log2(reach))) if np.isfinite(reach) else 2.0**-1022
