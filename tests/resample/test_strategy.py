@@ -36,7 +36,9 @@ def test_class_totals_by_hand(strategy, direction, expected):
     assert totals.index.name == "class"
 
 
-@pytest.mark.parametrize("container", [list, pd.Series, lambda y: pd.Series(y, dtype="category"), pd.DataFrame])
+@pytest.mark.parametrize(
+    "container", [list, pd.Series, lambda y: pd.Series(y, dtype="category"), pd.DataFrame]
+)
 def test_any_container_of_y(container):
     assert target_counts(container(Y)).to_dict() == {"a": 6, "b": 6, "c": 6}
 
