@@ -125,7 +125,15 @@ def test_sizes(path):
 @pytest.mark.parametrize("path", FILES, ids=rel)
 def test_no_global_randomness_pickle_assert_or_print(path):
     banned_calls = {
-        "np.random": {"default_rng", "SeedSequence", "Generator", "RandomState", "get_state", "Philox", "PCG64"},
+        "np.random": {
+            "default_rng",
+            "SeedSequence",
+            "Generator",
+            "RandomState",
+            "get_state",
+            "Philox",
+            "PCG64",
+        },
         "numpy.random": {"default_rng", "SeedSequence", "Generator"},
     }
     for node in ast.walk(tree_of(path)):
@@ -137,7 +145,9 @@ def test_no_global_randomness_pickle_assert_or_print(path):
             if prefix in banned_calls:
                 assert last in banned_calls[prefix], f"{where} draws from a global generator: {name}"
             assert name not in ("torch.manual_seed", "torch.seed", "random.seed", "seed_everything"), where
-            assert name not in ("torch.load", "pickle.load", "pickle.loads", "yaml.load", "eval", "exec"), where
+            assert name not in ("torch.load", "pickle.load", "pickle.loads", "yaml.load", "eval", "exec"), (
+                where
+            )
             assert name != "print" or floor_of(path) == "cli", f"{where} prints"
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("sklearn."):
             private = [part for part in node.module.split(".") if part.startswith("_")]
