@@ -1,0 +1,153 @@
+"""The base of deep generators: codec, condition, objective and trainer, put together once."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+import torch
+
+from augsynth.core.errors import ParameterError, sentence
+from augsynth.core.random import keyed_rng
+from augsynth.encode.bins import Binner
+from augsynth.encode.layout import Layout
+from augsynth.encode.scores import NormalScores
+from augsynth.generate.base import BaseGenerator
+from augsynth.nn.backbones import MLPBackbone
+from augsynth.nn.objective import Objective
+from augsynth.nn.randomness import forked, keyed_generator
+from augsynth.nn.trainer import Trainer
+
+__all__ = ["DRAW_ROWS", "TorchGenerator"]
+
+DRAW_ROWS = 1024  # networks always see blocks of this height: other heights change the last bits
+
+
+class TorchGenerator(BaseGenerator):
+    """A generator whose distribution is a torch model, trained by the one trainer.
+
+    A subclass writes ``_build(layout, n_condition)``, which returns an
+    :class:`augsynth.nn.objective.Objective`; everything else is here. ``self.coder_``
+    (fitted by then) turns ``z`` into what the objective sees: tokens of 8 or 16 bits,
+    or normal scores when ``_coder`` is overridden.
+
+    Parameters
+    ----------
+    backbone : MLPBackbone, optional
+        Size of the networks.
+    trainer : Trainer, optional
+        Budget, batch size, learning rate and device.
+    schema : mapping, optional
+        Overrides of the inferred column kinds.
+    random_state : None, int or Generator
+
+    Attributes
+    ----------
+    objective_ : Objective
+        The trained model.
+    history_ : History
+        What training did.
+    device_ : str
+        Where it was trained.
+    """
+
+    def __init__(
+        self, *, backbone: Any = None, trainer: Any = None, schema: Any = None, random_state: Any = None
+    ):
+        self.backbone = backbone
+        self.trainer = trainer
+        self.schema = schema
+        self.random_state = random_state
+
+    @abstractmethod
+    def _build(self, layout: Layout, n_condition: int) -> Objective:
+        """Return the untrained objective for a table of this layout and number of cells."""
+
+    def _coder(self) -> Any:
+        """Return the unfitted coder of rows: a Binner (tokens) or NormalScores."""
+        return Binner()
+
+    def _check(self) -> None:
+        """Check the constructor's parameters; a subclass checks its own first."""
+        for name, method in (("trainer", "run"), ("backbone", "build")):
+            given = getattr(self, name)
+            if given is not None and not hasattr(given, method):
+                raise ParameterError(
+                    sentence(type(self).__name__, f"{name} must have a method {method!r}", repr(given))
+                )
+
+    def _backbone(self) -> Any:
+        return MLPBackbone() if self.backbone is None else self.backbone
+
+    def _fit(self, z: np.ndarray, c: np.ndarray, w: np.ndarray | None, rng: np.random.Generator) -> None:
+        self._check()
+        self.coder_ = self._coder().fit(z, self.layout_)
+        objective = self._make(int(rng.integers(2**63 - 1)))
+        rows, cells = self._rows(z), torch.as_tensor(c)
+        weights = None if w is None else torch.as_tensor(w / w.mean(), dtype=torch.float32)
+        trainer = Trainer() if self.trainer is None else self.trainer
+        self.history_ = trainer.run(objective, rows, cells, w=weights, rng=rng)
+        self.device_ = self.history_.device
+        self.objective_ = objective
+        self._after(rows, cells, weights, rng)
+
+    def _after(
+        self, rows: torch.Tensor, cells: torch.Tensor, w: torch.Tensor | None, rng: np.random.Generator
+    ) -> None:
+        """Fit what stands on the trained model (a latent prior, say); nothing by default."""
+
+    def _make(self, seed: int) -> Objective:
+        with forked(seed):
+            return self._build(self.layout_, self.condition_.n_cells)
+
+    def _rows(self, z: np.ndarray) -> torch.Tensor:
+        coded = self.coder_.encode(z)
+        if isinstance(self.coder_, NormalScores):
+            return torch.as_tensor(coded, dtype=torch.float32)
+        # torch gathers uint8, but not the larger unsigned types
+        return torch.as_tensor(coded if coded.dtype == np.uint8 else coded.astype(np.int32))
+
+    def _sample(self, c: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        seed = int(rng.integers(2**63 - 1))
+        coded = self._in_blocks(
+            lambda cells, generator: self.objective_.draw(cells, generator), (torch.as_tensor(c),), seed
+        )
+        return self._decode_rows(coded, keyed_rng(seed, 1))
+
+    def _decode_rows(self, coded: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        if isinstance(self.coder_, NormalScores):
+            return self.coder_.decode(coded, clip=True)
+        return self.coder_.decode(coded, rng)
+
+    @torch.no_grad()
+    def _in_blocks(self, function: Any, tensors: tuple[torch.Tensor, ...], seed: int) -> np.ndarray:
+        """Apply ``function(*rows, generator)`` to zero-padded blocks of a fixed height; join the rows."""
+        device = torch.device(self.device_)
+        n, out = len(tensors[0]), []
+        for k, start in enumerate(range(0, n, DRAW_ROWS)):
+            block = [t[start : start + DRAW_ROWS] for t in tensors]
+            rows = len(block[0])
+            if rows < DRAW_ROWS:
+                block = [torch.cat([t, t.new_zeros(DRAW_ROWS - rows, *t.shape[1:])]) for t in block]
+            made = function(*(t.to(device) for t in block), keyed_generator(seed, (0, k)))
+            out.append(made[:rows].cpu().numpy())
+        return np.concatenate(out)
+
+    def _state(self) -> dict[str, Any]:
+        state = {k: v for k, v in vars(self).items() if k.endswith("_") and not k.startswith("_")}
+        if "objective_" in state:
+            weights = state.pop("objective_").state_dict()
+            state["weights_"] = {name: value.cpu().numpy() for name, value in weights.items()}
+        return state
+
+    def _set_state(self, state: dict[str, Any]) -> None:
+        weights = state.pop("weights_", None)
+        vars(self).update(state)
+        if weights is None:
+            return
+        there = not self.device_.startswith("cuda") or torch.cuda.is_available()
+        self.device_ = self.device_ if there else "cpu"
+        objective = self._make(0)
+        objective.load_state_dict({name: torch.as_tensor(value) for name, value in weights.items()})
+        self.objective_ = objective.to(self.device_).eval()

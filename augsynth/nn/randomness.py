@@ -1,0 +1,46 @@
+"""Torch randomness that is local and exact: keyed generators, and an undisturbed global one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+__all__ = ["forked", "keyed_generator", "noise"]
+
+_GLOBAL = threading.RLock()  # whoever must borrow torch's global generator holds it
+
+
+@contextmanager
+def forked(seed: int) -> Iterator[None]:
+    """Let code that reads torch's global CPU generator run from ``seed``; then put the generator back.
+
+    Module constructors draw their first weights from the global generator. Build
+    modules on the CPU inside this scope, and move them afterwards.
+    """
+    with _GLOBAL:
+        before = torch.get_rng_state()
+        try:
+            torch.default_generator.manual_seed(seed % 2**63)
+            yield
+        finally:
+            torch.set_rng_state(before)
+
+
+def keyed_generator(
+    seed: int, keys: Sequence[int] = (), device: torch.device | str = "cpu"
+) -> torch.Generator:
+    """Return the torch stream of ``(seed, *keys)`` on a device: the same keys give the same numbers."""
+    state = np.random.SeedSequence(seed, spawn_key=tuple(keys)).generate_state(1, np.uint64)[0]
+    return torch.Generator(device=device).manual_seed(int(state >> np.uint64(1)))
+
+
+def noise(
+    shape: Sequence[int], generator: torch.Generator, device: torch.device | str | None = None
+) -> torch.Tensor:
+    """Draw standard normal numbers where the generator lives, and move them to ``device``."""
+    drawn = torch.randn(tuple(shape), generator=generator, device=generator.device)
+    return drawn if device is None else drawn.to(device)

@@ -1,0 +1,343 @@
+"""One training run, step by step: its rows, its state, and how that state is kept."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import os
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from augsynth.core.errors import ParameterError, TrainingError, sentence
+from augsynth.core.random import keyed_rng
+from augsynth.nn.checkpoint import digest, read_checkpoint, write_checkpoint
+from augsynth.nn.objective import Objective
+from augsynth.nn.randomness import keyed_generator
+
+__all__ = ["Rows", "Run", "Settings", "seconds_a_step"]
+
+HOLDOUT_ROWS = 8192  # more make the hold-out loss no more useful
+_ORDER, _NOISE, _SCORE, _SPLIT = range(4)  # the streams of a run
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the loop needs to know; :class:`augsynth.nn.trainer.Trainer` says what each means."""
+
+    learning_rate: float = 2e-3
+    checkpoint: str | os.PathLike[str] | None = None
+    patience: int | None = None
+    holdout: float = 0.1
+    check_every: int | None = None
+    ema: float = 0.999
+    clip: float = 5.0
+    weight_decay: float = 0.0
+    precision: str = "32-true"
+    budget: str = ""
+    deterministic: bool = False
+    progress: bool | None = None
+
+
+@dataclass
+class Rows:
+    """Training rows, and which of them make up the batch of a step: a function of (seed, step)."""
+
+    z: Tensor
+    c: Tensor
+    w: Tensor | None
+    train: Tensor
+    held: Tensor
+    batch: int
+    seed: int
+    _epoch: int = -1
+    _order: Tensor | None = None
+
+    @classmethod
+    def of(
+        cls, z: Tensor, c: Tensor, w: Tensor | None, *, seed: int, batch: int, settings: Settings
+    ) -> Rows:
+        """Put rows aside for the hold-out if patience is set."""
+        n = len(z)
+        if n == 0 or len(c) != n or (w is not None and len(w) != n):
+            lengths = f"{n}, {len(c)}" + ("" if w is None else f", {len(w)}")
+            raise ParameterError(sentence("Trainer", "z, c and w must have as many rows (at least one)", lengths))
+        held = 0 if settings.patience is None or n < 2 else max(1, int(settings.holdout * n))
+        order = torch.as_tensor(keyed_rng(seed, _SPLIT).permutation(n))
+        train = torch.sort(order[held:]).values
+        return cls(z, c, w, train, order[:held][:HOLDOUT_ROWS], min(batch, len(train)), seed)
+
+    @property
+    def n(self) -> int:
+        """Number of rows that are trained on."""
+        return len(self.train)
+
+    def at(self, step: int) -> Tensor:
+        """Return the positions of the rows of a step."""
+        if self.batch >= self.n:
+            return self.train
+        epoch, place = divmod(step, self.n // self.batch)
+        if epoch != self._epoch or self._order is None:
+            shuffled = keyed_rng(self.seed, _ORDER, epoch).permutation(self.n)
+            self._order, self._epoch = self.train[torch.as_tensor(shuffled)], epoch
+        return self._order[place * self.batch : (place + 1) * self.batch]
+
+    def take(self, positions: Tensor, device: torch.device) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return (z, c, w) of some rows on a device."""
+        positions = positions.to(self.z.device)
+        w = None if self.w is None else self.w[positions].to(device)
+        return self.z[positions].to(device), self.c[positions].to(device), w
+
+
+class Run:
+    """The state of a run: weights, their average, optimisers, step, best hold-out."""
+
+    def __init__(
+        self, objective: Objective, rows: Rows, settings: Settings, device: torch.device, seed: int
+    ):
+        from lightning_fabric import Fabric
+
+        self.rows, self.settings, self.device, self.seed = rows, settings, device, seed
+        index = [device.index or 0] if device.type == "cuda" else 1
+        self.fabric = Fabric(accelerator=device.type, devices=index, precision=settings.precision)  # type: ignore[arg-type]
+        self.objective = objective.to(device).train()
+        if device.type != "cpu":  # encoded rows are small: they live where they are used
+            rows.z, rows.c = rows.z.to(device), rows.c.to(device)
+            rows.w = None if rows.w is None else rows.w.to(device)
+        self.step = self.resumed_from = self.best_step = self.stale = 0
+        self.planned, self.best_score = 0, math.inf
+        self.text = ""
+        self.losses: dict[str, list[tuple[int, float]]] = {}
+        self.holdout: list[tuple[int, float]] = []
+        self.best: list[Tensor] | None = None
+        self.players = self.objective.players()
+        self.parameters = [p for group in self.players.values() for p in group]
+        self.average = [p.detach().clone() for p in self.parameters] if settings.ema else None
+        self._make_optimizers()
+
+    def _make_optimizers(self) -> None:
+        self.optimizers, self.rates = {}, {}
+        for name, parameters in self.players.items():
+            own = dict(self.objective.optimizer_settings(name))
+            self.rates[name] = self.settings.learning_rate * own.pop("rate", 1.0)
+            own.setdefault("betas", (0.9, 0.99))
+            self.optimizers[name] = torch.optim.AdamW(
+                parameters,
+                lr=self.rates[name],
+                weight_decay=self.settings.weight_decay,
+                fused=self.device.type in ("cpu", "cuda"),
+                **own,
+            )
+
+    def start(self, planned: int) -> None:
+        """Fix the number of steps, once, and tell the objective."""
+        self.planned = planned
+        self.objective.begin(planned)
+        self.every = self.settings.check_every or max(1, planned // 20)
+        self.log_every = max(1, planned // 200)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the budget is used up or patience has run out."""
+        patience = self.settings.patience
+        return self.step >= self.planned or (patience is not None and self.stale >= patience)
+
+    def advance(self, *, wanted: bool = False) -> dict[str, float]:
+        """Do one step; return its losses where they are wanted or logged."""
+        z, c, w = self.rows.take(self.rows.at(self.step), self.device)
+        generator = keyed_generator(self.seed, (_NOISE, self.step), self.device)
+        share = self.step / max(self.planned, 1)
+        factor = 0.5 * (1 + math.cos(math.pi * share)) * min(1.0, (self.step + 1) / min(50, self.planned / 10 + 1))
+        seen: dict[str, Tensor] = {}
+        turns = iter(self.objective.losses(z, c, w, step=self.step, generator=generator))
+        while True:
+            with self.fabric.autocast():
+                turn = next(turns, None)
+            if turn is None:
+                break
+            player, loss = turn
+            optimizer = self.optimizers[player]
+            optimizer.zero_grad()
+            self.fabric.backward(loss)
+            torch.nn.utils.clip_grad_norm_(self.players[player], self.settings.clip)
+            for group in optimizer.param_groups:
+                group["lr"] = self.rates[player] * factor
+            optimizer.step()
+            seen[player] = loss.detach()
+        self.step += 1
+        if self.average is not None:
+            decay = min(self.settings.ema, self.step / (self.step + 9))
+            torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1.0 - decay)
+        return self._look(seen, wanted)
+
+    def _look(self, seen: dict[str, Tensor], wanted: bool) -> dict[str, float]:
+        log = self.step % self.log_every == 0 or self.step == self.planned
+        # Reading a loss makes a GPU wait, so there it is read now and then only.
+        if not (wanted or log or self.device.type == "cpu"):
+            return {}
+        values = {player: float(loss) for player, loss in seen.items()}
+        for player, value in values.items():
+            if not math.isfinite(value):
+                raise TrainingError(
+                    sentence(
+                        "Trainer",
+                        "the loss must stay finite",
+                        f"{value} at step {self.step} ({player})",
+                        "Lower learning_rate, and look for extreme values in the columns.",
+                    )
+                )
+            if log:
+                self.losses.setdefault(player, []).append((self.step, value))
+        self.text = ", ".join(f"{player} {value:.3g}" for player, value in values.items())
+        return values
+
+    def check(self) -> None:
+        """Every so many steps: look at the hold-out, and write the checkpoint."""
+        if self.step % self.every and self.step != self.planned:
+            return
+        if self.settings.patience is not None and len(self.rows.held):
+            self._look_at_holdout()
+        self.save()
+
+    @torch.no_grad()
+    def _look_at_holdout(self) -> None:
+        with self._averaged():
+            z, c, w = self.rows.take(self.rows.held, self.device)
+            generator = keyed_generator(self.seed, (_SCORE,), self.device)
+            score = float(self.objective.score(z, c, w, generator=generator))
+        self.holdout.append((self.step, score))
+        if score < self.best_score:
+            self.best_score, self.best_step, self.stale = score, self.step, 0
+            self.best = [p.clone() for p in (self.average or [q.detach() for q in self.parameters])]
+        else:
+            self.stale += 1
+
+    def _averaged(self) -> Any:
+        run = self
+
+        class Swap:
+            def __enter__(self) -> None:
+                self.raw = [p.detach().clone() for p in run.parameters]
+                run._put(run.average or self.raw)
+                run.objective.eval()
+
+            def __exit__(self, *_: object) -> None:
+                run._put(self.raw)
+                run.objective.train()
+
+        return Swap()
+
+    @torch.no_grad()
+    def _put(self, values: list[Tensor]) -> None:
+        for parameter, value in zip(self.parameters, values, strict=True):
+            parameter.copy_(value)
+
+    def finish(self) -> dict[str, Any]:
+        """Leave the kept weights in the objective; return the facts of the run."""
+        if self.best is None:
+            self.best_step = self.step
+        self._put(self.best or self.average or [p.detach() for p in self.parameters])
+        self.objective.eval()
+        return {
+            "planned": self.planned,
+            "steps": self.step,
+            "losses": self.losses,
+            "holdout": self.holdout,
+            "best_step": self.best_step,
+            "resumed_from": self.resumed_from,
+        }
+
+    # ---- the checkpoint -------------------------------------------------------------
+
+    def _fingerprint(self) -> str:
+        ignored = {"checkpoint", "progress", "check_every"}
+        told = {k: v for k, v in asdict(self.settings).items() if k not in ignored}
+        shapes = [(k, tuple(v.shape)) for k, v in self.objective.state_dict().items()]
+        return digest(
+            self.rows.z, self.rows.c, self.rows.w, json.dumps(told), str(shapes), f"{self.seed}/{self.rows.batch}"
+        )
+
+    def save(self) -> None:
+        """Write everything that the next step depends on."""
+        if self.settings.checkpoint is None:
+            return
+        tensors = {"objective": dict(self.objective.state_dict())}
+        for name, kept in (("average", self.average), ("best", self.best)):
+            if kept is not None:
+                tensors[name] = {str(i): value for i, value in enumerate(kept)}
+        for player, optimizer in self.optimizers.items():
+            for i, state in optimizer.state_dict()["state"].items():
+                tensors[f"optimizer.{player}.{i}"] = state
+        facts = {
+            "fingerprint": self._fingerprint(),
+            "planned": self.planned,
+            "step": self.step,
+            "best_step": self.best_step,
+            "best_score": self.best_score if math.isfinite(self.best_score) else None,
+            "stale": self.stale,
+            "losses": self.losses,
+            "holdout": self.holdout,
+        }
+        write_checkpoint(self.settings.checkpoint, tensors, facts)
+
+    def find_checkpoint(self) -> int | None:
+        """Take up this run's own checkpoint; return its planned steps, None where there is no file."""
+        if self.settings.checkpoint is None:
+            return None
+        found = read_checkpoint(self.settings.checkpoint)
+        if found is None:
+            return None
+        tensors, facts = found
+        if facts["fingerprint"] != self._fingerprint():
+            raise ParameterError(
+                sentence(
+                    "Trainer",
+                    "checkpoint must be of the same rows, model, options and seed",
+                    f"{os.fspath(self.settings.checkpoint)!r}, which is of another run",
+                    "Delete it or name another file; set random_state, so that a run can find its own.",
+                )
+            )
+        self._take_up(tensors, facts)
+        return int(facts["planned"])
+
+    def _take_up(self, tensors: dict[str, dict[str, Tensor]], facts: dict[str, Any]) -> None:
+        self.objective.load_state_dict(tensors["objective"])
+        if self.average is not None:
+            self.average = [tensors["average"][str(i)].to(self.device) for i in range(len(self.average))]
+        if "best" in tensors:
+            self.best = [tensors["best"][str(i)].to(self.device) for i in range(len(self.parameters))]
+        for player, optimizer in self.optimizers.items():
+            packed = optimizer.state_dict()
+            prefix = f"optimizer.{player}."
+            packed["state"] = {int(k[len(prefix) :]): v for k, v in tensors.items() if k.startswith(prefix)}
+            optimizer.load_state_dict(packed)
+        self.step = self.resumed_from = int(facts["step"])
+        self.best_step, self.stale = int(facts["best_step"]), int(facts["stale"])
+        self.best_score = math.inf if facts["best_score"] is None else facts["best_score"]
+        self.losses = {k: [(int(s), v) for s, v in points] for k, points in facts["losses"].items()}
+        self.holdout = [(int(s), v) for s, v in facts["holdout"]]
+
+
+def seconds_a_step(run: Run, budget_s: float) -> float:
+    """Time a few steps of a copy of the run, for at most ``budget_s`` seconds (three steps at least)."""
+    trial = copy.copy(run)
+    trial.objective = copy.deepcopy(run.objective)
+    trial.players = trial.objective.players()
+    trial.parameters = [p for group in trial.players.values() for p in group]
+    trial.average = None if run.average is None else [a.clone() for a in run.average]
+    trial.losses = {}
+    trial._make_optimizers()
+    trial.start(1_000_000)
+    trial.step = 0
+    trial.advance()
+    done, started = 0, time.perf_counter()
+    while done < 2 or (time.perf_counter() - started < budget_s and done < 50):
+        trial.advance()
+        done += 1
+    float(trial.parameters[0].detach().flatten()[0])  # waits for a GPU to catch up
+    return (time.perf_counter() - started) / done

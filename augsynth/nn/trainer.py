@@ -1,0 +1,313 @@
+"""The one training loop: any objective, a budget, a bar, early stopping, exact resume."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from torch import Tensor
+
+from augsynth.core.errors import ParameterError, TrainingError, offenders, sentence
+from augsynth.core.parameters import check_number, check_option
+from augsynth.core.persistence import persistent
+from augsynth.core.progress import say, track
+from augsynth.nn.objective import Objective
+from augsynth.nn.running import Run, Rows, Settings, seconds_a_step
+
+__all__ = ["History", "Trainer"]
+
+
+@persistent
+@dataclass
+class History:
+    """What a training run did.
+
+    Attributes
+    ----------
+    steps, planned : int
+        Steps done, and planned; fewer are done when patience ran out.
+    losses : dict of str to list of (step, float)
+        The loss of each player, some two hundred points.
+    holdout : list of (step, float)
+        The hold-out loss of the averaged weights, where patience is set.
+    best_step : int
+        The step whose weights were kept.
+    device : str
+    seconds : float
+        Wall time of this call (a resumed run counts its own part).
+    resumed_from : int
+        The step at which a checkpoint was picked up; 0 for none.
+    """
+
+    planned: int = 0
+    steps: int = 0
+    losses: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    holdout: list[tuple[int, float]] = field(default_factory=list)
+    best_step: int = 0
+    device: str = "cpu"
+    seconds: float = 0.0
+    resumed_from: int = 0
+
+
+class Trainer(BaseEstimator):
+    """How long, how fast and where a deep model is trained.
+
+    Give at most one of ``steps``, ``epochs`` and ``seconds``. By default the number
+    of steps grows with the square root of the rows: about 400 for 500 rows, 3,000
+    for 30,000.
+
+    Parameters
+    ----------
+    steps : int, optional
+        Number of steps (batches).
+    epochs : number, optional
+        Number of passes over the training rows.
+    seconds : number, optional
+        Wall time, turned into steps by timing the first ones; ``History.planned``
+        says how many, and ``steps`` of that number repeats the run exactly.
+    batch_size : int, optional
+        Rows a step; by default from 32 to 512 with the number of rows.
+    learning_rate : float, default=2e-3
+        The highest; it rises over the first steps and falls to zero along a cosine.
+    device : str, default="auto"
+        "auto" is the first CUDA device, else the processor; or "cpu", "cuda", "cuda:1", "mps".
+    checkpoint : path, optional
+        A file that is kept up to date; a run that finds its own file there goes on
+        from it and ends with the same bytes as a run that was never cut short.
+    options : mapping, optional
+        The rarely used ones, by name:
+
+        - ``patience`` (None): hold-out evaluations without a gain after which to stop;
+        - ``holdout`` (0.1): share of the rows held out when ``patience`` is set;
+        - ``check_every`` (None, a twentieth of the run): steps between hold-out
+          evaluations, and between checkpoints;
+        - ``ema`` (0.999): decay of the running average of the weights, which is what is kept; 0 for none;
+        - ``clip`` (5.0): largest norm of a gradient; ``weight_decay`` (0.0);
+        - ``precision`` ("32-true"): or "bf16-mixed";
+        - ``deterministic`` (False): same bytes on CUDA too, more slowly;
+        - ``progress`` (None): True prints without a terminal too, False never does.
+
+    Notes
+    -----
+    The batches and the noise of a step are functions of (seed, step) alone. On one
+    machine, device and thread count, the same seed gives the same bytes.
+
+    Examples
+    --------
+    >>> Trainer(steps=100)
+    Trainer(steps=100)
+    >>> Trainer(epochs=10).planned_steps(1000)
+    310
+    """
+
+    def __init__(
+        self,
+        steps: int | None = None,
+        *,
+        epochs: float | None = None,
+        seconds: float | None = None,
+        batch_size: int | None = None,
+        learning_rate: float = 2e-3,
+        device: str = "auto",
+        checkpoint: str | os.PathLike[str] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ):
+        self.steps = steps
+        self.epochs = epochs
+        self.seconds = seconds
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.device = device
+        self.checkpoint = checkpoint
+        self.options = options
+
+    def batch_rows(self, n: int) -> int:
+        """Return the rows a step for ``n`` training rows."""
+        if self.batch_size is not None:
+            return min(int(self.batch_size), n)
+        return min(n, int(2 ** np.clip(np.round(np.log2(max(n, 1) / 48)), 5, 9)))
+
+    def planned_steps(self, n: int) -> int:
+        """Return the number of steps for ``n`` training rows (of a budget in steps or epochs)."""
+        if self.steps is not None:
+            return int(self.steps)
+        if self.epochs is not None:
+            return max(1, math.ceil(float(self.epochs) * (n // self.batch_rows(n))))
+        return int(np.clip(17 * math.sqrt(n), 300, 50_000))
+
+    def run(
+        self,
+        objective: Objective,
+        z: Tensor,
+        c: Tensor,
+        *,
+        w: Tensor | None = None,
+        rng: np.random.Generator,
+        on_step: Iterable[Callable[[int, dict[str, float]], None]] = (),
+    ) -> History:
+        """Train an objective in place, and leave it in evaluation mode with the kept weights.
+
+        Parameters
+        ----------
+        objective : Objective
+        z : Tensor, (n, ...)
+            Training rows in any form; they stay on the processor unless the device is another.
+        c : Tensor of int, (n,)
+            Cells of the condition.
+        w : Tensor, (n,), optional
+            Weights.
+        rng : numpy Generator
+            Asked for one number, the seed of the run.
+        on_step : callables
+            Called after every step with (steps done, losses). What they raise ends the run.
+
+        Raises
+        ------
+        TrainingError
+            When the device is not there, memory runs out, or the loss is not finite.
+        """
+        settings = self._settings()
+        device = resolve_device(self.device)
+        seed = int(rng.integers(2**63 - 1))
+        rows = Rows.of(z, c, w, seed=seed, batch=self.batch_rows(len(z)), settings=settings)
+        started = time.perf_counter()
+        try:
+            history = self._run(objective, rows, settings, device, seed, tuple(on_step))
+        except (MemoryError, RuntimeError) as error:
+            if not _is_memory(error):
+                raise
+            raise TrainingError(
+                sentence(
+                    "Trainer",
+                    f"a step must fit into the memory of {device}",
+                    f"{len(z):,} rows in batches of {rows.batch:,}",
+                    "Lower batch_size, or the backbone's width.",
+                )
+            ) from error
+        history.seconds = time.perf_counter() - started
+        return history
+
+    def _run(
+        self,
+        objective: Objective,
+        rows: Rows,
+        settings: Settings,
+        device: torch.device,
+        seed: int,
+        on_step: tuple[Callable[[int, dict[str, float]], None], ...],
+    ) -> History:
+        run = Run(objective, rows, settings, device, seed)
+        progress = settings.progress
+        loud = progress or (progress is None and os.isatty(2))
+        saved = run.find_checkpoint()
+        if saved is not None:
+            planned = saved
+        elif self.seconds is not None:
+            planned = max(1, int(float(self.seconds) / seconds_a_step(run, 0.05 * float(self.seconds))))
+        else:
+            planned = self.planned_steps(rows.n)
+        if loud:
+            pace = seconds_a_step(run, 0.2)
+            left = (planned - run.resumed_from) * pace
+            say(f"training on {device}: {planned:,} steps of {rows.batch:,} rows, about {left:.0f} s")
+        run.start(planned)
+        with track(planned, "training", enabled=progress) as advance:
+            advance(run.step)
+            while not run.finished:
+                losses = run.advance(wanted=bool(on_step))
+                for hear in on_step:
+                    hear(run.step, losses)
+                run.check()
+                advance(1, run.text)
+        return History(**run.finish(), device=str(device))
+
+    def _settings(self) -> Settings:
+        given = [name for name in ("steps", "epochs", "seconds") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ParameterError(
+                sentence("Trainer", "the budget must be one of steps, epochs and seconds", " and ".join(given))
+            )
+        for name in given:
+            check_number("Trainer", name, getattr(self, name), low=0, low_open=True, integer=name == "steps")
+        if self.batch_size is not None:
+            check_number("Trainer", "batch_size", self.batch_size, low=1, integer=True)
+        check_number("Trainer", "learning_rate", self.learning_rate, low=0, low_open=True)
+        options = dict(self.options or {})
+        known = set(asdict(Settings())) - {"learning_rate", "checkpoint", "budget"}
+        unknown = sorted(set(options) - known)
+        if unknown:
+            raise ParameterError(
+                sentence(
+                    "Trainer",
+                    "options must be known names",
+                    offenders(unknown),
+                    f"There are: {', '.join(sorted(known))}.",
+                )
+            )
+        settings = Settings(
+            learning_rate=self.learning_rate,
+            checkpoint=self.checkpoint,
+            budget=f"{self.steps}/{self.epochs}/{self.seconds}",
+            **options,
+        )
+        check_number("Trainer", "options['ema']", settings.ema, low=0, high=1, high_open=True)
+        check_number("Trainer", "options['clip']", settings.clip, low=0, low_open=True)
+        check_number("Trainer", "options['weight_decay']", settings.weight_decay, low=0)
+        check_number("Trainer", "options['holdout']", settings.holdout, low=0, high=0.9, low_open=True)
+        check_option("Trainer", "options['precision']", settings.precision, ("32-true", "bf16-mixed"))
+        for name in ("patience", "check_every"):
+            if getattr(settings, name) is not None:
+                check_number("Trainer", f"options[{name!r}]", getattr(settings, name), low=1, integer=True)
+        return settings
+
+
+def resolve_device(device: str) -> torch.device:
+    """Return the torch device of a name, or say that it is not there.
+
+    Raises
+    ------
+    TrainingError, ParameterError
+    """
+    if device == "auto":
+        return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+    try:
+        found = torch.device(device)
+    except (RuntimeError, TypeError):
+        raise ParameterError(
+            sentence("Trainer", "device must be 'auto', 'cpu', 'cuda', 'cuda:<number>' or 'mps'", repr(device))
+        ) from None
+    if found.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (found.index or 0) >= count:
+            raise TrainingError(
+                sentence(
+                    "Trainer",
+                    f"device {device!r} needs a CUDA device and a torch built for it",
+                    f"{count} CUDA device{'s' * (count != 1)}",
+                    "Use device='auto' or 'cpu'.",
+                )
+            )
+        return torch.device("cuda", found.index or 0)
+    if found.type == "mps" and not torch.backends.mps.is_available():
+        raise TrainingError(
+            sentence("Trainer", "device 'mps' needs an Apple GPU", "none", "Use device='auto' or 'cpu'.")
+        )
+    check_option("Trainer", "device", found.type, ("cpu", "mps"))
+    return found
+
+
+def _is_memory(error: BaseException) -> bool:
+    text = str(error)
+    return (
+        isinstance(error, (MemoryError, torch.OutOfMemoryError))
+        or "out of memory" in text
+        or "can't allocate memory" in text
+        or "not enough memory" in text
+    )
