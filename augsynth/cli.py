@@ -42,7 +42,7 @@ _CODES: tuple[tuple[type[BaseException], int], ...] = (
 app = typer.Typer(
     name="augsynth",
     help="More labelled rows where they matter, and an honest verdict on whether they helped.",
-    epilog="Exit codes: 0 fine, 1 failed, 2 bad usage or recipe, 3 unusable data, 4 output exists, 130 interrupted.",
+    epilog="Exit codes: 0 fine, 1 failed, 2 bad usage or recipe, 3 bad data, 4 output exists, 130 stopped.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -220,7 +220,7 @@ def check(
     synthetic: Annotated[str, typer.Argument(help="The synthetic or enlarged table.")],
     target: Annotated[str | None, typer.Option("--target", "-t", help="The column of the labels.")] = None,
 ) -> None:
-    """Compare a synthetic table with the real one: columns, types, labels, copies (no verdict on usefulness)."""
+    """Compare a synthetic table with the real one: columns, types, labels, copies. No verdict on its use."""
     with _sentences():
         from augsynth.recipe.inspection import inspect_tables
         from augsynth.recipe.summary import console, summarise_inspection
@@ -234,6 +234,9 @@ def check(
 
 def main() -> None:
     """Entry point of the ``augsynth`` command."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a label that the terminal cannot show is no reason to fail
     app()
 
 

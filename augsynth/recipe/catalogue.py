@@ -59,13 +59,20 @@ def first_line(role: str, kind: str) -> str:
     target = registry.target(role, kind)
     module, _, name = target.partition(":")
     try:
-        spec = importlib.util.find_spec(module)
-        if spec is None or spec.origin is None:
-            return "(not installed)"
-        tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+        tree = ast.parse(_file_of(module).read_text(encoding="utf-8"))
     except (ImportError, OSError, SyntaxError):
-        return "(not installed)"
+        return "(its file cannot be read)"
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef) and node.name == name:
             return (ast.get_docstring(node) or "").partition("\n")[0]
     return ""
+
+
+def _file_of(module: str) -> Path:
+    own = Path(__file__).resolve().parents[1]
+    if module.startswith(f"{own.name}."):  # importlib would import the package above it
+        return own.joinpath(*module.split(".")[1:]).with_suffix(".py")
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ImportError(module)
+    return Path(spec.origin)

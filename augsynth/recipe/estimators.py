@@ -14,14 +14,14 @@ _MAX_LEVELS = 200  # of a categorical column; rarer levels are taken together
 
 
 def judge_name(name: str, n_rows: int) -> str:
-    """Say which estimator ``auto`` stands for: a linear one on small tables, boosted trees on larger ones."""
+    """Say which estimator ``auto`` is: a linear one on small tables, boosted trees on larger ones."""
     if name != "auto":
         return name
     return "logistic_regression" if n_rows < _SMALL else "gradient_boosting"
 
 
 def judge(name: str, X: pd.DataFrame, *, random_state: int) -> Any:
-    """Make an unfitted classifier that takes the columns of ``X``, whatever their kinds, missing cells included.
+    """Make an unfitted classifier that takes the columns of ``X`` as they are, missing cells included.
 
     Parameters
     ----------

@@ -40,9 +40,8 @@ def write_outputs(run: Run, destination: Destination) -> list[Path]:
     """Write every file into a staged folder, and let them appear together."""
     recipe, parts, style = run.recipe, run.parts, run.recipe.output.format
     with destination.staged() as folder:
-        write_table(
-            pd.concat([run.X, run.y.rename(recipe.data.target)], axis=1), folder / f"enlarged.{style}"
-        )
+        enlarged = [run.X, _bands(run), run.y.rename(recipe.data.target)]
+        write_table(pd.concat(enlarged, axis=1), folder / f"enlarged.{style}")
         held_out = pd.concat([parts.X_test, parts.y_test], axis=1)
         write_table(held_out, folder / f"held_out.{style}")
         if hasattr(run.resampler, "provenance_"):
@@ -62,6 +61,15 @@ def write_outputs(run: Run, destination: Destination) -> list[Path]:
     return [destination.directory / name for name in sorted([*written, "report.json"])]
 
 
+def _bands(run: Run) -> pd.DataFrame | None:
+    """Return the group columns that are not columns of the table already."""
+    groups = getattr(run.resampler, "sensitive_features_", None)
+    if not isinstance(groups, pd.DataFrame):
+        return None
+    own = groups[[name for name in groups.columns if name not in run.X.columns]]
+    return own.reset_index(drop=True)
+
+
 def _flat(provenance: pd.DataFrame) -> pd.DataFrame:
     """Turn what a text file cannot hold (lists of parents) into text."""
     flat = provenance.copy()
@@ -73,13 +81,13 @@ def _flat(provenance: pd.DataFrame) -> pd.DataFrame:
 
 def _plot_new_rows(run: Run, path: Path) -> None:
     n = len(run.parts.y)
-    new_y = run.y.iloc[n:]
-    if not hasattr(run.resampler, "generator_") or new_y.empty:
+    before, after = run.cells()
+    if not hasattr(run.resampler, "generator_") or len(after) == n:
         return
-    # Only the class with the most new rows, or the classes' shares would make a difference of their own.
-    label = new_y.value_counts().index[0]
-    real, new = run.parts.X[run.parts.y == label], run.X.iloc[n:][new_y == label]
-    title = f"{label}: {len(real):,} real and {len(new):,} new rows; the columns that differ most"
+    # Only the cell with the most new rows: over several, their shares would make a difference of their own.
+    cell = after.iloc[n:].value_counts().index[0]
+    real, new = run.parts.X[(before == cell).to_numpy()], run.X.iloc[n:][(after.iloc[n:] == cell).to_numpy()]
+    title = f"{cell}: {len(real):,} real and {len(new):,} new rows; the columns that differ most"
     plot_marginals(real, new, path, title=title)
 
 
@@ -103,7 +111,10 @@ def report_of(run: Run, files: list[str]) -> dict[str, Any]:
     }
     if run.comparison is not None and run.plan is not None:
         report["comparison"] = {"plan": vars(run.plan), **run.comparison.to_dict()}
-        report["verdict"] = report["comparison"].get("verdict")
+        report["verdict"] = {
+            "word": {name: str(word) for name, word in run.comparison.verdicts["in all"].items()},
+            "sentences": run.comparison.summary().splitlines(),
+        }
     return plain(report)
 
 

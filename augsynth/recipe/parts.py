@@ -10,10 +10,10 @@ import pandas as pd
 
 from augsynth.core.errors import DataError, offenders, sentence
 from augsynth.core.random import keyed_rng
-from augsynth.recipe.wording import meant
 from augsynth.recipe.schema import DataSection
+from augsynth.recipe.wording import meant
 
-__all__ = ["Parts", "cell_counts", "divide", "subsample"]
+__all__ = ["Parts", "cell_names", "divide", "subsample"]
 
 _SPLIT, _THIN, _SUBSAMPLE = 1, 2, 3  # keys of the random streams
 _SPLIT_WORDS = {"train": True, "training": True, "test": False, "testing": False, "holdout": False}
@@ -29,6 +29,8 @@ class Parts:
         Training rows; numbered from 0.
     X_test, y_test : DataFrame, Series
         Rows held out; nothing is fitted to them.
+    groups : DataFrame or None
+        The group columns of the training rows; numeric ones cut into bands.
     notes : list of str
         Decisions that the reader of the report should know.
     """
@@ -37,6 +39,7 @@ class Parts:
     y: pd.Series
     X_test: pd.DataFrame
     y_test: pd.Series
+    groups: pd.DataFrame | None = None
     notes: list[str] = field(default_factory=list)
 
 
@@ -65,8 +68,27 @@ def divide(frame: pd.DataFrame, data: DataSection, seed: int) -> Parts:
         training = _split_by_lot(y, data.test_size, seed)
     kept = _thin(y, training, data.thin, seed, notes)
     _check_training(y[kept], data.target)
-    take = [(table[mask].reset_index(drop=True)) for mask in (kept, ~training) for table in (X, y)]
-    return Parts(*take, notes=notes)
+    take = [table[mask].reset_index(drop=True) for mask in (kept, ~training) for table in (X, y)]
+    return Parts(take[0], take[1], take[2], take[3], _groups(take[0], data), notes)
+
+
+def _groups(X: pd.DataFrame, data: DataSection) -> pd.DataFrame | None:
+    columns = {}
+    for name in data.groups:
+        if name not in data.bands:
+            columns[name] = X[name]
+            continue
+        if not pd.api.types.is_numeric_dtype(X[name]):
+            raise DataError(
+                sentence("data.bands", "banded columns must hold numbers", f"{X[name].dtype} in {name!r}")
+            )
+        edges = [f"{edge:g}" for edge in data.bands[name]]
+        middle = [f"{low} to {high}" for low, high in zip(edges, edges[1:], strict=False)]
+        words = [f"below {edges[0]}", *middle, f"{edges[-1]} or more"]
+        bins = [-np.inf, *data.bands[name], np.inf]
+        cut = pd.cut(X[name], bins, right=False, labels=words)
+        columns[f"{name} band"] = cut.astype(object).where(cut.notna(), None)
+    return pd.DataFrame(columns) if columns else None
 
 
 def _check_columns(frame: pd.DataFrame, wanted: list[str]) -> None:
@@ -186,14 +208,10 @@ def subsample(y: pd.Series, rows: int, seed: int, floor: int = 50) -> np.ndarray
     return np.sort(np.concatenate(chosen))
 
 
-def cell_counts(y: pd.Series, groups: pd.DataFrame | None = None) -> pd.Series:
-    """Count the rows of each class, or of each class and group; the index is readable text."""
-    keys = [y.astype(str)]
-    if groups is not None and groups.shape[1]:
-        keys += [
-            groups[name].astype(object).where(groups[name].notna(), "missing").astype(str) for name in groups
-        ]
-    text = keys[0].copy()
-    for key in keys[1:]:
-        text = text + " · " + key
-    return text.value_counts().sort_index()
+def cell_names(y: pd.Series, groups: pd.DataFrame | None = None) -> pd.Series:
+    """Name the class, or the class and group, of each row in readable text."""
+    text = y.astype(str).reset_index(drop=True)
+    if groups is not None:
+        for name in groups.columns:
+            text = text + " / " + groups[name].astype(str).reset_index(drop=True)
+    return text

@@ -101,7 +101,7 @@ def _draw_marginal(axes: Any, real: pd.Series, new: pd.Series) -> None:
 def plot_marginals(real: pd.DataFrame, new: pd.DataFrame, path: Path, *, title: str) -> Sequence[str]:
     """Draw the columns whose distribution differs most between real and new rows, nine at most.
 
-    Both tables should hold rows of the same classes in the same shares. Returns the names of the columns drawn.
+    Both tables should hold the same classes in the same shares. Returns the names of the columns drawn.
     """
     far = {name: _distance(real[name], new[name]) for name in real.columns if _can_draw(real[name])}
     chosen = sorted(far, key=lambda name: -far[name])[:9]

@@ -105,8 +105,8 @@ def component_problems(role: str, spec: Mapping[str, Any], path: str) -> list[st
 
 def _type_problems(cls: type, name: str, value: Any, where: str) -> list[str]:
     with contextlib.suppress(Exception):  # a hint that pydantic cannot read is no reason to refuse
-        hint = typing.get_type_hints(cls.__init__).get(name)
-        adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
+        hint = typing.get_type_hints(inspect.getattr_static(cls, "__init__")).get(name)
+        adapter: Any = TypeAdapter(hint or Any, config=ConfigDict(arbitrary_types_allowed=True))
         try:
             adapter.validate_python(value)
         except ValidationError:

@@ -1,4 +1,4 @@
-"""A run of a recipe: split first, augment the training part only, judge by cross-validation inside it, write."""
+"""A run of a recipe: split first, augment the training part only, judge inside it, write."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from augsynth import registry
 from augsynth.core.errors import AugsynthWarning
 from augsynth.recipe.estimators import held_out_figures, judge, judge_name
 from augsynth.recipe.outputs import output_names, write_outputs
-from augsynth.recipe.parts import Parts, cell_counts, divide, subsample
+from augsynth.recipe.parts import Parts, cell_names, divide, subsample
 from augsynth.recipe.schema import CompareSection, Recipe
 from augsynth.recipe.tables import SKLEARN, Destination, read_source
 from augsynth.recipe.wording import duration
@@ -42,12 +42,9 @@ class Plan:
 
     def sentence(self) -> str:
         """Say the plan in one line, before it starts."""
-        part = (
-            f"{self.rows:,} training rows"
-            if self.rows == self.of_rows
-            else f"{self.rows:,} of {self.of_rows:,} training rows"
-        )
-        text = f"{self.folds} folds x {self.repeats} repeats on {part}, {self.estimator}, {self.scoring}: about {duration(self.seconds)}"
+        rows = f"{self.rows:,}" if self.rows == self.of_rows else f"{self.rows:,} of {self.of_rows:,}"
+        how = f"{self.folds} folds x {self.repeats} repeats on {rows} training rows"
+        text = f"{how}, {self.estimator}, {self.scoring}: about {duration(self.seconds)}"
         return text + (f" ({'; '.join(self.cuts)})" if self.cuts else "")
 
 
@@ -82,13 +79,20 @@ class Run:
     X: pd.DataFrame
     y: pd.Series
     resampler: Any
-    counts: pd.DataFrame
     held_out: pd.DataFrame
+    counts: pd.DataFrame = field(default_factory=pd.DataFrame)
     comparison: Any = None
     plan: Plan | None = None
     notes: list[str] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+
+    def cells(self) -> tuple[pd.Series, pd.Series]:
+        """Name the cell of each training row and of each row of the enlarged table, as they are balanced."""
+        by_group = "group" in str(self.recipe.resampler.parameters.get("by", "class"))
+        enlarged = getattr(self.resampler, "sensitive_features_", None)
+        before = cell_names(self.parts.y, self.parts.groups if by_group else None)
+        return before, cell_names(self.y, enlarged if by_group else None)
 
 
 def run(
@@ -135,14 +139,13 @@ def _learn(recipe: Recipe, tell: Tell) -> Run:
     started = time.perf_counter()
     frame = read_source(recipe.data.path, missing=recipe.data.missing, separator=recipe.data.separator)
     parts = divide(frame, recipe.data, recipe.seed)
-    tell(
-        f"data: {len(frame):,} rows x {frame.shape[1]} columns; {len(parts.y):,} rows train, {len(parts.y_test):,} held out"
-    )
+    size = f"{len(frame):,} rows x {frame.shape[1]} columns"
+    tell(f"data: {size}; {len(parts.y):,} rows train, {len(parts.y_test):,} held out")
     seconds = {"read": time.perf_counter() - started}
 
     started = time.perf_counter()
     tell(f"augmenting the training part: {_describe(recipe)}")
-    resampler, X, y = augment(recipe, parts.X, parts.y)
+    resampler, X, y = augment(recipe, parts.X, parts.y, parts.groups)
     seconds["augment"] = time.perf_counter() - started
     tell(f"augmented: {len(parts.y):,} -> {len(y):,} rows in {duration(seconds['augment'])}")
 
@@ -154,9 +157,8 @@ def _learn(recipe: Recipe, tell: Tell) -> Run:
     seconds["judge"] = (time.perf_counter() - started) * len(parts.y) / max(len(y), 1)
     figures = {how: held_out_figures(each, parts.X_test, parts.y_test) for how, each in estimators.items()}
 
-    result = Run(
-        recipe, parts, X, y, resampler, _counts(recipe, parts, X, y), pd.DataFrame(figures).T, seconds=seconds
-    )
+    result = Run(recipe, parts, X, y, resampler, held_out=pd.DataFrame(figures).T, seconds=seconds)
+    result.counts = _counts(result)
     if recipe.compare is not None:
         started = time.perf_counter()
         _compare(recipe, recipe.compare, result, name, tell)
@@ -175,15 +177,12 @@ def build_resampler(recipe: Recipe, seed: int | None = None) -> Any:
     return registry.build("resampler", spec)
 
 
-def groups_of(recipe: Recipe, X: pd.DataFrame) -> pd.DataFrame | None:
-    """Return the group columns of the rows, or None if the recipe names none."""
-    return X[recipe.data.groups] if recipe.data.groups else None
-
-
-def augment(recipe: Recipe, X: pd.DataFrame, y: pd.Series) -> tuple[Any, pd.DataFrame, pd.Series]:
+def augment(
+    recipe: Recipe, X: pd.DataFrame, y: pd.Series, groups: pd.DataFrame | None = None
+) -> tuple[Any, pd.DataFrame, pd.Series]:
     """Enlarge a training table; return the fitted resampler, the rows and the labels."""
     resampler = build_resampler(recipe, recipe.seed)
-    X_new, y_new = resampler.fit_resample(X, y, sensitive_features=groups_of(recipe, X))
+    X_new, y_new = resampler.fit_resample(X, y, sensitive_features=groups)
     return resampler, X_new, pd.Series(y_new, name=y.name)
 
 
@@ -193,60 +192,57 @@ def _describe(recipe: Recipe) -> str:
     return f"{recipe.resampler.kind}-sampling by {by}{made}"
 
 
-def _counts(recipe: Recipe, parts: Parts, X: pd.DataFrame, y: pd.Series) -> pd.DataFrame:
-    groups = recipe.data.groups if "group" in str(recipe.resampler.parameters.get("by", "class")) else []
-    before, after = cell_counts(parts.y, parts.X[groups]), cell_counts(y, X[groups])
-    counts = pd.DataFrame({"before": before, "after": after}).fillna(0).astype(int)
+def _counts(result: Run) -> pd.DataFrame:
+    before, after = (cells.value_counts() for cells in result.cells())
+    counts = pd.DataFrame({"before": before, "after": after}).fillna(0).astype(int).sort_index()
     return counts.sort_values("before", ascending=False, kind="stable")
 
 
-def make_plan(
-    recipe: Recipe, section: CompareSection, y: pd.Series, name: str, once: Callable[[np.ndarray], float]
-) -> Plan:
-    """Decide rows, repeats and folds so that the comparison stays near the recipe's budget.
-
-    Parameters
-    ----------
-    recipe, section
-        What is wanted.
-    y : Series
-        Training labels.
-    name : str
-        The estimator.
-    once : callable
-        Is given rows, and returns the seconds that one fold on them takes.
-    """
-    chosen = subsample(y, section.rows or len(y), recipe.seed)
-    plan = Plan(name, section.scoring, section.folds, section.repeats, len(chosen), len(y), 0.0)
-    each = once(chosen)
-    asked = (plan.folds, plan.repeats)
+def make_plan(recipe: Recipe, section: CompareSection, result: Run, name: str, rows: np.ndarray) -> Plan:
+    """Decide repeats and folds so that the comparison on ``rows`` stays near the recipe's budget."""
+    plan = Plan(name, section.scoring, section.folds, section.repeats, len(rows), len(result.parts.y), 0.0)
+    each = _seconds_a_fold(recipe, result, name, rows)
     while each * plan.folds * plan.repeats > recipe.budget and (plan.repeats > 1 or plan.folds > 3):
         if plan.repeats > 1:
             plan.repeats -= 1
         else:
             plan.folds -= 1
-    if (plan.folds, plan.repeats) != asked:
-        plan.cuts.append(f"cut from {asked[0]} x {asked[1]} to keep near budget={recipe.budget:g} s")
+    if (plan.folds, plan.repeats) != (section.folds, section.repeats):
+        asked = f"{section.folds} x {section.repeats}"
+        plan.cuts.append(f"cut from {asked} to keep near budget={recipe.budget:g} s")
     plan.seconds = each * plan.folds * plan.repeats
     return plan
+
+
+def _seconds_a_fold(recipe: Recipe, result: Run, name: str, rows: np.ndarray) -> float:
+    """Time one augmentation and one fit on these rows; a fold takes one of the first, nine of the second.
+
+    (Nothing, class weights and the method fit once, the tuned threshold six times.)
+    """
+    from augsynth.check.folds import one_thread
+
+    parts, spent = result.parts, result.seconds["augment"]
+    X, y = result.X, result.y
+    with one_thread():
+        if len(rows) < len(parts.y):
+            groups = parts.groups.iloc[rows] if parts.groups is not None else None
+            started = time.perf_counter()
+            _, X, y = augment(recipe, parts.X.iloc[rows], parts.y.iloc[rows], groups)
+            spent = time.perf_counter() - started
+        started = time.perf_counter()
+        judge(name, X, random_state=recipe.seed).fit(X, y)
+    return spent + 9 * (time.perf_counter() - started)
 
 
 def _compare(recipe: Recipe, section: CompareSection, result: Run, name: str, tell: Tell) -> None:
     from augsynth.check import compare
 
-    X, y, seconds = result.parts.X, result.parts.y, result.seconds
-
-    def once(rows: np.ndarray) -> float:
-        if len(rows) == len(y):
-            return seconds["augment"] + 8 * seconds["judge"]  # the tuned threshold alone costs five fits
-        started = time.perf_counter()
-        augment(recipe, X.iloc[rows].reset_index(drop=True), y.iloc[rows].reset_index(drop=True))
-        return time.perf_counter() - started + 8 * seconds["judge"] * len(rows) / len(y)
-
-    plan = make_plan(recipe, section, y, name, once)
-    rows = subsample(y, section.rows or len(y), recipe.seed)
+    parts = result.parts
+    rows = subsample(parts.y, section.rows or len(parts.y), recipe.seed)
+    plan = make_plan(recipe, section, result, name, rows)
     tell(f"comparing: {plan.sentence()}")
-    X, y = X.iloc[rows].reset_index(drop=True), y.iloc[rows].reset_index(drop=True)
+    X, y = parts.X.iloc[rows].reset_index(drop=True), parts.y.iloc[rows].reset_index(drop=True)
+    groups = None if parts.groups is None else parts.groups.iloc[rows].reset_index(drop=True)
     label = recipe.generator.kind if recipe.generator else recipe.resampler.kind
     result.plan = plan
     result.comparison = compare(
@@ -254,7 +250,7 @@ def _compare(recipe: Recipe, section: CompareSection, result: Run, name: str, te
         {label: build_resampler(recipe)},  # without a seed: each fold gets one of its own
         X,
         y,
-        sensitive_features=groups_of(recipe, X),
+        sensitive_features=groups,
         scoring=plan.scoring,
         cv=plan.folds,
         n_repeats=plan.repeats,
@@ -264,11 +260,11 @@ def _compare(recipe: Recipe, section: CompareSection, result: Run, name: str, te
 
 def _warned(caught: list[warnings.WarningMessage]) -> list[str]:
     """Return what was warned of, each once: ours as they are, others with their kind."""
-    lines = [
-        str(each.message)
-        if issubclass(each.category, AugsynthWarning)
-        else f"{each.category.__name__}: {each.message}"
-        for each in caught
-        if not issubclass(each.category, (DeprecationWarning, FutureWarning, ResourceWarning))
-    ]
-    return list(dict.fromkeys(" ".join(line.split()) for line in lines))
+    lines: dict[str, str] = {}
+    for each in caught:
+        if issubclass(each.category, (DeprecationWarning, FutureWarning, ResourceWarning)):
+            continue
+        ours = issubclass(each.category, AugsynthWarning)
+        line = " ".join(f"{'' if ours else each.category.__name__ + ': '}{each.message}".split())
+        lines.setdefault(line[:60], line)  # folds warn of the same thing in slightly other words
+    return list(lines.values())

@@ -7,8 +7,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
 
-from augsynth.recipe.wording import meant
 from augsynth.recipe.tables import BUNDLED, FORMATS, SKLEARN
+from augsynth.recipe.wording import meant
 
 __all__ = ["ESTIMATORS", "CompareSection", "Component", "DataSection", "OutputSection", "Recipe"]
 
@@ -25,6 +25,7 @@ class DataSection(_Section):
     path: str = Field(description="a CSV, TSV or Parquet file, or sklearn:breast_cancer|digits|iris|wine")
     target: str = Field(default="", validate_default=True, description="the column of the labels")
     groups: list[str] = Field(default=[], description="sensitive columns; they stay in the table")
+    bands: dict[str, list[float]] = Field(default={}, description="numeric group column: where to cut it")
     drop: list[str] = Field(default=[], description="columns to leave out, such as an id")
     split: str | None = Field(default=None, description="a column that says train or test for each row")
     test_size: float = Field(default=0.25, gt=0, lt=1, description="share of rows to hold out")
@@ -50,6 +51,16 @@ class DataSection(_Section):
         if str(info.data.get("path", "")).startswith(SKLEARN):
             return "target"
         raise ValueError("must name the column of the labels (only scikit-learn's sets have one by default)")
+
+    @field_validator("bands")
+    @classmethod
+    def _bands_of_groups(cls, value: dict[str, list[float]], info: Any) -> dict[str, list[float]]:
+        for name, edges in value.items():
+            if name not in info.data.get("groups", value):
+                raise ValueError(f"must cut columns that data.groups names; given {name!r}")
+            if not edges or any(low >= high for low, high in zip(edges, edges[1:], strict=False)):
+                raise ValueError(f"the cuts of {name!r} must be numbers in rising order; given {edges}")
+        return value
 
     @field_validator("thin")
     @classmethod

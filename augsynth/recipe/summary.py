@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -18,17 +18,33 @@ if TYPE_CHECKING:
 __all__ = ["console", "summarise", "summarise_inspection"]
 
 _STYLES = {"helps": "bold green", "hurts": "bold red"}
-_WIDE = 110
+_WIDE = 1000
 _MAX_CELLS, _MAX_NOTES = 20, 8
 
 
+class _PlainLines:
+    """A stream that takes whole lines and drops the blanks that a table leaves at their ends."""
+
+    def __init__(self, stream: Any):
+        self._stream = stream
+        self.encoding = stream.encoding
+
+    def write(self, text: str) -> int:
+        lines = text.split("\n")
+        self._stream.write("\n".join([*(line.rstrip() for line in lines[:-1]), lines[-1]]))
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+
 def console(stderr: bool = False) -> Console:
-    """Make a console: colours on a terminal, plain lines of a fixed width elsewhere."""
-    screen = Console(stderr=stderr, highlight=False, emoji=False)
-    if screen.is_terminal and not os.environ.get("NO_COLOR"):
-        return screen
-    width = None if screen.is_terminal else _WIDE
-    return Console(stderr=stderr, highlight=False, emoji=False, no_color=True, width=width)
+    """Make a console: colours on a terminal; elsewhere plain lines, as long as they need to be."""
+    stream = sys.stderr if stderr else sys.stdout
+    if stream.isatty():
+        return Console(file=stream, highlight=False, emoji=False)
+    plain: Any = _PlainLines(stream)
+    return Console(file=plain, highlight=False, emoji=False, no_color=True, force_terminal=False, width=_WIDE)
 
 
 def _table(*columns: str, right: tuple[int, ...] = ()) -> Table:
@@ -47,13 +63,14 @@ def summarise(run: Run, screen: Console, *, quiet: bool = False) -> None:
     if not quiet:
         screen.print()
         _heading(screen, f"{run.recipe.name}: training rows")
-        screen.print(Padding(_count_table(run.counts), (0, 0, 1, 2), expand=False))
+        screen.print(Padding(_count_table(run.counts, screen.encoding), (0, 0, 1, 2), expand=False))
         if run.comparison is not None:
-            _heading(
-                screen,
-                f"Does it help? Cross-validated inside the training part, {run.comparison.metric_words}",
-            )
+            words = run.comparison.metric_words
+            _heading(screen, f"Does it help? Cross-validated inside the training part, {words}")
             screen.print(Padding(_comparison_table(run.comparison), (0, 0, 1, 2), expand=False))
+            if run.parts.groups is not None:
+                _heading(screen, f"By group, against nothing, {words}")
+                screen.print(Padding(_group_table(run.comparison), (0, 0, 1, 2), expand=False))
         _heading(
             screen, f"Held-out rows ({len(run.parts.y_test):,}): one split, no interval, an illustration only"
         )
@@ -87,14 +104,15 @@ def _heading(screen: Console, text: str) -> None:
     screen.print(Text(text, style="bold"))
 
 
-def _count_table(counts: pd.DataFrame) -> Table:
+def _count_table(counts: pd.DataFrame, encoding: str | None) -> Table:
+    blocks = "█░" if (encoding or "").lower().startswith("utf") else "#+"
     table = _table("class", "before", "after", "new", "", right=(1, 2, 3))
     most = max(int(counts["after"].max()), 1)
     for name, row in counts.head(_MAX_CELLS).iterrows():
         before, after = int(row["before"]), int(row["after"])
         change = f"{after - before:+,}" if after != before else "."
-        bar = Text("█" * round(24 * min(before, after) / most), style="blue")
-        bar.append("░" * round(24 * max(after - before, 0) / most), style="yellow")
+        bar = Text(blocks[0] * round(24 * min(before, after) / most), style="blue")
+        bar.append(blocks[1] * round(24 * max(after - before, 0) / most), style="yellow")
         table.add_row(*_cells(name, f"{before:,}", f"{after:,}", change, bar))
     if len(counts) > _MAX_CELLS:
         table.add_row(*_cells(f"... and {len(counts) - _MAX_CELLS} more", "", "", "", ""))
@@ -118,6 +136,21 @@ def _comparison_table(comparison: Any) -> Table:
             word = Text(str(row["verdict"]), style=_STYLES.get(str(row["verdict"]), ""))
             interval = f"[{row['low']:+.3f}, {row['high']:+.3f}]"
             table.add_row(*_cells(name, score, row["against"], f"{row['difference']:+.3f}", interval, word))
+    return table
+
+
+def _group_table(comparison: Any) -> Table:
+    table = _table("group", "nothing", "with it", "difference", "95 % interval", "verdict", right=(1, 2, 3))
+    frame = comparison.to_frame()
+    frame = frame[frame["scope"].isin(["group", "gap"]) & (frame["against"] == "nothing")]
+    for _, row in frame.iterrows():
+        name = "gap, best to worst" if row["scope"] == "gap" else row["level"]
+        if not pd.notna(row["low"]):
+            table.add_row(*_cells(name, "", "", "", "", row["flag"] or "undefined"))
+            continue
+        scores = f"{row['score_against']:.3f}", f"{row['score']:.3f}", f"{row['difference']:+.3f}"
+        word = row["flag"] or Text(str(row["verdict"]), style=_STYLES.get(str(row["verdict"]), ""))
+        table.add_row(*_cells(name, *scores, f"[{row['low']:+.3f}, {row['high']:+.3f}]", word))
     return table
 
 
@@ -149,7 +182,8 @@ def _verdict(run: Run, screen: Console) -> None:
         screen.print(Padding(Text(line), (0, 0, 0, 2), expand=False))
         screen.print(Padding(Text(_MEANING.get(word, "")), (0, 0, 0, 2), expand=False))
     if run.plan is not None and run.plan.rows < run.plan.of_rows:
-        told = f"Judged on {run.plan.rows:,} of {run.plan.of_rows:,} training rows (compare.rows=null takes all)."
+        part = f"{run.plan.rows:,} of {run.plan.of_rows:,} training rows"
+        told = f"Judged on {part} (compare.rows=null takes all)."
         screen.print(Padding(Text(told), (0, 0, 0, 2), expand=False))
     screen.print()
 

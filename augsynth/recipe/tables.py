@@ -82,7 +82,7 @@ def table_format(path: str | Path) -> TableFormat:
     return TableFormat(kind, compression)
 
 
-def _open_read(path: Path, compression: str) -> IO[bytes]:
+def _open_read(path: Path, compression: str) -> Any:
     if compression == "gz":
         return gzip.open(path, "rb")
     if compression == "bz2":
