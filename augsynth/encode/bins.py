@@ -107,14 +107,15 @@ class Binner:
             tokens[:, j] = np.where(gap, self.missing_token_[j], values)
         return tokens
 
-    def decode(self, tokens: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Turn tokens (n, p) into rows ``z`` (n, p): a draw from each bin's sketch, atoms exactly."""
+    def decode(self, tokens: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
+        """Turn tokens (n, p) into rows ``z`` (n, p): a draw from each bin's sketch (its median without ``rng``)."""
         tokens = np.asarray(tokens).astype(np.int64)
         z = tokens.astype(np.float64)
         gap = tokens == self.missing_token_
         if len(self.numeric_):
             part = np.where(gap, 0, tokens)[:, self.numeric_]
-            z[:, self.numeric_] = self._inside(part, rng.random(part.shape))
+            u = np.full(part.shape, 0.5) if rng is None else rng.random(part.shape)
+            z[:, self.numeric_] = self._inside(part, u)
         z[gap] = np.nan
         return z
 

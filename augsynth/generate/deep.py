@@ -115,7 +115,7 @@ class TorchGenerator(BaseGenerator):
         )
         return self._decode_rows(coded, keyed_rng(seed, 1))
 
-    def _decode_rows(self, coded: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def _decode_rows(self, coded: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
         if isinstance(self.coder_, NormalScores):
             return self.coder_.decode(coded, clip=True)
         return self.coder_.decode(coded, rng)
