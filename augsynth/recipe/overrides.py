@@ -35,8 +35,10 @@ class _Loader(yaml.SafeLoader):
 
 def from_yaml(text: str, where: str) -> Any:
     """Read YAML that can hold plain values only; what is wrong comes with its line and column."""
+    loader = None
     try:
-        return yaml.load(text, _Loader)
+        loader = _Loader(text)  # its constructor reads already
+        return loader.get_single_data()
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
@@ -44,6 +46,9 @@ def from_yaml(text: str, where: str) -> Any:
         raise RecipeError([f"{where}: not valid YAML: {what}{place}"]) from None
     except (RecursionError, ValueError) as error:
         raise RecipeError([f"{where}: not a recipe: {type(error).__name__}"]) from None
+    finally:
+        if loader is not None:
+            loader.dispose()
 
 
 # What belongs to a table, and so goes with it when another table takes its place.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import time
 import warnings
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from augsynth import registry
+from augsynth.check.folds import one_thread
 from augsynth.core.errors import AugsynthWarning
 from augsynth.recipe.estimators import held_out_figures, judge, judge_name
 from augsynth.recipe.outputs import output_names, write_outputs
@@ -25,6 +27,7 @@ from augsynth.recipe.wording import duration
 __all__ = ["Plan", "Run", "run"]
 
 Tell = Callable[[str], None]
+_SMALL = 10_000  # training rows
 
 
 @dataclass
@@ -142,7 +145,12 @@ def _learn(recipe: Recipe, tell: Tell) -> Run:
     size = f"{len(frame):,} rows x {frame.shape[1]} columns"
     tell(f"data: {size}; {len(parts.y):,} rows train, {len(parts.y_test):,} held out")
     seconds = {"read": time.perf_counter() - started}
+    # Threads that wait for each other cost a small table many times what they save.
+    with one_thread() if len(parts.y) < _SMALL else contextlib.nullcontext():
+        return _learn_parts(recipe, parts, seconds, tell)
 
+
+def _learn_parts(recipe: Recipe, parts: Parts, seconds: dict[str, float], tell: Tell) -> Run:
     started = time.perf_counter()
     tell(f"augmenting the training part: {_describe(recipe)}")
     resampler, X, y = augment(recipe, parts.X, parts.y, parts.groups)
@@ -219,8 +227,6 @@ def _seconds_a_fold(recipe: Recipe, result: Run, name: str, rows: np.ndarray) ->
 
     (Nothing, class weights and the method fit once, the tuned threshold six times.)
     """
-    from augsynth.check.folds import one_thread
-
     parts, spent = result.parts, result.seconds["augment"]
     X, y = result.X, result.y
     with one_thread():
