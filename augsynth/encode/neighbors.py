@@ -308,8 +308,8 @@ class NeighborIndex:
             if self._n_levels[j - p] <= _FEW_LEVELS:
                 hot = code[:, None] == np.arange(-1 if state else 0, self._n_levels[j - p])
                 parts.append(hot * (-cost[j] if query else 1.0))
-        width = sum(part.shape[1] for part in parts) + int((self._n_levels > _FEW_LEVELS).sum()) + 2
-        slip = 2.0 * (width + 8) * np.finfo(dtype).eps
+        # Twice the rounding error of a sum of that many terms; the zeros of one-hot columns add none.
+        slip = (len(cost) + 2 * len(gapped) + 6) * np.finfo(dtype).eps
         own = base - slip * size - 1e-36
         parts.append(np.stack([own, np.ones(n)] if query else [np.ones(n), own], axis=1))
         product = np.concatenate([part.astype(dtype) for part in parts], axis=1)
@@ -333,9 +333,13 @@ class NeighborIndex:
         if queries.shared is not None and references.shared is not None:
             shared = queries.shared @ references.shared.T
             slip = 4.0 * queries.shared.shape[1] * np.finfo(shared.dtype).eps
-            with np.errstate(divide="ignore", invalid="ignore"):
-                bounds *= shared.dtype.type(self.distance.weights.sum() * (1 - slip)) / shared
-            bounds[shared < self.distance.weights.min() / 2] = np.inf
+            apart = None  # pairs without a shared column: none if some column has no gap
+            if not queries.shared[0, -1]:
+                apart = shared < self.distance.weights.min() / 2
+                shared[apart] = 1.0
+            bounds *= np.divide(shared.dtype.type(self.distance.weights.sum() * (1 - slip)), shared, out=shared)
+            if apart is not None:
+                bounds[apart] = np.inf
         return bounds
 
 

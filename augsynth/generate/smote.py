@@ -16,8 +16,6 @@ from augsynth.generate.base import BaseGenerator, Drawn
 
 __all__ = ["SmoteGenerator"]
 
-_LOWEST, _HIGHEST = np.finfo(np.float64).min, np.finfo(np.float64).max
-
 
 @dataclass(eq=False)
 class _Family:
@@ -168,6 +166,8 @@ class SmoteGenerator(BaseGenerator):
         self._families: dict[int, _Family] = {}
 
     def _sample(self, c: np.ndarray, rng: np.random.Generator) -> Drawn:
+        if (c == c[0]).all():
+            return Drawn(*self._draw(self._family(int(c[0])), len(c), rng))
         rows = np.empty((len(c), len(self.layout_)))
         source = np.full((len(c), 2), -1, dtype=np.intp)
         for cell in np.unique(c):
@@ -178,7 +178,7 @@ class SmoteGenerator(BaseGenerator):
     def _draw(self, family: _Family, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         which = family.draw_parents(n, rng)
         parent = family.parents[which]
-        rows = self.z_[parent]
+        rows = self.z_.take(parent, axis=0)
         source = np.stack([parent, np.full(n, -1)], axis=1)
         k = family.partners.shape[1]
         if k == 0:
@@ -186,11 +186,13 @@ class SmoteGenerator(BaseGenerator):
         near = family.pool[family.partners_of(which, self.z_)]
         partner = near[np.arange(n), (rng.random(n) * k).astype(np.intp)]
         step = rng.random((n, 1))
-        numeric = self.layout_.numeric
+        numeric, categorical = self.layout_.numeric, self.layout_.categorical
         if len(numeric):
             source[:, 1] = partner
-            rows[:, numeric] = _between(rows[:, numeric], self.z_[np.ix_(partner, numeric)], step)
-        for j in self.layout_.categorical:
+        if not len(categorical):
+            return _between(rows, self.z_.take(partner, axis=0), step), source
+        rows[:, numeric] = _between(rows[:, numeric], self.z_[partner][:, numeric], step)
+        for j in categorical:
             rows[:, j] = _vote(self.z_[near, j], rows[:, j], rng)
         return rows, source
 
@@ -261,14 +263,19 @@ class SmoteGenerator(BaseGenerator):
 
 
 def _between(a: np.ndarray, b: np.ndarray, step: np.ndarray) -> np.ndarray:
-    """Points on the segments from `a` to `b`; `a` where either is missing."""
+    """Points on the segments from `a` to `b`, written over `b`; `a` where either is missing."""
+    low, high = np.minimum(a, b), np.maximum(a, b)
     with np.errstate(over="ignore", invalid="ignore"):
-        new = a + step * (b - a)
-        far = np.isinf(new)
-        if far.any():  # numbers near the float limit
-            new = np.where(far, np.clip((1 - step) * a + step * b, _LOWEST, _HIGHEST), new)
-        new = np.clip(new, np.minimum(a, b), np.maximum(a, b))
-    return np.where(np.isnan(new), a, new)
+        b -= a
+        b *= step
+        b += a
+    if not np.isfinite(b).all():  # missing cells, or numbers near the float limit
+        far = np.isinf(b)
+        b[far] = (low / 2 + high / 2)[far]
+        missing = np.isnan(b)
+        b[missing] = a[missing]
+        low, high = np.fmin(low, b), np.fmax(high, b)
+    return np.clip(b, low, high, out=b)  # rounding may leave the segment
 
 
 def _vote(near: np.ndarray, own: np.ndarray, rng: np.random.Generator) -> np.ndarray:
