@@ -37,6 +37,7 @@ class Numbers:
             self.shown, inverse = np.unique(seen, axis=0, return_inverse=True)
             self.index = inverse.reshape(-1)
         self.seen = self.shown[self.index]
+        self.is_sorted = bool((np.diff(self.index) >= 0).all())  # then patterns are slices, which is faster
         self.order = np.argsort(self.index, kind="stable")
         self.counts = np.bincount(self.index, minlength=len(self.shown))
         self.starts = np.concatenate([[0], np.cumsum(self.counts)])
@@ -178,7 +179,8 @@ def _apply(matrices: np.ndarray, numbers: Numbers, rows: np.ndarray) -> np.ndarr
         return rows @ matrices[0].T
     result = np.empty_like(rows)
     for pattern in np.flatnonzero(numbers.counts > FEW):
-        chosen = numbers.order[numbers.starts[pattern] : numbers.starts[pattern + 1]]
+        stretch = slice(numbers.starts[pattern], numbers.starts[pattern + 1])
+        chosen = stretch if numbers.is_sorted else numbers.order[stretch]
         result[chosen] = rows[chosen] @ matrices[pattern].T
     rare = np.flatnonzero(numbers.counts[numbers.index] <= FEW)
     step = max(1, BATCH // max(rows.shape[1] ** 2, 1))

@@ -159,6 +159,9 @@ class GaussianMixtureGenerator(BaseGenerator):
         self.pattern_shares_: list[np.ndarray] = []
         for group, members in enumerate(groups):
             rows = np.flatnonzero(np.isin(c, members) & (weights > 0))
+            # Rows with the same numbers seen side by side: EM then works on slices.
+            _, pattern = np.unique(~np.isnan(smooth[rows]), axis=0, return_inverse=True)
+            rows = rows[np.argsort(pattern.reshape(-1), kind="stable")] if len(numeric) else rows
             self.center_[group] = _weighted_means(smooth[rows], weights[rows], middle)
             self.scale_[group] = _scales(smooth[rows], weights[rows], table)
             share = weights[rows] / weights[rows].mean()
@@ -229,12 +232,12 @@ class GaussianMixtureGenerator(BaseGenerator):
         numeric, categorical = self.layout_.numeric, self.layout_.categorical
         z = np.empty((len(x), len(self.layout_)))
         z[:, numeric] = self.center_[group] + self.scale_[group] * x
-        tables = self.mixtures_[group].levels
+        mixture = self.mixtures_[group]
         for i, j in enumerate(categorical):
-            z[:, j] = _invert(np.cumsum(tables[i], axis=1), component, u[:, i])
+            z[:, j] = _invert(np.cumsum(mixture.table(i), axis=1), component, u[:, i])
         atomic = [j for j, atoms in enumerate(self.atoms_) if atoms.size]
         for i, j in enumerate(atomic, start=len(categorical)):
-            state = _invert(np.cumsum(tables[i], axis=1), component, u[:, i])
+            state = _invert(np.cumsum(mixture.table(i), axis=1), component, u[:, i])
             values = np.concatenate([[np.nan], self.atoms_[j]])
             z[:, numeric[j]] = np.where(state == SMOOTH, z[:, numeric[j]], values[state])
         return z

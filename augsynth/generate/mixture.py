@@ -7,9 +7,10 @@ NaN where missing, with weights ``w`` (n,) of mean 1.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import sparse
 from scipy.special import logsumexp
 
 from augsynth.core.persistence import persistent
@@ -20,6 +21,7 @@ __all__ = ["EMSettings", "Mixture", "MixtureRows", "fit_mixture", "select_mixtur
 PRIOR_ROWS = 1.0  # rows by which a component's level frequencies are drawn towards those of all rows
 START_ROWS = 2000  # rows on which the random starts compete
 START_STEPS = 15
+SEARCH_ROWS = 5000
 NUMBERS_TRIED = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
 
 
@@ -36,24 +38,43 @@ class EMSettings:
 
 
 class MixtureRows:
-    """Rows prepared for EM."""
+    """Rows prepared for EM.
+
+    Attributes
+    ----------
+    numbers : Numbers
+    parts : list of (rows, Numbers)
+    one_hot : sparse matrix (n, sum of sizes)
+        Indicators of the seen levels of all categorical columns.
+    bounds : ndarray (q + 1,)
+        Where each column's levels begin in it.
+    frequencies : ndarray (sum of sizes,)
+        Level frequencies of all rows, one row spread evenly added: never 0.
+    """
 
     def __init__(self, x: np.ndarray, codes: np.ndarray, sizes: Sequence[int], w: np.ndarray) -> None:
         self.x, self.codes, self.sizes, self.w = x, codes, list(sizes), w
         self.numbers = Numbers(x)
         self.parts = self.numbers.parts()
-        self.levels = [
-            np.where(np.isnan(column), size, column).astype(np.intp)
-            for column, size in zip(codes.T, self.sizes, strict=True)
-        ]
-        # Level frequencies of all rows, one row spread evenly added: never 0.
-        self.frequencies = []
-        for level, size in zip(self.levels, self.sizes, strict=True):
-            counts = np.bincount(level, w, minlength=size + 1)[:size] + 1.0 / size
-            self.frequencies.append(counts / counts.sum())
+        self.bounds = np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.intp)
+        seen = ~np.isnan(codes)
+        starts = np.concatenate([[0], np.cumsum(seen.sum(axis=1))])
+        places = (np.where(seen, codes, 0.0).astype(np.intp) + self.bounds[:-1])[seen]
+        shape = (len(w), int(self.bounds[-1]))
+        self.one_hot = sparse.csr_array((np.ones(len(places)), places, starts), shape=shape)
+        self.counts = self.one_hot.T @ w
+        each = np.repeat(self.sizes, self.sizes)
+        self.frequencies = self.per_column(self.counts + 1.0 / each)
 
     def __len__(self) -> int:
         return len(self.w)
+
+    def per_column(self, values: np.ndarray) -> np.ndarray:
+        """Divide values (..., sum of sizes) by their sums over each categorical column."""
+        if len(self.sizes) == 0:
+            return values
+        sums = np.add.reduceat(values, self.bounds[:-1], axis=-1)
+        return values / np.repeat(sums, self.sizes, axis=-1)
 
     def take(self, rows: np.ndarray) -> MixtureRows:
         """Return some of the rows, with weights of mean 1."""
@@ -71,8 +92,10 @@ class Mixture:
     weights : ndarray (K,)
     gaussians : Gaussians
         Means and covariances in standard units.
-    levels : list of ndarray (K, n_levels)
-        Level probabilities of each categorical column.
+    levels : ndarray (K, sum of sizes)
+        Level probabilities of the categorical columns, side by side.
+    bounds : ndarray (q + 1,)
+        Where each column's levels begin.
     trace : list of float
         Penalised log likelihood after every EM step: it never falls.
     log_likelihood : float
@@ -83,7 +106,8 @@ class Mixture:
 
     weights: np.ndarray
     gaussians: Gaussians
-    levels: list[np.ndarray]
+    levels: np.ndarray
+    bounds: np.ndarray
     trace: list[float]
     log_likelihood: float
     n_parameters: int
@@ -99,10 +123,13 @@ class Mixture:
                 value[part] = self.gaussians.log_density(numbers)
         with np.errstate(divide="ignore"):
             value += np.log(self.weights)
-            for level, table in zip(rows.levels, self.levels, strict=True):
-                padded = np.concatenate([np.log(table), np.zeros((len(self), 1))], axis=1)
-                value += padded.T[level]
+        if rows.codes.shape[1]:
+            value += rows.one_hot @ np.ascontiguousarray(np.log(self.levels).T)
         return value
+
+    def table(self, column: int) -> np.ndarray:
+        """Level probabilities of one categorical column, (K, n_levels)."""
+        return self.levels[:, self.bounds[column] : self.bounds[column + 1]]
 
 
 def fit_mixture(
@@ -135,22 +162,29 @@ def select_mixture(
 ) -> tuple[Mixture, dict[int, float]]:
     """Fit 1, 2, 3, ... components until the BIC has risen twice, and keep the best.
 
+    The number is chosen on at most ``SEARCH_ROWS`` rows, then fitted to all.
+
     Returns
     -------
     mixture : Mixture
     bic : dict
         The BIC of every number of components that was tried, in standard units.
     """
-    best = fit_mixture(rows, 1, settings, rng)
-    tried, misses = {1: bic(best, rows)}, 0
+    some = rows
+    if len(rows) > SEARCH_ROWS:
+        some = rows.take(np.sort(rng.choice(len(rows), SEARCH_ROWS, replace=False)))
+    # A rough climb is enough to choose, unless the choice is also the result.
+    quick = settings if some is rows else replace(settings, tol=10 * settings.tol)
+    best = fit_mixture(some, 1, quick, rng)
+    tried, misses = {1: bic(best, some)}, 0
     for k in NUMBERS_TRIED:
         if k > largest or misses == 2:
             break
-        mixture = fit_mixture(rows, k, settings, rng)
-        misses = misses + 1 if bic(mixture, rows) >= min(tried.values()) else 0
-        tried[k] = bic(mixture, rows)
+        mixture = fit_mixture(some, k, quick, rng)
+        misses = misses + 1 if bic(mixture, some) >= min(tried.values()) else 0
+        tried[k] = bic(mixture, some)
         best = best if misses else mixture
-    return best, tried
+    return (best if some is rows else fit_mixture(rows, len(best), settings, rng)), tried
 
 
 def bic(mixture: Mixture, rows: MixtureRows) -> float:
@@ -170,8 +204,8 @@ def _start(rows: MixtureRows, k: int, settings: EMSettings, rng: np.random.Gener
         means[component] = rows.numbers.x[seed]
         seen = rows.numbers.seen & rows.numbers.seen[seed]
         distance = np.square(np.where(seen, rows.numbers.x - means[component], 0.0)).sum(axis=1)
-        for level in rows.levels:
-            distance += level != level[seed]
+        for column in rows.codes.T:
+            distance += column != column[seed]  # a missing level differs from every level
         owner[distance < nearest] = component
         nearest = np.minimum(nearest, distance)
         reach = nearest * rows.w
@@ -194,21 +228,16 @@ def _climb(rows: MixtureRows, mixture: Mixture, settings: EMSettings, steps: int
         mixture = _maximise(rows, mixture.gaussians, np.exp(joint - total[:, None]), settings)
     likelihood = float(rows.w @ logsumexp(mixture.joint(rows), axis=1))
     count = _count_parameters(rows, mixture, settings)
-    return Mixture(mixture.weights, mixture.gaussians, mixture.levels, trace, likelihood, count)
+    return replace(mixture, trace=trace, log_likelihood=likelihood, n_parameters=count)
 
 
 def _maximise(rows: MixtureRows, old: Gaussians, share: np.ndarray, settings: EMSettings) -> Mixture:
     """Find the parameters that maximise the expected penalised log likelihood."""
     share = share * rows.w[:, None]
     size = np.maximum(share.sum(axis=0), 1e-300)
-    levels = []
-    for level, frequency in zip(rows.levels, rows.frequencies, strict=True):
-        n_levels = len(frequency)
-        counts = np.stack([np.bincount(level, r, minlength=n_levels + 1)[:n_levels] for r in share.T])
-        counts += PRIOR_ROWS * frequency
-        levels.append(counts / counts.sum(axis=1, keepdims=True))
+    levels = rows.per_column((rows.one_hot.T @ share).T + PRIOR_ROWS * rows.frequencies)
     gaussians = _maximise_gaussians(rows, old, share, size, settings) if rows.x.shape[1] else old
-    return Mixture(size / size.sum(), gaussians, levels, [], np.nan, 0)
+    return Mixture(size / size.sum(), gaussians, levels, rows.bounds, [], np.nan, 0)
 
 
 def _maximise_gaussians(
@@ -238,9 +267,7 @@ def _maximise_gaussians(
 
 def _penalty(rows: MixtureRows, mixture: Mixture, settings: EMSettings) -> float:
     """Log prior, up to a constant, of which every M step is the exact maximum."""
-    value = 0.0
-    for frequency, table in zip(rows.frequencies, mixture.levels, strict=True):
-        value += PRIOR_ROWS * float((frequency * np.log(table)).sum())
+    value = PRIOR_ROWS * float((rows.frequencies * np.log(mixture.levels)).sum())
     if rows.x.shape[1] == 0:
         return value
     added = settings.reg_covar * rows.w.sum() + settings.pseudo_rows
@@ -263,5 +290,5 @@ def _count_parameters(rows: MixtureRows, mixture: Mixture, settings: EMSettings)
         "tied": d * (d + 1) // 2,
         "full": k * d * (d + 1) // 2,
     }[settings.covariance_type]
-    seen = [len(np.unique(level[level < size])) for level, size in zip(rows.levels, rows.sizes, strict=True)]
+    seen = [int((part > 0).sum()) for part in np.split(rows.counts, rows.bounds[1:-1])]
     return k - 1 + k * d + covariance + k * sum(max(count - 1, 0) for count in seen)
