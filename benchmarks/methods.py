@@ -176,8 +176,9 @@ def from_peer(
 ) -> tuple[Made | None, dict[str, Any]]:
     """Run CTGAN or TVAE in its own environment: made rows (only in full) and costs.
 
-    Short of ``full``, 1 and 4 epochs are timed and the cost of the default 300 is
-    scaled from them; rows of such a short training say nothing and are not judged.
+    Short of ``full``, 5 epochs are timed and the cost of the default 300 is scaled from
+    them (the preparation of the table counts once); rows of such a short training say
+    nothing and are not judged.
     """
     interpreter = peer_python(python)
     with tempfile.TemporaryDirectory() as folder:

@@ -37,7 +37,7 @@ PROTOCOL = {
     "measures": measures.__doc__,
     "real": "TSTR: the training rows; the rest: a random half of the test rows judged against the other half",
     "split": {"adult": "the split of the origin", "credit_default": "70/30, stratified, by seed"},
-    "scaled": "true: CPU time of the peer's default 300 epochs scaled from 1 and 4 epochs, rows not judged",
+    "scaled": "true: CPU time of the peer's 300 epochs scaled from 5, its preparation once; rows not judged",
 }
 
 
