@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import inspect
 import sys
@@ -78,17 +79,23 @@ def take(X: Any, positions: np.ndarray) -> Any:
     return X[positions]
 
 
+_limited = False  # whether this process is under the limit already: looking the libraries up takes a while
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Numerical libraries use one thread: results do not depend on how the folds are spread."""
-    torch = sys.modules.get("torch")
+    global _limited
+    outer, torch = _limited, sys.modules.get("torch")
     before = torch.get_num_threads() if torch is not None else 1
-    with threadpool_limits(limits=1):
+    with contextlib.nullcontext() if outer else threadpool_limits(limits=1):
+        _limited = True
         if torch is not None and before != 1:
             torch.set_num_threads(1)
         try:
             yield
         finally:
+            _limited = outer
             if torch is not None and before != 1:
                 torch.set_num_threads(before)
 

@@ -46,31 +46,65 @@ def _parts(component: Any) -> list[tuple[str, Any]]:
     return parts
 
 
-def _plain_frame(X: Any) -> pd.DataFrame | None:
-    """Rows as float64 and text columns, the same for every container; None where rows cannot be compared."""
+def _cells(X: Any) -> np.ndarray | None:
+    """Return rows as float64 or, for columns that are not numbers, as objects; None where impossible."""
     if sparse.issparse(X):
         return None
     if not isinstance(X, pd.DataFrame):
         array = np.asarray(X)
         if array.ndim == 0 or not len(array):
             return None
-        X = pd.DataFrame(array.reshape(len(array), -1))
-    columns: dict[int, Any] = {}
-    for position in range(X.shape[1]):
-        column = X.iloc[:, position]
-        if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_complex_dtype(column.dtype):
-            columns[position] = column.to_numpy(dtype=float, na_value=np.nan)
-        else:
-            columns[position] = column.astype(str).to_numpy(dtype=object)
-    return pd.DataFrame(columns)
+        array = array.reshape(len(array), -1)
+        if array.dtype.kind in "biuf":
+            return array.astype(float)
+        X = pd.DataFrame(array)
+    columns = [_column(X.iloc[:, position]) for position in range(X.shape[1])]
+    if not columns or all(column.dtype != object for column in columns):
+        return np.column_stack(columns).astype(float) if columns else None
+    cells = np.empty(X.shape, dtype=object)
+    for position, column in enumerate(columns):
+        cells[:, position] = column
+    return cells
+
+
+def _column(column: pd.Series) -> np.ndarray:
+    """Return float64 for numbers and times, text for everything else, whatever the container was."""
+    kind = pd.api.types
+    if kind.is_datetime64_any_dtype(column.dtype):
+        return column.to_numpy(dtype="datetime64[us]").view("int64").astype(float)
+    if kind.is_timedelta64_dtype(column.dtype):
+        return column.to_numpy(dtype="timedelta64[us]").view("int64").astype(float)
+    if kind.is_numeric_dtype(column.dtype) and not kind.is_complex_dtype(column.dtype):
+        return column.to_numpy(dtype=float, na_value=np.nan)
+    return column.astype(str).to_numpy(dtype=object)
 
 
 def row_keys(X: Any) -> np.ndarray | None:
     """Return one 64-bit key a row: equal rows, equal keys. None where rows cannot be compared."""
-    frame = _plain_frame(X)
-    if frame is None:
-        return None
-    return pd.util.hash_pandas_object(frame, index=False).to_numpy()
+    cells = _cells(X)
+    return None if cells is None else _keys(cells)
+
+
+def _keys(cells: np.ndarray) -> np.ndarray:
+    if cells.dtype == object:
+        hashed = np.column_stack([_hashed(cells[:, position]) for position in range(cells.shape[1])])
+    else:
+        hashed = _hashed(cells)
+    odd = np.random.default_rng(0).integers(2**63, size=cells.shape[1], dtype=np.uint64) * 2 + 1
+    return (hashed * odd).sum(axis=1, dtype=np.uint64)
+
+
+def _hashed(cells: np.ndarray) -> np.ndarray:
+    if cells.dtype == object:
+        numbers = isinstance(cells[0], float) if len(cells) else True
+        if not numbers:
+            return pd.util.hash_array(cells, categorize=True)
+        cells = cells.astype(float)
+    cells = np.where(np.isnan(cells), np.nan, cells + 0.0)  # one NaN, and no negative zero
+    bits = np.ascontiguousarray(cells).view(np.uint64)
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)  # splitmix64: every bit counts
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))
 
 
 def refuse_test_rows(name: str, X_train: Any, X_test: Any, X_resampled: Any) -> None:
@@ -86,22 +120,20 @@ def refuse_test_rows(name: str, X_train: Any, X_test: Any, X_resampled: Any) -> 
     LeakError
         Naming the resampler and the number of test rows found.
     """
-    train, test, made = _plain_frame(X_train), _plain_frame(X_test), _plain_frame(X_resampled)
+    train, test, made = _cells(X_train), _cells(X_test), _cells(X_resampled)
     if train is None or test is None or made is None or made.shape[1] != test.shape[1]:
         return
-    keys_train, keys_test, keys_made = (
-        pd.util.hash_pandas_object(frame, index=False).to_numpy() for frame in (train, test, made)
-    )
-    found = np.isin(keys_test, keys_made) & ~np.isin(keys_test, keys_train)
+    keys_test = _keys(test)
+    found = np.isin(keys_test, _keys(made)) & ~np.isin(keys_test, _keys(train))
     if not found.any():
         return
     unseen = np.zeros(int(found.sum()), dtype=int)
-    for position in train.columns:
-        known = train[position].to_numpy()
-        if known.dtype == object or len(np.unique(known)) < _FINE * len(known):
+    for position in range(train.shape[1]):
+        known = train[:, position]
+        if not isinstance(known[0], float) or len(np.unique(known)) < _FINE * len(known):
             continue
-        values = test.loc[found, position].to_numpy(dtype=float)
-        unseen += np.isfinite(values) & (values != np.round(values)) & ~np.isin(values, known)
+        values = test[found, position].astype(float)
+        unseen += np.isfinite(values) & (values != np.round(values)) & ~np.isin(values, known.astype(float))
     if (unseen >= 2).any() or (unseen >= 1).sum() >= 2:
         raise LeakError(
             sentence(

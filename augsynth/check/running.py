@@ -13,7 +13,7 @@ from augsynth.check import baselines
 from augsynth.check.folds import Outcome, Plan, one_thread, run_method
 from augsynth.check.splits import Split
 from augsynth.core.errors import DataError, sentence
-from augsynth.core.progress import say, track
+from augsynth.core.progress import busy, say, track
 
 __all__ = ["run_all"]
 
@@ -30,7 +30,7 @@ def run_all(
     methods = {name: None for name, reason in against.items() if not reason} | named
     tuned = baselines.TUNED_THRESHOLD in methods
     fits = len(splits) * (len(methods) + (plan.inner_folds if tuned else 0))
-    loud = progress or (progress is None and sys.stderr.isatty())
+    loud = progress or (progress is None and sys.stderr.isatty() and not busy())
     if loud:
         say(f"compare: {len(splits)} folds x {len(methods)} methods, {fits} fits in all")
     started = time.perf_counter()
