@@ -166,7 +166,7 @@ def run(
             if not quiet:
                 screen.print(line, style="cyan", markup=False, highlight=False)
 
-        done = run_recipe(loaded, directory=out, force=force, tell=tell)
+        done = run_recipe(loaded, directory=out, force=force, tell=tell, progress=not quiet)
         summarise(done, console(), quiet=quiet)
 
 

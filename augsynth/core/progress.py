@@ -6,10 +6,27 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
-__all__ = ["say", "track"]
+__all__ = ["busy", "quiet", "say", "track"]
 
 _PLAIN_EVERY_S = 5.0
+_BUSY = ContextVar("augsynth progress", default=False)
+
+
+def busy() -> bool:
+    """Whether an outer loop shows its progress already (or silence was asked for): inner ones stay silent."""
+    return _BUSY.get()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Show no progress within the block, except where it is asked for by ``enabled=True``."""
+    token = _BUSY.set(True)
+    try:
+        yield
+    finally:
+        _BUSY.reset(token)
 
 
 def say(text: str) -> None:
@@ -32,16 +49,19 @@ def track(
         What is under way, in a few words.
     enabled : bool, optional
         None shows a bar on a terminal and nothing elsewhere; True prints plain
-        lines (one every few seconds) where there is no terminal; False is silent.
+        lines (one every few seconds) where there is no terminal; False is silent. A loop
+        inside another that shows its progress is silent unless True.
     """
     terminal = sys.stderr.isatty()
-    if enabled is False or (enabled is None and not terminal):
+    if enabled is False or (enabled is None and (busy() or not terminal)):
         yield lambda n=1, text="": None
-    elif terminal:
-        with _rich_bar(total, description) as advance:
-            yield advance
-    else:
-        yield _plain_lines(total, description)
+        return
+    with quiet():
+        if terminal:
+            with _rich_bar(total, description) as advance:
+                yield advance
+        else:
+            yield _plain_lines(total, description)
 
 
 @contextmanager

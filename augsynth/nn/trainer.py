@@ -17,7 +17,7 @@ from torch import Tensor
 from augsynth.core.errors import ParameterError, TrainingError, offenders, sentence
 from augsynth.core.parameters import check_number, check_option
 from augsynth.core.persistence import persistent
-from augsynth.core.progress import say, track
+from augsynth.core.progress import busy, say, track
 from augsynth.nn.objective import Objective
 from augsynth.nn.running import Run, Rows, Settings, seconds_a_step
 
@@ -205,7 +205,7 @@ class Trainer(BaseEstimator):
     ) -> History:
         run = Run(objective, rows, settings, device, seed)
         progress = settings.progress
-        loud = progress or (progress is None and os.isatty(2))
+        loud = progress or (progress is None and os.isatty(2) and not busy())
         saved = run.find_checkpoint()
         if saved is not None:
             planned = saved

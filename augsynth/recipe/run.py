@@ -17,6 +17,7 @@ import pandas as pd
 from augsynth import registry
 from augsynth.check.folds import one_thread
 from augsynth.core.errors import AugsynthWarning
+from augsynth.core.progress import quiet
 from augsynth.recipe.estimators import held_out_figures, judge, judge_name
 from augsynth.recipe.outputs import output_names, write_outputs
 from augsynth.recipe.parts import Parts, cell_names, divide, subsample
@@ -28,6 +29,7 @@ __all__ = ["Plan", "Run", "run"]
 
 Tell = Callable[[str], None]
 _SMALL = 10_000  # training rows
+_AGAIN_S = 20.0
 
 
 @dataclass
@@ -99,7 +101,12 @@ class Run:
 
 
 def run(
-    recipe: Recipe, *, directory: str | Path | None = None, force: bool = False, tell: Tell | None = None
+    recipe: Recipe,
+    *,
+    directory: str | Path | None = None,
+    force: bool = False,
+    tell: Tell | None = None,
+    progress: bool | None = None,
 ) -> Run:
     """Carry out a recipe and write its outputs.
 
@@ -113,6 +120,8 @@ def run(
         Whether outputs of an earlier run may be replaced.
     tell : callable, optional
         Is given one line at each stage.
+    progress : bool, optional
+        None: bars on a terminal only; True: plain lines elsewhere too; False: neither.
 
     Returns
     -------
@@ -129,16 +138,17 @@ def run(
     destination = Destination(directory or recipe.output.dir, force=force)
     inputs = [] if recipe.data.path.startswith(SKLEARN) else [recipe.data.path]
     destination.check(output_names(recipe), inputs=inputs)
-    with warnings.catch_warnings(record=True) as caught:
+    silence = quiet() if progress is False else contextlib.nullcontext()
+    with warnings.catch_warnings(record=True) as caught, silence:
         warnings.simplefilter("always")
-        result = _learn(recipe, tell)
+        result = _learn(recipe, tell, progress)
     result.notes = [*recipe.notes, *result.parts.notes, *_warned(caught)]
     tell("writing")
     result.files = write_outputs(result, destination)
     return result
 
 
-def _learn(recipe: Recipe, tell: Tell) -> Run:
+def _learn(recipe: Recipe, tell: Tell, progress: bool | None) -> Run:
     started = time.perf_counter()
     frame = read_source(recipe.data.path, missing=recipe.data.missing, separator=recipe.data.separator)
     parts = divide(frame, recipe.data, recipe.seed)
@@ -147,17 +157,22 @@ def _learn(recipe: Recipe, tell: Tell) -> Run:
     seconds = {"read": time.perf_counter() - started}
     # Threads that wait for each other cost a small table many times what they save.
     with one_thread() if len(parts.y) < _SMALL else contextlib.nullcontext():
-        return _learn_parts(recipe, parts, seconds, tell)
+        result = _augment_and_score(recipe, parts, seconds, tell)
+        if recipe.compare is not None:
+            started = time.perf_counter()
+            _compare(recipe, recipe.compare, result, tell, progress)
+            seconds["compare"] = time.perf_counter() - started
+    return result
 
 
-def _learn_parts(recipe: Recipe, parts: Parts, seconds: dict[str, float], tell: Tell) -> Run:
+def _augment_and_score(recipe: Recipe, parts: Parts, seconds: dict[str, float], tell: Tell) -> Run:
     started = time.perf_counter()
     tell(f"augmenting the training part: {_describe(recipe)}")
     resampler, X, y = augment(recipe, parts.X, parts.y, parts.groups)
     seconds["augment"] = time.perf_counter() - started
     tell(f"augmented: {len(parts.y):,} -> {len(y):,} rows in {duration(seconds['augment'])}")
 
-    name = judge_name(recipe.compare.estimator if recipe.compare else "auto", len(parts.y))
+    name = _judge_name(recipe, parts)
     estimators = {how: judge(name, parts.X, random_state=recipe.seed) for how in ("plain", "augmented")}
     estimators["plain"].fit(parts.X, parts.y)
     started = time.perf_counter()  # the first fit also paid for imports
@@ -167,11 +182,11 @@ def _learn_parts(recipe: Recipe, parts: Parts, seconds: dict[str, float], tell: 
 
     result = Run(recipe, parts, X, y, resampler, held_out=pd.DataFrame(figures).T, seconds=seconds)
     result.counts = _counts(result)
-    if recipe.compare is not None:
-        started = time.perf_counter()
-        _compare(recipe, recipe.compare, result, name, tell)
-        seconds["compare"] = time.perf_counter() - started
     return result
+
+
+def _judge_name(recipe: Recipe, parts: Parts) -> str:
+    return judge_name(recipe.compare.estimator if recipe.compare else "auto", len(parts.y))
 
 
 def build_resampler(recipe: Recipe, seed: int | None = None) -> Any:
@@ -206,8 +221,9 @@ def _counts(result: Run) -> pd.DataFrame:
     return counts.sort_values("before", ascending=False, kind="stable")
 
 
-def make_plan(recipe: Recipe, section: CompareSection, result: Run, name: str, rows: np.ndarray) -> Plan:
+def make_plan(recipe: Recipe, section: CompareSection, result: Run, rows: np.ndarray) -> Plan:
     """Decide repeats and folds so that the comparison on ``rows`` stays near the recipe's budget."""
+    name = _judge_name(recipe, result.parts)
     plan = Plan(name, section.scoring, section.folds, section.repeats, len(rows), len(result.parts.y), 0.0)
     each = _seconds_a_fold(recipe, result, name, rows)
     while each * plan.folds * plan.repeats > recipe.budget and (plan.repeats > 1 or plan.folds > 3):
@@ -229,8 +245,9 @@ def _seconds_a_fold(recipe: Recipe, result: Run, name: str, rows: np.ndarray) ->
     """
     parts, spent = result.parts, result.seconds["augment"]
     X, y = result.X, result.y
-    with one_thread():
-        if len(rows) < len(parts.y):
+    with one_thread(), quiet():
+        # The first augmentation also paid for imports: a short one is timed again.
+        if len(rows) < len(parts.y) or spent < _AGAIN_S:
             groups = parts.groups.iloc[rows] if parts.groups is not None else None
             started = time.perf_counter()
             _, X, y = augment(recipe, parts.X.iloc[rows], parts.y.iloc[rows], groups)
@@ -240,19 +257,19 @@ def _seconds_a_fold(recipe: Recipe, result: Run, name: str, rows: np.ndarray) ->
     return spent + 9 * (time.perf_counter() - started)
 
 
-def _compare(recipe: Recipe, section: CompareSection, result: Run, name: str, tell: Tell) -> None:
+def _compare(recipe: Recipe, section: CompareSection, result: Run, tell: Tell, progress: bool | None) -> None:
     from augsynth.check import compare
 
     parts = result.parts
     rows = subsample(parts.y, section.rows or len(parts.y), recipe.seed)
-    plan = make_plan(recipe, section, result, name, rows)
+    plan = make_plan(recipe, section, result, rows)
     tell(f"comparing: {plan.sentence()}")
     X, y = parts.X.iloc[rows].reset_index(drop=True), parts.y.iloc[rows].reset_index(drop=True)
     groups = None if parts.groups is None else parts.groups.iloc[rows].reset_index(drop=True)
     label = recipe.generator.kind if recipe.generator else recipe.resampler.kind
     result.plan = plan
     result.comparison = compare(
-        judge(name, X, random_state=recipe.seed),
+        judge(plan.estimator, X, random_state=recipe.seed),
         {label: build_resampler(recipe)},  # without a seed: each fold gets one of its own
         X,
         y,
@@ -261,6 +278,7 @@ def _compare(recipe: Recipe, section: CompareSection, result: Run, name: str, te
         cv=plan.folds,
         n_repeats=plan.repeats,
         random_state=recipe.seed,
+        progress=progress,
     )
 
 
