@@ -82,15 +82,20 @@ class TorchGenerator(BaseGenerator):
 
     def _fit(self, z: np.ndarray, c: np.ndarray, w: np.ndarray | None, rng: np.random.Generator) -> None:
         self._check()
+        self.__dict__.pop("parents_", None)
         self.coder_ = self._coder().fit(z, self.layout_)
-        objective = self._make(int(rng.integers(2**63 - 1)))
         rows, cells = self._rows(z), torch.as_tensor(c)
+        self._before(rows, cells, rng)
+        objective = self._make(int(rng.integers(2**63 - 1)))
         weights = None if w is None else torch.as_tensor(w / w.mean(), dtype=torch.float32)
         trainer = Trainer() if self.trainer is None else self.trainer
         self.history_ = trainer.run(objective, rows, cells, w=weights, rng=rng)
         self.device_ = self.history_.device
         self.objective_ = objective
         self._after(rows, cells, weights, rng)
+
+    def _before(self, rows: torch.Tensor, cells: torch.Tensor, rng: np.random.Generator) -> None:
+        """Learn from the coded rows what ``_build`` needs (as fitted attributes); nothing by default."""
 
     def _after(
         self, rows: torch.Tensor, cells: torch.Tensor, w: torch.Tensor | None, rng: np.random.Generator

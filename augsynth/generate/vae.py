@@ -21,6 +21,7 @@ from augsynth.nn.objective import Objective
 from augsynth.nn.prior import LatentPrior
 from augsynth.nn.randomness import noise
 from augsynth.nn.rows import RowEnds
+from augsynth.nn.tree import dependence_tree
 
 __all__ = ["VAEGenerator", "VAEObjective"]
 
@@ -264,6 +265,10 @@ class VAEGenerator(TorchGenerator):
         else:
             check_number(where, "likelihood", self.likelihood, low=0, low_open=True)
 
+    def _before(self, rows: Tensor, cells: Tensor, rng: np.random.Generator) -> None:
+        if isinstance(self.coder_, Binner):
+            self.parents_ = dependence_tree(rows.numpy(), self.coder_.sizes_, rng)
+
     def _build(self, layout: Layout, n_condition: int) -> VAEObjective:
         if isinstance(self.coder_, Binner):
             sizes, gaps = self.coder_.sizes_.tolist(), (self.coder_.missing_token_ >= 0).tolist()
@@ -278,7 +283,7 @@ class VAEGenerator(TorchGenerator):
         if attributes.shape[1]:
             condition = ConditionEmbedding(attributes, self.condition_.attribute_sizes, min(width, 32))
         return VAEObjective(
-            RowEnds(sizes, gaps, width=width, variance=variance),
+            RowEnds(sizes, gaps, width=width, variance=variance, parents=getattr(self, "parents_", None)),
             condition,
             backbone,
             width=width,

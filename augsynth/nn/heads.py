@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from torch.nn import functional as F
 __all__ = ["GaussianHead", "TokenEmbedding", "TokenHead"]
 
 WASTE = 0.7  # columns share a bucket while the smallest has this share of the largest one's tokens
+PARENT_ROWS = 64  # most rows of a table that links a column to its parent
 
 
 class TokenEmbedding(nn.Module):
@@ -50,6 +51,9 @@ class TokenHead(nn.Module):
     ----------
     sizes : sequence of int, (p,)
         Number of tokens of each column.
+    parents : sequence of int, (p,), optional
+        The column on whose token each column depends besides the network, -1 for
+        none: a tree. Without it the columns are independent given the outputs.
 
     Attributes
     ----------
@@ -57,7 +61,7 @@ class TokenHead(nn.Module):
         How many numbers a row the network must give.
     """
 
-    def __init__(self, sizes: Sequence[int]):
+    def __init__(self, sizes: Sequence[int], parents: Sequence[int] | None = None):
         super().__init__()
         order = sorted(range(len(sizes)), key=lambda j: -sizes[j])
         self.register_buffer("order", torch.tensor(order, dtype=torch.long), persistent=False)
@@ -67,9 +71,7 @@ class TokenHead(nn.Module):
         start = 0
         while start < len(order):
             largest, stop = sizes[order[start]], start
-            while stop < len(order) and sizes[order[stop]] >= (WASTE * largest if largest > 2 else 1):
-                if largest > 2 and sizes[order[stop]] <= 2:
-                    break
+            while stop < len(order) and sizes[order[stop]] > (max(WASTE * largest - 1, 2) if largest > 2 else 0):
                 stop += 1
             mask = torch.zeros(stop - start, largest)
             for row, j in enumerate(order[start:stop]):
@@ -79,6 +81,7 @@ class TokenHead(nn.Module):
             self.buckets.append((stop - start, largest))
             start = stop
         self.n_outputs = sum(p if size <= 2 else p * size for p, size in self.buckets)
+        self.links = None if parents is None else _Links(self, sizes, parents)
 
     def _pieces(self, raw: Tensor):
         """Yield (bucket, first column, columns, tokens, the bucket's outputs)."""
@@ -89,13 +92,26 @@ class TokenHead(nn.Module):
             yield b, column, p, size, part
             column += p
 
-    def log_prob(self, raw: Tensor, tokens: Tensor, observed: Tensor | None = None) -> Tensor:
-        """Sum the log-probabilities of the tokens (n, p) of each row, (n,); only observed cells if given."""
-        cells = _CellLogProb.apply(raw, tokens.long()[:, self.order], self)
-        return (cells if observed is None else cells * observed[:, self.order]).sum(1)
+    def log_prob(self, raw: Tensor, tokens: Tensor) -> Tensor:
+        """Sum the log-probabilities of the tokens (n, p) of each row, (n,)."""
+        tokens = tokens.long()
+        told = raw if self.links is None else raw + self.links(tokens)
+        return _CellLogProb.apply(told, tokens[:, self.order], self).sum(1)
 
     def draw(self, raw: Tensor, uniform: Tensor) -> Tensor:
         """Draw tokens (n, p) from the outputs (n, n_outputs), one uniform number a cell."""
+        return self._by_generation(raw, lambda outputs: self._draw(outputs, uniform[:, self.order]))
+
+    def _by_generation(self, raw: Tensor, choose: Callable[[Tensor], Tensor]) -> Tensor:
+        """Choose all tokens, then again given their parents, until every chain of parents is settled."""
+        if self.links is None:
+            return choose(raw)
+        tokens = torch.zeros(len(raw), len(self.order), dtype=torch.long, device=raw.device)
+        for _ in range(self.links.depth + 1):
+            tokens = choose(raw + self.links(tokens))
+        return tokens
+
+    def _draw(self, raw: Tensor, uniform: Tensor) -> Tensor:
         drawn = []
         for b, first, p, size, part in self._pieces(raw):
             u = uniform[:, first : first + p]
@@ -110,7 +126,10 @@ class TokenHead(nn.Module):
         return torch.cat(drawn, dim=1)[:, self.back]
 
     def mode(self, raw: Tensor) -> Tensor:
-        """Return each column's most probable token, (n, p)."""
+        """Return each column's most probable token (given its parent's), (n, p)."""
+        return self._by_generation(raw, self._mode)
+
+    def _mode(self, raw: Tensor) -> Tensor:
         drawn = []
         for b, _, p, size, part in self._pieces(raw):
             if size <= 2:
@@ -118,6 +137,49 @@ class TokenHead(nn.Module):
             else:
                 drawn.append((part.view(-1, p, size) + getattr(self, f"mask{b}")).argmax(2))
         return torch.cat(drawn, dim=1)[:, self.back]
+
+
+class _Links(nn.Module):
+    """What a parent column's token adds to the logits of its child: one table a pair, one look-up a bucket."""
+
+    def __init__(self, head: TokenHead, sizes: Sequence[int], parents: Sequence[int]):
+        super().__init__()
+        order = head.order.tolist()
+        self.depth = max(_generation(j, parents) for j in order)
+        # rows of the tables: tokens of a long parent share rows, so that a table stays small
+        coarse = [min(sizes[parents[j]], PARENT_ROWS) if parents[j] >= 0 else 1 for j in order]
+        largest = max(sizes)
+        rows = torch.zeros(len(order), largest, dtype=torch.long)  # table row of each token of the parent
+        self.tables = nn.ParameterList()
+        first = 0
+        for p, size in head.buckets:
+            start = 0
+            for place in range(first, first + p):
+                parent = parents[order[place]]
+                if parent >= 0:
+                    steps = torch.arange(largest).clamp(max=sizes[parent] - 1)
+                    rows[place] = steps * coarse[place] // sizes[parent]
+                rows[place] += start
+                start += coarse[place]
+            self.tables.append(nn.Parameter(torch.zeros(start, 1 if size <= 2 else size)))
+            first += p
+        self.spans = [p for p, _ in head.buckets]
+        self.register_buffer("rows", rows.flatten(), persistent=False)
+        self.register_buffer("base", torch.arange(len(order)) * largest, persistent=False)
+        lookup = torch.tensor([max(parents[j], 0) for j in order], dtype=torch.long)
+        self.register_buffer("parent", lookup, persistent=False)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map tokens (n, p) to what is added to the outputs, (n, n_outputs)."""
+        at = self.rows[tokens[:, self.parent] + self.base].split(self.spans, dim=1)
+        return torch.cat([F.embedding(i, t).flatten(1) for i, t in zip(at, self.tables, strict=True)], dim=1)
+
+
+def _generation(column: int, parents: Sequence[int]) -> int:
+    steps = 0
+    while parents[column] >= 0:
+        column, steps = parents[column], steps + 1
+    return steps
 
 
 class _CellLogProb(torch.autograd.Function):

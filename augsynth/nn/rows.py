@@ -29,10 +29,18 @@ class RowEnds(nn.Module):
         Length of the vector that a row is read into.
     variance : float or None, default=None
         Variance of the numbers around their means; None learns one a column.
+    parents : sequence of int, (p,), optional
+        A tree of columns for :class:`TokenHead`; only for rows of tokens throughout.
     """
 
     def __init__(
-        self, sizes: Sequence[int], gaps: Sequence[bool], *, width: int, variance: float | None = None
+        self,
+        sizes: Sequence[int],
+        gaps: Sequence[bool],
+        *,
+        width: int,
+        variance: float | None = None,
+        parents: Sequence[int] | None = None,
     ):
         super().__init__()
         self.number_columns = [j for j, size in enumerate(sizes) if size == 0]
@@ -44,7 +52,7 @@ class RowEnds(nn.Module):
         self.register_buffer("last", torch.tensor(last, dtype=torch.long), persistent=False)
         self.n_columns = len(sizes)
         self.tokens_in = TokenEmbedding(token_sizes, width) if token_sizes else None
-        self.tokens_out = TokenHead(token_sizes) if token_sizes else None
+        self.tokens_out = TokenHead(token_sizes, parents) if token_sizes else None
         self.numbers_in = nn.Linear(len(self.number_columns), width) if self.mixed else None
         self.numbers_out = GaussianHead(len(self.number_columns), variance) if self.mixed else None
         self.n_token_outputs = self.tokens_out.n_outputs if self.tokens_out is not None else 0
@@ -66,21 +74,14 @@ class RowEnds(nn.Module):
         hidden = self.tokens_in(tokens) if self.tokens_in is not None else 0.0
         return hidden + self.numbers_in(numbers) if self.numbers_in is not None else hidden
 
-    def log_prob(self, raw: Tensor, z: Tensor, observed: Tensor | None = None) -> Tensor:
-        """Return the log-probability of rows under the outputs, (n,); of the observed cells, if given."""
+    def log_prob(self, raw: Tensor, z: Tensor) -> Tensor:
+        """Return the log-probability of coded rows under the outputs, (n,)."""
         tokens, numbers, seen = self._split(z)
         total = raw.new_zeros(len(raw))
         if self.tokens_out is not None:
-            known = None
-            if observed is not None:
-                known = observed[:, self.token_columns]
-                if self.gappy:
-                    flags = [self.number_columns[k] for k in self.gappy]
-                    known = torch.cat([known, observed[:, flags]], dim=1)
-            total = total + self.tokens_out.log_prob(raw[:, : self.n_token_outputs], tokens, known)
+            total = total + self.tokens_out.log_prob(raw[:, : self.n_token_outputs], tokens)
         if self.numbers_out is not None:
-            known = seen if observed is None else seen & observed[:, self.number_columns]
-            total = total + self.numbers_out.log_prob(raw[:, self.n_token_outputs :], numbers, known)
+            total = total + self.numbers_out.log_prob(raw[:, self.n_token_outputs :], numbers, seen)
         return total
 
     def draw(self, raw: Tensor, generator: torch.Generator) -> Tensor:

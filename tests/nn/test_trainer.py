@@ -1,0 +1,285 @@
+"""The training loop: budgets, exact resume, patience, and what goes wrong in words."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+
+from augsynth.core.errors import ModelFileError, ParameterError, TrainingError
+from augsynth.nn import trainer as module
+from augsynth.nn.objective import Objective
+from augsynth.nn.randomness import forked, keyed_generator, noise
+from augsynth.nn.trainer import Trainer
+
+
+class Line(Objective):
+    """Noisy regression of the first column on the others, with something remembered between steps."""
+
+    def __init__(self, p: int = 3):
+        super().__init__()
+        self.layer = torch.nn.Linear(p - 1, 1)
+        self.register_buffer("seen", torch.zeros(()))
+
+    def losses(self, z, c, w, *, step, generator):
+        self.seen += len(z)
+        x = z[:, 1:] + 0.01 * noise(z[:, 1:].shape, generator, z.device)
+        error = (self.layer(x).squeeze(1) - z[:, 0]) ** 2
+        yield "model", (error if w is None else error * w).mean()
+
+    def draw(self, c, generator):
+        return noise((len(c), 3), generator)
+
+
+class Duel(Line):
+    """Two players that take turns twice a step."""
+
+    def __init__(self):
+        super().__init__()
+        self.other = torch.nn.Linear(2, 1)
+
+    def players(self):
+        return {"a": list(self.layer.parameters()), "b": list(self.other.parameters())}
+
+    def optimizer_settings(self, player):
+        return {"rate": 0.5, "betas": (0.0, 0.9)} if player == "b" else {}
+
+    def losses(self, z, c, w, *, step, generator):
+        for _ in range(2):
+            yield "a", ((self.layer(z[:, 1:]) - self.other(z[:, 1:])) ** 2).mean()
+        yield "b", ((self.other(z[:, 1:]).squeeze(1) - z[:, 0]) ** 2).mean()
+
+
+def data(n=200):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(n, 2))
+    y = x @ np.array([1.0, -2.0]) + 0.5
+    return torch.as_tensor(np.column_stack([y, x]), dtype=torch.float32), torch.zeros(n, dtype=torch.int32)
+
+
+def train(trainer, objective=Line, on_step=(), n=200, seed=1):
+    with forked(3):
+        model = objective()
+    z, c = data(n)
+    history = trainer.run(model, z, c, rng=np.random.default_rng(seed), on_step=on_step)
+    return model, history
+
+
+def same(a, b):
+    return all(torch.equal(u, v) for u, v in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+def test_it_learns_the_line():
+    model, history = train(Trainer(steps=600, batch_size=50, learning_rate=0.05))
+    assert torch.allclose(model.layer.weight, torch.tensor([[1.0, -2.0]]), atol=0.02)
+    assert not model.training
+    assert history.steps == history.planned == history.best_step == 600
+    assert history.losses["model"][-1][1] < 0.01
+
+
+def test_same_seed_same_bytes_and_global_generators_untouched():
+    before = torch.get_rng_state()
+    numpy_before = np.random.get_state()[1].copy()  # noqa: NPY002
+    a, _ = train(Trainer(steps=20, batch_size=16))
+    b, _ = train(Trainer(steps=20, batch_size=16))
+    other, _ = train(Trainer(steps=20, batch_size=16), seed=2)
+    assert same(a, b) and not same(a, other)
+    assert torch.equal(before, torch.get_rng_state())
+    assert (np.random.get_state()[1] == numpy_before).all()  # noqa: NPY002
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("objective", [Line, Duel])
+@pytest.mark.parametrize("options", [{}, {"patience": 50}, {"ema": 0}])
+def test_killed_at_any_step_and_resumed_gives_the_same_bytes(tmp_path, objective, options):
+    whole, reference = train(Trainer(steps=23, batch_size=16, options=options), objective)
+    for kill in (1, 4, 7, 8, 16, 22, 23):
+        path = tmp_path / f"{kill}.ckpt"
+
+        def stop(step, losses, kill=kill):
+            if step == kill:
+                raise Killed
+
+        trainer = Trainer(steps=23, batch_size=16, checkpoint=path, options={**options, "check_every": 4})
+        plain = Trainer(steps=23, batch_size=16, options={**options, "check_every": 4})
+        whole, reference = train(plain, objective)
+        with pytest.raises(Killed):
+            train(trainer, objective, on_step=[stop])
+        resumed, history = train(trainer, objective)
+        assert history.resumed_from == (kill - 1) // 4 * 4
+        assert same(whole, resumed)
+        assert history.losses == reference.losses and history.holdout == reference.holdout
+
+
+def test_an_epoch_budget_resumes_too(tmp_path):
+    trainer = Trainer(epochs=2.5, batch_size=20, checkpoint=tmp_path / "c", options={"check_every": 1})
+    whole, reference = train(Trainer(epochs=2.5, batch_size=20))
+    assert reference.steps == 25
+
+    def stop(step, losses):
+        if step == 13:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(trainer, on_step=[stop])
+    resumed, history = train(trainer)
+    assert history.resumed_from == 12
+    assert same(whole, resumed)
+    again, finished = train(trainer)
+    assert finished.resumed_from == 25 and same(whole, again)
+
+
+SCRIPT = """
+import sys, time
+sys.path.insert(0, sys.argv[2])
+from test_trainer import Trainer, train
+slow = lambda step, losses: time.sleep(0.02)
+train(Trainer(steps=60, batch_size=16, checkpoint=sys.argv[1], options={"check_every": 3}), on_step=[slow])
+"""
+
+
+def test_sigkill_leaves_a_checkpoint_that_resumes_to_the_same_bytes(tmp_path):
+    path = tmp_path / "run.ckpt"
+    here = os.path.dirname(__file__)
+    child = subprocess.Popen([sys.executable, "-c", SCRIPT, str(path), here])
+    deadline = time.monotonic() + 60
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.15)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    assert not [p for p in tmp_path.iterdir() if p != path and p.suffix != ".part"]
+    whole, _ = train(Trainer(steps=60, batch_size=16, options={"check_every": 3}))
+    resumed, history = train(
+        Trainer(steps=60, batch_size=16, checkpoint=path, options={"check_every": 3})
+    )
+    assert 3 <= history.resumed_from
+    assert same(whole, resumed)
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path):
+    path = tmp_path / "c"
+    train(Trainer(steps=5, checkpoint=path))
+    with pytest.raises(ParameterError, match="another run"):
+        train(Trainer(steps=5, checkpoint=path), seed=9)
+    with pytest.raises(ParameterError, match="another run"):
+        train(Trainer(steps=6, checkpoint=path))
+    path.write_bytes(b"no tensors here")
+    with pytest.raises(ModelFileError, match="Delete it"):
+        train(Trainer(steps=5, checkpoint=path))
+
+
+def test_seconds_become_steps_that_repeat_the_run():
+    timed, history = train(Trainer(seconds=0.3, batch_size=16))
+    assert history.steps == history.planned > 5
+    assert history.seconds < 3
+    again, _ = train(Trainer(steps=history.planned, batch_size=16))
+    assert same(timed, again)
+
+
+def test_patience_stops_early_and_keeps_the_best():
+    _, history = train(
+        Trainer(steps=4000, learning_rate=0.1, batch_size=32, options={"patience": 2, "check_every": 25})
+    )
+    assert history.steps < 4000
+    assert history.best_step == min(history.holdout, key=lambda point: point[1])[0]
+    assert history.steps - history.best_step == 50
+
+
+def test_batches_cover_every_row_once_an_epoch():
+    from augsynth.nn.running import Rows, Settings
+
+    z, c = data(50)
+    rows = Rows.of(z, c, None, seed=4, batch=10, settings=Settings())
+    epoch = torch.cat([rows.at(s) for s in range(5)])
+    assert sorted(epoch.tolist()) == list(range(50))
+    jump = Rows.of(z, c, None, seed=4, batch=10, settings=Settings())
+    assert torch.equal(jump.at(7), rows.at(7))
+    held = Rows.of(z, c, None, seed=4, batch=10, settings=Settings(patience=1, holdout=0.2))
+    assert held.n == 40 and not set(held.train.tolist()) & set(held.held.tolist())
+
+
+def test_weights_reach_the_loss():
+    z, c = data(100)
+    z[50:, 0] = 5.0
+    w = torch.cat([torch.full((50,), 2.0), torch.zeros(50)])
+    with forked(0):
+        model = Line()
+    Trainer(steps=800, batch_size=100, learning_rate=0.05).run(model, z, c, w=w, rng=np.random.default_rng(0))
+    assert torch.allclose(model.layer.weight, torch.tensor([[1.0, -2.0]]), atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"steps": 3, "epochs": 2}, "one of steps, epochs and seconds"),
+        ({"steps": 0}, "steps must be"),
+        ({"steps": 2.5}, "whole number"),
+        ({"seconds": -1}, "seconds must be"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"learning_rate": 0}, "learning_rate"),
+        ({"options": {"emma": 1}}, "'emma'"),
+        ({"options": {"ema": 1.0}}, "ema"),
+        ({"options": {"precision": "8"}}, "precision"),
+        ({"device": "abacus"}, "device must be"),
+    ],
+)
+def test_bad_settings_get_a_sentence(settings, says):
+    with pytest.raises(ParameterError, match=says):
+        train(Trainer(**settings))
+
+
+def test_missing_devices_get_a_sentence(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(TrainingError, match="Use device='auto' or 'cpu'"):
+        train(Trainer(steps=1, device="cuda"))
+    with pytest.raises(TrainingError, match="0 CUDA devices"):
+        module.resolve_device("cuda:1")
+
+
+def test_a_loss_that_is_not_finite_is_said():
+    class Broken(Line):
+        def losses(self, z, c, w, *, step, generator):
+            yield "model", self.layer.weight.sum() * (np.inf if step == 3 else 1.0)
+
+    with pytest.raises(TrainingError, match="at step 4"):
+        train(Trainer(steps=10), Broken)
+
+
+def test_out_of_memory_is_said():
+    class Greedy(Line):
+        def losses(self, z, c, w, *, step, generator):
+            yield "model", torch.empty(2**50).sum()
+
+    with pytest.raises(TrainingError, match="Lower batch_size"):
+        train(Trainer(steps=1), Greedy)
+
+
+def test_the_line_at_the_start_names_device_steps_and_time(capfd):
+    train(Trainer(steps=4, device="cpu", options={"progress": True}))
+    told = capfd.readouterr().err
+    assert "training on cpu: 4 steps of" in told and " s" in told
+    train(Trainer(steps=4, options={"progress": False}))
+    assert capfd.readouterr().err == ""
+
+
+def test_the_default_budget_grows_with_the_rows():
+    counts = [Trainer().planned_steps(n) for n in (30, 500, 30_000, 10**6)]
+    assert counts == sorted(counts) and counts[1] < 500 < counts[2] < 5000
+    assert Trainer().batch_rows(30) == 30 and Trainer().batch_rows(10**6) == 512
+    assert clone(Trainer(steps=3)).steps == 3
+
+
+def test_keyed_generators_are_functions_of_their_keys():
+    a, b, c = (torch.randn(4, generator=keyed_generator(1, k)) for k in [(0, 1), (0, 1), (1, 0)])
+    assert torch.equal(a, b) and not torch.equal(a, c)
