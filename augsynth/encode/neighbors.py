@@ -135,7 +135,7 @@ class NeighborIndex:
         wanted = min(k + (exclude is not None), len(self._rows))
         squared = np.empty((len(z), k))
         positions = np.empty((len(z), k), dtype=np.intp)
-        step = int(np.clip(_BLOCK_BOUNDS // self._span, 64, 256))
+        step = int(np.clip(_BLOCK_BOUNDS // self._span, 64, 512))
         if not self._keeps:  # features are made anew for each block: fewer, larger blocks
             step = int(np.clip(8 * _BLOCK_BOUNDS // self._span, 64, 1024))
         for start in range(0, len(z), step):

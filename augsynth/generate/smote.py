@@ -169,7 +169,7 @@ class SmoteGenerator(BaseGenerator):
         if (c == c[0]).all():
             return Drawn(*self._draw(self._family(int(c[0])), len(c), rng))
         rows = np.empty((len(c), len(self.layout_)))
-        source = np.full((len(c), 2), -1, dtype=np.intp)
+        source = np.full((len(c), 2), -1, dtype=np.int32)
         for cell in np.unique(c):
             asked = np.flatnonzero(c == cell)
             rows[asked], source[asked] = self._draw(self._family(int(cell)), len(asked), rng)
@@ -179,7 +179,7 @@ class SmoteGenerator(BaseGenerator):
         which = family.draw_parents(n, rng)
         parent = family.parents[which]
         rows = self.z_.take(parent, axis=0)
-        source = np.stack([parent, np.full(n, -1)], axis=1)
+        source = np.stack([parent, np.full(n, -1)], axis=1).astype(np.int32)
         k = family.partners.shape[1]
         if k == 0:
             return rows, source
@@ -190,8 +190,9 @@ class SmoteGenerator(BaseGenerator):
         if len(numeric):
             source[:, 1] = partner
         if not len(categorical):
-            return _between(rows, self.z_.take(partner, axis=0), step), source
-        rows[:, numeric] = _between(rows[:, numeric], self.z_[partner][:, numeric], step)
+            return _between(rows, self.z_, partner, step), source
+        numbers = _between(rows, self.z_, partner, step)
+        rows[:, numeric] = numbers[:, numeric]
         for j in categorical:
             rows[:, j] = _vote(self.z_[near, j], rows[:, j], rng)
         return rows, source
@@ -262,20 +263,19 @@ class SmoteGenerator(BaseGenerator):
         return state
 
 
-def _between(a: np.ndarray, b: np.ndarray, step: np.ndarray) -> np.ndarray:
-    """Points on the segments from `a` to `b`, written over `b`; `a` where either is missing."""
-    low, high = np.minimum(a, b), np.maximum(a, b)
+def _between(a: np.ndarray, z: np.ndarray, partner: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """Points on the segments from `a` to rows of `z`; `a` where either is missing."""
+    new = z.take(partner, axis=0)
     with np.errstate(over="ignore", invalid="ignore"):
-        b -= a
-        b *= step
-        b += a
-    if not np.isfinite(b).all():  # missing cells, or numbers near the float limit
-        far = np.isinf(b)
-        b[far] = (low / 2 + high / 2)[far]
-        missing = np.isnan(b)
-        b[missing] = a[missing]
-        low, high = np.fmin(low, b), np.fmax(high, b)
-    return np.clip(b, low, high, out=b)  # rounding may leave the segment
+        new -= a
+        new *= step
+        new += a
+        if np.isfinite(new.sum()):
+            return new
+    b = z[partner]  # missing cells, or numbers near the float limit
+    missing = np.isnan(a) | np.isnan(b)
+    mixed = np.clip((1 - step) * a + step * b, np.minimum(a, b), np.maximum(a, b))
+    return np.where(missing, a, np.where(np.isfinite(new), new, mixed))
 
 
 def _vote(near: np.ndarray, own: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -203,6 +203,11 @@ def provenance(
 def index_labels(index: pd.Index, positions: np.ndarray) -> Any:
     """Return the index labels at ``positions``; -1 gives a missing value."""
     none = positions < 0
+    if isinstance(index, pd.RangeIndex):  # no copy of the whole index
+        labels = np.maximum(positions, 0).astype(np.int64)
+        labels *= index.step
+        labels += index.start
+        return pd.arrays.IntegerArray(labels, none)
     if pd.api.types.is_integer_dtype(index.dtype):
         values = index.to_numpy().astype(np.int64, copy=False)
         return pd.arrays.IntegerArray(values[np.where(none, 0, positions)], none)

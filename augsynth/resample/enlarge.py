@@ -46,12 +46,13 @@ class Enlarged:
         generator keeps a map of the cells that it pooled.
         """
         n, m = len(index), len(codes)
-        source = np.full((n + m, 2), -1, dtype=np.int64)
+        source = np.full((n + m, 2), -1, dtype=np.int32 if n < 2**31 else np.int64)
         source[:n, 0] = np.arange(n)
         pooled = np.zeros(n + m, dtype=bool)
         if self.source is not None and m:
             source[n:, : min(self.source.shape[1], 2)] = self.source[:, :2]
-            pooled[n:] = ((parts.codes[self.source] != codes[:, None]) & (self.source >= 0)).any(axis=1)
+            for parent in self.source.T:
+                pooled[n:] |= (parts.codes[parent] != codes) & (parent >= 0)
         for pool in (value for value in vars(generator).values() if isinstance(value, PoolMap)):
             pooled[n:] |= pool.pooled[self.cells]
         kind = np.zeros(n + m, dtype=np.int8)
