@@ -108,7 +108,7 @@ class Binner:
         return tokens
 
     def decode(self, tokens: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
-        """Turn tokens (n, p) into rows ``z`` (n, p): a draw from each bin's sketch (its median without ``rng``)."""
+        """Turn tokens (n, p) into rows ``z`` (n, p): a draw from each bin, its median without ``rng``."""
         tokens = np.asarray(tokens).astype(np.int64)
         z = tokens.astype(np.float64)
         gap = tokens == self.missing_token_
@@ -164,7 +164,7 @@ def _bins(values: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
     share = len(values) / most
     while True:
         atom = counts >= share
-        # A new bin starts where the running count passes a multiple of the share, and on both sides of an atom.
+        # A bin ends where the running count passes a multiple of the share, and on both sides of an atom.
         slot = np.floor((before + counts / 2) / share)
         cut = (np.diff(slot) > 0) | atom[1:] | atom[:-1]
         bin_of = np.concatenate([[0], np.cumsum(cut)])

@@ -59,7 +59,10 @@ class NormalScores:
     def fit(self, z: np.ndarray, layout: Layout) -> NormalScores:
         """Learn the distribution of each numeric column of the rows ``z`` (n, p)."""
         self.numeric_ = layout.numeric
-        self.values_, self.scores_, self.low_, self.high_ = [], [], [], []
+        self.values_: list[np.ndarray] = []
+        self.scores_: list[np.ndarray] = []
+        self.low_: list[np.ndarray] = []
+        self.high_: list[np.ndarray] = []
         for j in self.numeric_:
             column = np.asarray(z[:, j], dtype=np.float64)
             self._fit_column(column[~np.isnan(column)])

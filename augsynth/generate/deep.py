@@ -148,7 +148,7 @@ class TorchGenerator(BaseGenerator):
 
     def _set_state(self, state: dict[str, Any]) -> None:
         weights = state.pop("weights_", None)
-        vars(self).update(state)
+        self.__dict__.update(state)
         if weights is None:
             return
         there = not self.device_.startswith("cuda") or torch.cuda.is_available()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from augsynth.core.errors import DataError, sentence
 from augsynth.core.parameters import check_number, check_option
@@ -47,6 +47,11 @@ class VAEObjective(Objective):
         0 leaves a plain autoencoder: codes without noise, no Kullback-Leibler term.
     """
 
+    prior: LatentPrior | None = None
+    latent_dim: int
+    encoder: nn.Module
+    decoder: nn.Module
+
     def __init__(
         self,
         ends: RowEnds,
@@ -62,7 +67,6 @@ class VAEObjective(Objective):
         told = 0 if condition is None else condition.weight.shape[1]
         self.encoder = backbone.build(width, 2 * latent_dim, told)
         self.decoder = backbone.build(latent_dim, ends.n_outputs, told)
-        self.prior: LatentPrior | None = None
         self.planned = 1
 
     def begin(self, planned_steps: int) -> None:
@@ -94,7 +98,7 @@ class VAEObjective(Objective):
     ) -> Iterable[tuple[str, Tensor]]:
         """Yield the one loss: reconstruction plus beta times divergence, in nats a row."""
         mean, log_variance = self.encode(z, c)
-        codes, divergence = mean, 0.0
+        codes, divergence = mean, torch.zeros(())
         if self.beta > 0:
             codes = mean + noise(mean.shape, generator, mean.device) * (0.5 * log_variance).exp()
             divergence = 0.5 * (mean**2 + log_variance.exp() - 1.0 - log_variance).sum(1)
@@ -117,8 +121,8 @@ class VAEObjective(Objective):
             e = noise(mean.shape, generator, mean.device)
             codes = mean + e * scale
             log_q = -0.5 * (e**2 + log_variance + math.log(2 * math.pi)).sum(1)
-            log_p = prior.log_prob(codes.cpu().double().numpy(), c.cpu().numpy())
-            log_p = torch.as_tensor(log_p, dtype=codes.dtype, device=codes.device)
+            density = prior.log_prob(codes.cpu().double().numpy(), c.cpu().numpy())
+            log_p = torch.as_tensor(density, dtype=codes.dtype, device=codes.device)
             terms.append(self.ends.log_prob(self.outputs(codes, c), z) + log_p - log_q)
         return torch.logsumexp(torch.stack(terms), dim=0) - math.log(BOUND_SAMPLES)
 
@@ -186,6 +190,8 @@ class VAEGenerator(TorchGenerator):
     >>> vae.sample(y=[1, 1]).shape
     (2, 3)
     """
+
+    objective_: VAEObjective
 
     def __init__(
         self,
@@ -327,7 +333,8 @@ class VAEGenerator(TorchGenerator):
 
     def _log_prob(self, z: np.ndarray, c: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         rows = self._rows(z)
-        bound = self._in_blocks(self.objective_.bound, (rows, torch.as_tensor(c)), int(rng.integers(2**63 - 1)))
+        seed = int(rng.integers(2**63 - 1))
+        bound = self._in_blocks(self.objective_.bound, (rows, torch.as_tensor(c)), seed)
         if isinstance(self.coder_, NormalScores):
             return bound.astype(np.float64) + self.coder_.log_jacobian(z)
         return bound.astype(np.float64) + self.coder_.log_density(z, rows.numpy())

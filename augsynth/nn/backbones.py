@@ -31,9 +31,11 @@ class ConditionEmbedding(nn.Module):
         Length of the vector.
     """
 
-    def __init__(self, attributes: np.ndarray, sizes: Sequence[int], width: int):
+    rows: Tensor
+
+    def __init__(self, attributes: np.ndarray, sizes: Sequence[int] | np.ndarray, width: int):
         super().__init__()
-        sizes = np.asarray(sizes, dtype=np.int64)
+        sizes = np.array(sizes, dtype=np.int64)
         flat = np.asarray(attributes, dtype=np.int64) + (np.cumsum(sizes) - sizes)
         self.register_buffer("rows", torch.as_tensor(flat), persistent=False)
         self.weight = nn.Parameter(torch.randn(int(sizes.sum()), width) / math.sqrt(len(sizes)))

@@ -28,6 +28,8 @@ class TokenEmbedding(nn.Module):
         Length of the vector.
     """
 
+    first: Tensor
+
     def __init__(self, sizes: Sequence[int], width: int):
         super().__init__()
         counts = torch.as_tensor(list(sizes), dtype=torch.long)
@@ -61,6 +63,9 @@ class TokenHead(nn.Module):
         How many numbers a row the network must give.
     """
 
+    order: Tensor
+    back: Tensor
+
     def __init__(self, sizes: Sequence[int], parents: Sequence[int] | None = None):
         super().__init__()
         order = sorted(range(len(sizes)), key=lambda j: -sizes[j])
@@ -71,7 +76,8 @@ class TokenHead(nn.Module):
         start = 0
         while start < len(order):
             largest, stop = sizes[order[start]], start
-            while stop < len(order) and sizes[order[stop]] > (max(WASTE * largest - 1, 2) if largest > 2 else 0):
+            least = max(WASTE * largest, 3) if largest > 2 else 1
+            while stop < len(order) and sizes[order[stop]] >= least:
                 stop += 1
             mask = torch.zeros(stop - start, largest)
             for row, j in enumerate(order[start:stop]):
@@ -140,7 +146,11 @@ class TokenHead(nn.Module):
 
 
 class _Links(nn.Module):
-    """What a parent column's token adds to the logits of its child: one table a pair, one look-up a bucket."""
+    """What a parent column's token adds to its child's logits: a table a pair, a look-up a bucket."""
+
+    rows: Tensor
+    base: Tensor
+    parent: Tensor
 
     def __init__(self, head: TokenHead, sizes: Sequence[int], parents: Sequence[int]):
         super().__init__()

@@ -110,7 +110,8 @@ def _clusters(x: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
     centres = x[rng.integers(len(x), size=1)]
     nearest = np.full(len(x), np.inf)
     for _ in range(k - 1):
-        nearest = np.minimum(nearest, np.maximum(squares - 2 * x @ centres[-1] + centres[-1] @ centres[-1], 0.0))
+        distance = squares - 2 * x @ centres[-1] + centres[-1] @ centres[-1]
+        nearest = np.minimum(nearest, np.maximum(distance, 0.0))
         total = nearest.sum()
         pick = rng.choice(len(x), p=nearest / total) if total > 0 else rng.integers(len(x))
         centres = np.concatenate([centres, x[pick : pick + 1]])

@@ -33,6 +33,8 @@ class RowEnds(nn.Module):
         A tree of columns for :class:`TokenHead`; only for rows of tokens throughout.
     """
 
+    last: Tensor
+
     def __init__(
         self,
         sizes: Sequence[int],
@@ -71,8 +73,10 @@ class RowEnds(nn.Module):
     def read(self, z: Tensor) -> Tensor:
         """Map coded rows (n, p) to vectors (n, width)."""
         tokens, numbers, _ = self._split(z)
-        hidden = self.tokens_in(tokens) if self.tokens_in is not None else 0.0
-        return hidden + self.numbers_in(numbers) if self.numbers_in is not None else hidden
+        if self.tokens_in is None:
+            return self.numbers_in(numbers)  # type: ignore[misc]
+        hidden = self.tokens_in(tokens)
+        return hidden if self.numbers_in is None else hidden + self.numbers_in(numbers)
 
     def log_prob(self, raw: Tensor, z: Tensor) -> Tensor:
         """Return the log-probability of coded rows under the outputs, (n,)."""
@@ -80,7 +84,7 @@ class RowEnds(nn.Module):
         total = raw.new_zeros(len(raw))
         if self.tokens_out is not None:
             total = total + self.tokens_out.log_prob(raw[:, : self.n_token_outputs], tokens)
-        if self.numbers_out is not None:
+        if self.numbers_out is not None and numbers is not None:
             total = total + self.numbers_out.log_prob(raw[:, self.n_token_outputs :], numbers, seen)
         return total
 
@@ -111,6 +115,6 @@ class RowEnds(nn.Module):
             z[:, self.token_columns] = torch.where(tokens[:, :k] == self.last, torch.nan, codes)
             if self.gappy:
                 numbers = numbers.clone()
-                numbers[:, self.gappy] = torch.where(flags == 0, torch.nan, numbers[:, self.gappy])
+                numbers[:, self.gappy] = numbers[:, self.gappy].masked_fill(flags == 0, torch.nan)
         z[:, self.number_columns] = numbers
         return z

@@ -10,7 +10,6 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -59,14 +58,12 @@ class Rows:
     _order: Tensor | None = None
 
     @classmethod
-    def of(
-        cls, z: Tensor, c: Tensor, w: Tensor | None, *, seed: int, batch: int, settings: Settings
-    ) -> Rows:
+    def of(cls, z: Tensor, c: Tensor, w: Tensor | None, *, seed: int, batch: int, settings: Settings) -> Rows:
         """Put rows aside for the hold-out if patience is set."""
         n = len(z)
         if n == 0 or len(c) != n or (w is not None and len(w) != n):
             lengths = f"{n}, {len(c)}" + ("" if w is None else f", {len(w)}")
-            raise ParameterError(sentence("Trainer", "z, c and w must have as many rows (at least one)", lengths))
+            raise ParameterError(sentence("Trainer", "z, c and w must agree in rows (at least one)", lengths))
         held = 0 if settings.patience is None or n < 2 else max(1, int(settings.holdout * n))
         order = torch.as_tensor(keyed_rng(seed, _SPLIT).permutation(n))
         train = torch.sort(order[held:]).values
@@ -97,9 +94,7 @@ class Rows:
 class Run:
     """The state of a run: weights, their average, optimisers, step, best hold-out."""
 
-    def __init__(
-        self, objective: Objective, rows: Rows, settings: Settings, device: torch.device, seed: int
-    ):
+    def __init__(self, objective: Objective, rows: Rows, settings: Settings, device: torch.device, seed: int):
         from lightning_fabric import Fabric
 
         self.rows, self.settings, self.device, self.seed = rows, settings, device, seed
@@ -152,7 +147,8 @@ class Run:
         z, c, w = self.rows.take(self.rows.at(self.step), self.device)
         generator = keyed_generator(self.seed, (_NOISE, self.step), self.device)
         share = self.step / max(self.planned, 1)
-        factor = 0.5 * (1 + math.cos(math.pi * share)) * min(1.0, (self.step + 1) / min(50, self.planned / 10 + 1))
+        warm = min(1.0, (self.step + 1) / min(50, self.planned / 10 + 1))
+        factor = 0.5 * (1 + math.cos(math.pi * share)) * warm
         seen: dict[str, Tensor] = {}
         turns = iter(self.objective.losses(z, c, w, step=self.step, generator=generator))
         while True:
@@ -258,9 +254,8 @@ class Run:
         ignored = {"checkpoint", "progress", "check_every"}
         told = {k: v for k, v in asdict(self.settings).items() if k not in ignored}
         shapes = [(k, tuple(v.shape)) for k, v in self.objective.state_dict().items()]
-        return digest(
-            self.rows.z, self.rows.c, self.rows.w, json.dumps(told), str(shapes), f"{self.seed}/{self.rows.batch}"
-        )
+        told["run"] = f"{self.seed}/{self.rows.batch}"
+        return digest(self.rows.z, self.rows.c, self.rows.w, json.dumps(told), str(shapes))
 
     def save(self) -> None:
         """Write everything that the next step depends on."""

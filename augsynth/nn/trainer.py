@@ -19,7 +19,7 @@ from augsynth.core.parameters import check_number, check_option
 from augsynth.core.persistence import persistent
 from augsynth.core.progress import busy, say, track
 from augsynth.nn.objective import Objective
-from augsynth.nn.running import Run, Rows, Settings, seconds_a_step
+from augsynth.nn.running import Rows, Run, Settings, seconds_a_step
 
 __all__ = ["History", "Trainer"]
 
@@ -232,7 +232,7 @@ class Trainer(BaseEstimator):
         given = [name for name in ("steps", "epochs", "seconds") if getattr(self, name) is not None]
         if len(given) > 1:
             raise ParameterError(
-                sentence("Trainer", "the budget must be one of steps, epochs and seconds", " and ".join(given))
+                sentence("Trainer", "give only one of steps, epochs and seconds", " and ".join(given))
             )
         for name in given:
             check_number("Trainer", name, getattr(self, name), low=0, low_open=True, integer=name == "steps")
@@ -281,7 +281,7 @@ def resolve_device(device: str) -> torch.device:
         found = torch.device(device)
     except (RuntimeError, TypeError):
         raise ParameterError(
-            sentence("Trainer", "device must be 'auto', 'cpu', 'cuda', 'cuda:<number>' or 'mps'", repr(device))
+            sentence("Trainer", "device must be 'auto', 'cpu', 'cuda', 'cuda:0' or 'mps'", repr(device))
         ) from None
     if found.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -73,7 +73,8 @@ def train(trainer, objective=Line, on_step=(), n=200, seed=1):
 
 
 def same(a, b):
-    return all(torch.equal(u, v) for u, v in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+    mine, theirs = a.state_dict(), b.state_dict()
+    return mine.keys() == theirs.keys() and all(torch.equal(mine[k], theirs[k]) for k in mine)
 
 
 def test_it_learns_the_line():
@@ -160,10 +161,8 @@ def test_sigkill_leaves_a_checkpoint_that_resumes_to_the_same_bytes(tmp_path):
     child.wait()
     assert not [p for p in tmp_path.iterdir() if p != path and p.suffix != ".part"]
     whole, _ = train(Trainer(steps=60, batch_size=16, options={"check_every": 3}))
-    resumed, history = train(
-        Trainer(steps=60, batch_size=16, checkpoint=path, options={"check_every": 3})
-    )
-    assert 3 <= history.resumed_from
+    resumed, history = train(Trainer(steps=60, batch_size=16, checkpoint=path, options={"check_every": 3}))
+    assert history.resumed_from >= 3
     assert same(whole, resumed)
 
 
