@@ -96,7 +96,8 @@ def _keys(cells: np.ndarray) -> np.ndarray:
 
 def _hashed(cells: np.ndarray) -> np.ndarray:
     if cells.dtype == object:
-        numbers = isinstance(cells[0], float) if len(cells) else True
+        # all cells, not the first: a column of texts may start with a missing one
+        numbers = pd.api.types.infer_dtype(cells, skipna=False) in ("floating", "empty")
         if not numbers:
             return pd.util.hash_array(cells, categorize=True)
         cells = cells.astype(float)
