@@ -60,7 +60,7 @@ def _trees(name: str, n_categorical: int, random_state: int) -> Any:
     from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
     if name == "random_forest":
-        return RandomForestClassifier(n_estimators=200, min_samples_leaf=2, random_state=random_state)
+        return RandomForestClassifier(n_estimators=100, min_samples_leaf=2, random_state=random_state)
     # The encoder puts the categorical columns first.
     return HistGradientBoostingClassifier(
         categorical_features=list(range(n_categorical)) or None,

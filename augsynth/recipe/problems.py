@@ -87,8 +87,15 @@ def component_problems(role: str, spec: Mapping[str, Any], path: str) -> list[st
         cls = registry.resolve(role, str(kind))
     except (AugsynthError, ImportError) as error:
         return [f"{path}.kind: {kind!r} cannot be loaded ({error})"]
+    if kind == "function":
+        return [f"{path}.kind: 'function' needs a Python function, which a recipe cannot hold"]
     known = inspect.signature(cls).parameters
-    problems = []
+    required = [name for name, parameter in known.items() if parameter.default is parameter.empty]
+    problems = [
+        f"{path}.{name}: is required"
+        for name in required
+        if name not in spec and not (role == "resampler" and name == "generator")
+    ]
     for name, value in spec.items():
         where = f"{path}.{name}"
         if name == "kind":
