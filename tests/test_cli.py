@@ -1,0 +1,166 @@
+"""The command line: what it prints, its exit codes, and what it leaves behind when it is stopped."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from augsynth import registry
+from augsynth.cli import app
+from augsynth.generate.bootstrap import BootstrapGenerator
+
+QUICK = ["generator.kind=bootstrap", "compare=null", "data.path=sklearn:wine"]
+
+
+def call(*arguments):
+    done = CliRunner().invoke(app, [str(each) for each in arguments])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli") / "out"
+    assert call("run", "table_balance_kde", *QUICK, "--out", folder).exit_code == 0
+    return folder
+
+
+def test_list_names_everything_and_loads_nothing_heavy():
+    code = (
+        "import sys; sys.argv = ['augsynth', 'list'];"
+        "from augsynth.cli import app\n"
+        "try: app()\nexcept SystemExit: pass\n"
+        "bad = {'torch', 'sklearn', 'pandas', 'numpy', 'matplotlib'} & set(sys.modules); assert not bad, bad"
+    )
+    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    for role in ("generator", "resampler"):
+        for kind in registry.names(role):
+            line = next(line for line in told.splitlines() if line.split()[:1] == [kind])
+            assert len(line.split()) > 3 and "cannot be read" not in line
+    assert "table_balance_vae" in told
+    assert call("list", "nonsense").exit_code == 2
+
+
+def test_show_prints_the_recipe_with_its_header():
+    done = call("show", "table_balance_kde")
+    assert done.exit_code == 0 and done.stdout.startswith("# Balance") and "kind: kde" in done.stdout
+    assert call("show", "table_balance_kdee").exit_code == 2
+
+
+def test_validate_reports_every_problem_with_its_path():
+    assert call("validate", "table_balance_kde").stdout == "table_balance_kde: the recipe is valid.\n"
+    done = call("validate", "table_balance_kde", "compare.foldz=3", "generator.kind=kdee", "seed=-1")
+    assert done.exit_code == 2 and done.stdout == ""
+    assert done.stderr.startswith("The recipe has 3 problems:")
+    assert "compare.foldz: unknown key; did you mean 'folds'?" in done.stderr
+
+
+def test_run_ends_with_counts_verdict_and_files(out):
+    done = call("run", "table_balance_kde", *QUICK, "--out", out, "--force")
+    assert done.exit_code == 0
+    assert "class_0" in done.stdout and "Verdict" in done.stdout and "enlarged.csv" in done.stdout
+    assert "note: data.path is now sklearn:wine" in done.stderr
+    for text in (done.stdout, done.stderr):
+        assert not [c for c in text if ord(c) < 32 and c != "\n"]  # no control characters off a terminal
+        assert all(line == line.rstrip() for line in text.splitlines())
+
+
+def test_exit_codes(out, tmp_path):
+    assert call("run", "table_balance_kde", *QUICK, "--out", out).exit_code == 4
+    assert call("run", "no_such_recipe").exit_code == 2
+    assert call("run", "table_balance_kde", "--no-such-option").exit_code == 2
+    assert call("run", "table_balance_kde", "data.path=none.csv", "data.target=y").exit_code == 3
+    assert call("run", "table_balance_kde", *QUICK, "data.drop=[colour]", "--out", tmp_path / "o").exit_code == 3
+    wrong = call("run", "table_balance_kde", *QUICK, "resampler.by=colour", "--out", tmp_path / "o")
+    assert wrong.exit_code == 2 and wrong.stderr.splitlines()[-1].startswith("Error: ")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "told"),
+    [
+        (KeyboardInterrupt(), 130, "Interrupted. No file was written or changed."),
+        (OSError(errno.ENOSPC, "No space left on device"), 1, "the disk is full; nothing was written"),
+        (OSError(errno.EROFS, "Read-only file system"), 1, "writing is not permitted"),
+        (MemoryError(), 1, "the memory is full"),
+    ],
+)
+def test_a_stopped_run_ends_in_one_sentence_and_no_file(tmp_path, monkeypatch, failure, code, told):
+    from augsynth.recipe import outputs
+
+    def stop(*args, **kwargs):
+        raise failure
+
+    monkeypatch.setattr(outputs, "plot_counts", stop)
+    done = call("run", "table_balance_kde", *QUICK, "--out", tmp_path / "o")
+    assert done.exit_code == code and told in done.stderr.splitlines()[-1]
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_killed_process_leaves_no_half_file(tmp_path, number):
+    """Stop it while the comparison is under way, which is where a run spends its time."""
+    command = [sys.executable, "-m", "augsynth.cli", "run", "table_balance_kde", "--out", str(tmp_path / "o")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if line.startswith("compar"):
+            break
+    time.sleep(0.1)
+    process.send_signal(number)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == (-9 if number == signal.SIGKILL else 130)
+    assert os.listdir(tmp_path) == []
+    if number != signal.SIGKILL:
+        assert told.splitlines()[-1] == "Interrupted. No file was written or changed."
+
+
+def test_sample_draws_exactly_what_is_asked(out, tmp_path):
+    model, path = out / "model.safetensors", tmp_path / "new.csv.gz"
+    done = call("sample", model, "-n", 7, "--label", "target=class_2", "--out", path, "--seed", 1)
+    assert done.exit_code == 0 and "7 rows" in done.stdout
+    drawn = pd.read_csv(path)
+    assert drawn["target"].tolist() == ["class_2"] * 7 and "alcohol" in drawn
+    before = path.read_bytes()
+    assert call("sample", model, "--out", path).exit_code == 4
+    assert path.read_bytes() == before
+    call("sample", model, "-n", 7, "-l", "y=class_2", "-o", path, "--seed", 1, "--force")
+    assert path.read_bytes() == before
+    assert call("sample", model, "-l", "y=class_9", "-o", tmp_path / "b.csv").exit_code == 3
+    assert call("sample", model, "-l", "colour=red", "-o", tmp_path / "b.csv").exit_code == 2
+    assert call("sample", out / "report.json", "-o", tmp_path / "b.csv").exit_code == 3
+    assert call("sample", model, "-o", tmp_path / "b.docx").exit_code == 3
+    assert os.listdir(tmp_path) == ["new.csv.gz"]
+
+
+def test_sample_knows_groups(tmp_path):
+    X = pd.DataFrame({"x": np.arange(8.0), "sex": ["f", "m"] * 4})
+    y = pd.Series([0, 0, 1, 1] * 2, name="ill")
+    BootstrapGenerator().fit(X, y, sensitive_features=X[["sex"]]).save(tmp_path / "m.safetensors")
+    path = tmp_path / "t.csv"
+    assert call("sample", tmp_path / "m.safetensors", "-n", 5, "-l", "ill=1", "-l", "sex=f", "-o", path).exit_code == 0
+    drawn = pd.read_csv(path)
+    assert list(drawn) == ["x", "sex", "ill"]
+    assert set(drawn["sex"]) == {"f"} and set(drawn["ill"]) == {1} and set(drawn["x"]) <= {2.0, 6.0}
+
+
+def test_check_counts_copies_and_finds_misfits(out, tmp_path):
+    real = pd.DataFrame({"x": [1.0, 2.0, 3.0, 4.0], "y": ["a", "a", "b", "b"]})
+    enlarged = pd.concat([real, pd.DataFrame({"x": [1.0, 9.0, 9.0], "y": ["a", "b", "b"]})])
+    real.to_csv(tmp_path / "real.csv", index=False)
+    enlarged.to_csv(tmp_path / "more.csv", index=False)
+    done = call("check", tmp_path / "real.csv", tmp_path / "more.csv", "--target", "y")
+    assert done.exit_code == 0
+    assert "Of 3 new rows, 1 are copies of a real row, 1 repeat an earlier new row." in done.stdout
+    real.assign(x="text", y="c").to_csv(tmp_path / "odd.csv", index=False)
+    odd = call("check", tmp_path / "real.csv", tmp_path / "odd.csv", "-t", "y")
+    assert odd.exit_code == 3 and "x holds numbers in the real table and text" in odd.stdout
+    assert "labels that the real one lacks: 'c'" in odd.stdout
+    assert call("check", tmp_path / "real.csv", tmp_path / "none.csv").exit_code == 3
