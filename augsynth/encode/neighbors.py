@@ -145,7 +145,8 @@ class NeighborIndex:
             d2, index = search(rows, wanted)
             out = None if exclude is None else exclude[part]
             squared[part], positions[part] = self._expand(d2, index, k, out)
-        return np.sqrt(squared) / self.distance.unit, positions
+        with np.errstate(over="ignore"):  # two rows may lie further apart than a float can say
+            return np.sqrt(squared) / self.distance.unit, positions
 
     # ---- candidates: distinct rows, ascending by (distance, position)
 
