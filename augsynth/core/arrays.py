@@ -13,7 +13,7 @@ import pandas as pd
 from augsynth.core.errors import DataError, InputTypeError, offenders, sentence
 from augsynth.core.persistence import persistent
 
-__all__ = ["Container", "as_rows", "concat_rows", "count_rows", "take_in", "take_rows"]
+__all__ = ["Container", "as_rows", "check_weights", "concat_rows", "count_rows", "take_in", "take_rows"]
 
 
 @persistent
@@ -203,3 +203,23 @@ def concat_rows(parts: Sequence[Any]) -> Any:
 
         return torch.cat(list(parts))
     return np.concatenate([np.asarray(part) for part in parts])
+
+
+def check_weights(sample_weight: Any, n: int, where: str) -> np.ndarray | None:
+    """Return weights as floats (n,), or None; raise DataError unless they can serve."""
+    if sample_weight is None:
+        return None
+    weights = np.asarray(sample_weight, dtype=np.float64)
+    if weights.ndim == 0:
+        weights = np.full(n, float(weights))
+    if weights.shape != (n,):
+        raise DataError(sentence(where, f"sample_weight must have shape ({n},)", f"{weights.shape}"))
+    if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
+        raise DataError(
+            sentence(
+                where,
+                "sample_weight must be finite, non-negative and not all zero",
+                offenders(weights[~(np.isfinite(weights) & (weights >= 0))].tolist()) or "all zero",
+            )
+        )
+    return weights

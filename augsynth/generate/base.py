@@ -117,7 +117,7 @@ class BaseGenerator(BaseEstimator, ABC):
         where = type(self).__name__
         X = arrays.as_rows(X, where=where)
         n = arrays.count_rows(X)
-        weights = _check_weights(sample_weight, n, where)
+        weights = arrays.check_weights(sample_weight, n, where)
         rng = keyed_rng(resolve_seed(self.random_state))
         frame, z = self._take_training_table(X, sensitive_features, where) if self._encodes else (None, X)
         if not self._encodes:
@@ -372,22 +372,3 @@ def _columns_in_both(frame: pd.DataFrame, sensitive_features: Any) -> list[Any]:
         if name in frame.columns
         and (frame[name].astype(object).to_numpy() == groups[name].astype(object).to_numpy()).all()
     ]
-
-
-def _check_weights(sample_weight: Any, n: int, where: str) -> np.ndarray | None:
-    if sample_weight is None:
-        return None
-    weights = np.asarray(sample_weight, dtype=np.float64)
-    if weights.ndim == 0:
-        weights = np.full(n, float(weights))
-    if weights.shape != (n,):
-        raise DataError(sentence(where, f"sample_weight must have shape ({n},)", f"{weights.shape}"))
-    if not np.isfinite(weights).all() or (weights < 0).any() or weights.sum() == 0:
-        raise DataError(
-            sentence(
-                where,
-                "sample_weight must be finite, non-negative and not all 0",
-                offenders(weights[~(weights >= 0) | ~np.isfinite(weights)].tolist()) or "zeros",
-            )
-        )
-    return weights

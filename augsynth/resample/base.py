@@ -87,7 +87,7 @@ class ResamplerMixin:
                 given = f"{arrays.count_rows(values)}"
                 raise DataError(sentence(where, f"{name} must have one entry a row of X ({n})", given))
         groups = self._groups(frame, sensitive_features, where)
-        weights = _check_weights(sample_weight, n, where)
+        weights = arrays.check_weights(sample_weight, n, where)
         index = X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(n)
         return Rows(X, y, sensitive_features, n, labels, groups, weights, index)
 
@@ -148,7 +148,9 @@ def as_container(values: Any) -> Any:
 
 
 def is_table(X: Any) -> bool:
-    """Tell whether rows are rows of columns, rather than images or clips."""
+    """Tell whether rows are rows of columns, rather than images, clips or texts."""
+    if isinstance(X, (list, tuple)) and len(X) and isinstance(X[0], (str, bytes)):
+        return False  # texts
     return sparse.issparse(X) or isinstance(X, pd.DataFrame) or np.ndim(X[:1]) <= 2
 
 
@@ -282,22 +284,3 @@ def _check_rows(X: Any, where: str, *, accepts_sparse: bool) -> tuple[pd.DataFra
         return None, arrays.count_rows(X)
     frame, _ = arrays.take_in(X, where=where)
     return frame, len(frame)
-
-
-def _check_weights(sample_weight: Any, n: int, where: str) -> np.ndarray | None:
-    if sample_weight is None:
-        return None
-    weights = np.asarray(sample_weight, dtype=np.float64)
-    if weights.ndim == 0:
-        weights = np.full(n, float(weights))
-    if weights.shape != (n,):
-        raise DataError(sentence(where, f"sample_weight must have shape ({n},)", f"{weights.shape}"))
-    if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
-        raise DataError(
-            sentence(
-                where,
-                "sample_weight must be finite, non-negative and not all zero",
-                offenders(weights[~(np.isfinite(weights) & (weights >= 0))].tolist()) or "all zero",
-            )
-        )
-    return weights
