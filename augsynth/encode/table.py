@@ -10,8 +10,8 @@ import pandas as pd
 
 from augsynth.core.errors import DataError, offenders, sentence
 from augsynth.core.persistence import persistent
-from augsynth.encode.layout import Block, Layout
 from augsynth.encode.column import Column
+from augsynth.encode.layout import Block, Layout
 from augsynth.encode.schema import Schema
 
 __all__ = ["TableCodec"]
