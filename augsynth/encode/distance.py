@@ -158,7 +158,7 @@ class MixedDistance:
         return PreparedRows(x, codes, None if seen.all() else seen)
 
     def squared(self, a: PreparedRows, b: PreparedRows, index: np.ndarray) -> np.ndarray:
-        """Return the squared distances (n, m), in prepared units, of row i of `a` to rows ``index[i]`` of `b`."""
+        """Squared distances (n, m), in prepared units, of row i of `a` to rows ``index[i]`` of `b`."""
         x = b.x.take(index, axis=0)
         x -= a.x[:, None, :]
         differ = b.codes.take(index, axis=0) != a.codes[:, None, :]
@@ -175,7 +175,8 @@ class MixedDistance:
             return self._total(x, differ) + _weighted(one, cost[:p_num])
         differ &= both[..., p_num:]
         shared = _weighted(both, self.weights)
-        every = _weighted(np.ones(len(self.weights), dtype=bool), self.weights)  # exactly 1 for complete pairs
+        # Summed in the same way, so that the factor of complete pairs is exactly 1.
+        every = _weighted(np.ones(len(self.weights), dtype=bool), self.weights)
         with np.errstate(divide="ignore", invalid="ignore"):
             total = self._total(x, differ) * (every / shared)
         return np.where(shared > 0, total, np.inf)

@@ -152,16 +152,16 @@ class NeighborIndex:
 
     def _tree_nearest(self, rows: PreparedRows, k: int) -> tuple[np.ndarray, np.ndarray]:
         ask = min(2 * k + 2 * rows.x.shape[1] + 4, len(self._rows))
-        far, index = self._tree.query(rows.x, k=ask)
+        far, index = self._tree.query(rows.x, k=ask)  # type: ignore[union-attr]
         d2 = self._exact(rows, index)
         bound = far[:, -1] ** 2 * (1 - 1e-12) if ask < len(self._rows) else None
         return self._settle(rows, d2, index, bound, k)
 
     def _nearest(self, rows: PreparedRows, k: int) -> tuple[np.ndarray, np.ndarray]:
         span, depth = self._span, self._depth
-        best: np.ndarray | None = None
-        for _, bounds in self._slabs(rows):
-            if best is None:
+        best = np.empty((len(rows), 0), dtype=np.float32)
+        for start, bounds in self._slabs(rows):
+            if start == 0:
                 best = bounds
             else:  # the last slab may be short
                 np.minimum(best[:, : bounds.shape[1]], bounds, out=best[:, : bounds.shape[1]])
@@ -216,9 +216,7 @@ class NeighborIndex:
         last = len(self._first) - 1
         return np.where(index > last, self.n_rows, self._first[np.minimum(index, last)])
 
-    def _all_within(
-        self, rows: PreparedRows, worst: np.ndarray, k: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _all_within(self, rows: PreparedRows, worst: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Rank every row whose lower bound does not exceed `worst`, (n,)."""
         found_q, found_r, total = [], [], 0
         for start, bounds in self._slabs(rows):
@@ -302,13 +300,12 @@ class NeighborIndex:
             elif j >= p:
                 value = cost[j] * own if query else value
             parts.append(np.stack([value, own] if query else [own, value], axis=1))
-        for j in range(p, len(cost)):
-            code = rows.codes[:, j - p]
-            if query and (state or not gaps[j]):
-                base = base + cost[j]
-            if self._n_levels[j - p] <= _FEW_LEVELS:
-                hot = code[:, None] == np.arange(-1 if state else 0, self._n_levels[j - p])
-                parts.append(hot * (-cost[j] if query else 1.0))
+        for i, levels in enumerate(self._n_levels):
+            if query and (state or not gaps[p + i]):
+                base = base + cost[p + i]
+            if levels <= _FEW_LEVELS:
+                hot = rows.codes[:, i, None] == np.arange(-1 if state else 0, levels)
+                parts.append(hot * (-cost[p + i] if query else 1.0))
         # Twice the rounding error of a sum of that many terms; the zeros of one-hot columns add none.
         slip = (len(cost) + 2 * len(gapped) + 6) * np.finfo(dtype).eps
         own = base - slip * size - 1e-36
@@ -338,7 +335,8 @@ class NeighborIndex:
             if not queries.shared[0, -1]:
                 apart = shared < self.distance.weights.min() / 2
                 shared[apart] = 1.0
-            bounds *= np.divide(shared.dtype.type(self.distance.weights.sum() * (1 - slip)), shared, out=shared)
+            total = shared.dtype.type(self.distance.weights.sum() * (1 - slip))
+            bounds *= np.divide(total, shared, out=shared)
             if apart is not None:
                 bounds[apart] = np.inf
         return bounds
@@ -367,7 +365,7 @@ def _smallest(values: np.ndarray, keep: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _distinct(rows: PreparedRows) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Positions of the first of equal rows, ascending, and the distinct row of each row; None if all differ."""
+    """Positions of the first of equal rows, and the distinct row of each row; None if all differ."""
     n, p_num = rows.x.shape
     key = np.zeros(n, dtype=np.uint64)
     factors = np.random.default_rng(0).integers(1, 2**63, p_num + rows.codes.shape[1], dtype=np.uint64) | 1

@@ -199,10 +199,11 @@ class SmoteGenerator(BaseGenerator):
 
     def _family(self, cell: int) -> _Family:
         """Return the rows that serve a cell; made at its first draw, and not saved."""
-        families = vars(self).setdefault("_families", {})
-        if cell not in families:
-            families[cell] = self._make_family(cell)
-        return families[cell]
+        if not hasattr(self, "_families"):  # loaded or copied
+            self._families = {}
+        if cell not in self._families:
+            self._families[cell] = self._make_family(cell)
+        return self._families[cell]
 
     def _make_family(self, cell: int) -> _Family:
         parents = np.flatnonzero(self.cells_ == cell)
@@ -246,9 +247,7 @@ class SmoteGenerator(BaseGenerator):
         m = min(self.n_neighbors or default, len(self.z_) - 1)
         if m == 0:
             return np.zeros(len(parents))
-        distance = MixedDistance.fit(
-            self.z_, self.layout_, standardize=self.standardize, penalty=penalty
-        )
+        distance = MixedDistance.fit(self.z_, self.layout_, standardize=self.standardize, penalty=penalty)
         near = NeighborIndex(self.z_, distance).query(self.z_[parents], m, exclude=parents)[1]
         class_of_row = self.condition_.class_of_cell[self.cells_]
         others = (class_of_row[near] != self.condition_.class_of_cell[cell]).sum(axis=1)
@@ -266,20 +265,17 @@ class SmoteGenerator(BaseGenerator):
 def _between(a: np.ndarray, z: np.ndarray, partner: np.ndarray, step: np.ndarray) -> np.ndarray:
     """Points on the segments from `a` to rows of `z`; `a` where either is missing."""
     new = z.take(partner, axis=0)
-    with np.errstate(over="ignore", invalid="ignore"):
-        new -= a
-        new *= step
-        new += a
-        if np.isfinite(new.sum()):
-            return new
-    b = z[partner]  # missing cells, or numbers near the float limit
-    missing = np.isnan(a) | np.isnan(b)
-    mixed = np.clip((1 - step) * a + step * b, np.minimum(a, b), np.maximum(a, b))
-    return np.where(missing, a, np.where(np.isfinite(new), new, mixed))
+    new -= a
+    new *= step
+    new += a
+    if np.isnan(new.sum()):
+        missing = np.isnan(new)
+        new[missing] = a[missing]
+    return new
 
 
 def _vote(near: np.ndarray, own: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Most frequent value of each row of `near` (n, k); ties to `own` (n,), else at random. NaN is a value."""
+    """Most frequent value of each row of `near` (n, k), NaN too; ties to `own` (n,), else at random."""
     values = np.where(np.isnan(near), -1.0, near)
     own = np.where(np.isnan(own), -1.0, own)
     score = (values[:, :, None] == values[:, None, :]).sum(axis=2) + 0.5 * (values == own[:, None])
