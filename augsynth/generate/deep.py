@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from augsynth.core.errors import ParameterError, sentence
+from augsynth.core.errors import ModelFileError, ParameterError, sentence
 from augsynth.core.random import keyed_rng
 from augsynth.encode.bins import Binner
 from augsynth.encode.layout import Layout
@@ -126,15 +126,17 @@ class TorchGenerator(BaseGenerator):
         return self.coder_.decode(coded, rng)
 
     @torch.no_grad()
-    def _in_blocks(self, function: Any, tensors: tuple[torch.Tensor, ...], seed: int) -> np.ndarray:
+    def _in_blocks(
+        self, function: Any, tensors: tuple[torch.Tensor, ...], seed: int, *, height: int = DRAW_ROWS
+    ) -> np.ndarray:
         """Apply ``function(*rows, generator)`` to zero-padded blocks of a fixed height; join the rows."""
         device = torch.device(self.device_)
         n, out = len(tensors[0]), []
-        for k, start in enumerate(range(0, n, DRAW_ROWS)):
-            block = [t[start : start + DRAW_ROWS] for t in tensors]
+        for k, start in enumerate(range(0, n, height)):
+            block = [t[start : start + height] for t in tensors]
             rows = len(block[0])
-            if rows < DRAW_ROWS:
-                block = [torch.cat([t, t.new_zeros(DRAW_ROWS - rows, *t.shape[1:])]) for t in block]
+            if rows < height:
+                block = [torch.cat([t, t.new_zeros(height - rows, *t.shape[1:])]) for t in block]
             made = function(*(t.to(device) for t in block), keyed_generator(seed, (0, k)))
             out.append(made[:rows].cpu().numpy())
         return np.concatenate(out)
@@ -154,5 +156,11 @@ class TorchGenerator(BaseGenerator):
         there = not self.device_.startswith("cuda") or torch.cuda.is_available()
         self.device_ = self.device_ if there else "cpu"
         objective = self._make(0)
-        objective.load_state_dict({name: torch.as_tensor(value) for name, value in weights.items()})
+        try:
+            objective.load_state_dict({name: torch.as_tensor(value) for name, value in weights.items()})
+        except RuntimeError as error:
+            given = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+            raise ModelFileError(
+                sentence(f"load({type(self).__name__})", "the weights must fit the model", given)
+            ) from error
         self.objective_ = objective.to(self.device_).eval()

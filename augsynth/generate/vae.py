@@ -27,7 +27,7 @@ __all__ = ["VAEGenerator", "VAEObjective"]
 
 WARM_UP = 0.2  # share of the steps over which beta rises
 MIN_ROWS = 20  # a cell with fewer rows shares its class's latent mixture
-BOUND_SAMPLES = 64
+BOUND_ROWS, BOUND_SAMPLES = 64, 64
 CODES = 4000  # a small table gives several posterior draws a row, up to this many codes
 
 
@@ -114,17 +114,16 @@ class VAEObjective(Objective):
     def bound(self, z: Tensor, c: Tensor, generator: torch.Generator) -> Tensor:
         """Return the importance-weighted bound on the log-probability of coded rows, (n,)."""
         mean, log_variance = self.encode(z, c)
-        scale = (0.5 * log_variance).exp()
+        shape = (BOUND_SAMPLES, *mean.shape)
+        e = noise(shape, generator, mean.device)
+        codes = (mean + e * (0.5 * log_variance).exp()).flatten(0, 1)
+        log_q = -0.5 * (e**2 + log_variance + math.log(2 * math.pi)).sum(2)
+        every = c.repeat(BOUND_SAMPLES)
         prior = self.prior or LatentPrior.normal(self.latent_dim, 1)
-        terms = []
-        for _ in range(BOUND_SAMPLES):
-            e = noise(mean.shape, generator, mean.device)
-            codes = mean + e * scale
-            log_q = -0.5 * (e**2 + log_variance + math.log(2 * math.pi)).sum(1)
-            density = prior.log_prob(codes.cpu().double().numpy(), c.cpu().numpy())
-            log_p = torch.as_tensor(density, dtype=codes.dtype, device=codes.device)
-            terms.append(self.ends.log_prob(self.outputs(codes, c), z) + log_p - log_q)
-        return torch.logsumexp(torch.stack(terms), dim=0) - math.log(BOUND_SAMPLES)
+        density = prior.log_prob(codes.cpu().double().numpy(), every.cpu().numpy())
+        log_p = torch.as_tensor(density, dtype=codes.dtype, device=codes.device)
+        log_p = log_p + self.ends.log_prob(self.outputs(codes, every), z.repeat(BOUND_SAMPLES, 1))
+        return torch.logsumexp(log_p.view(shape[:2]) - log_q, dim=0) - math.log(BOUND_SAMPLES)
 
 
 class VAEGenerator(TorchGenerator):
@@ -150,7 +149,7 @@ class VAEGenerator(TorchGenerator):
         quantile bins; a normal distribution of its normal score, with a variance that
         is learned, or fixed at the given number. Categorical columns are categorical
         throughout, columns of two values Bernoulli.
-    beta : float, default=0.5
+    beta : float, default=0.7
         Weight of the divergence from the standard normal, reached after a fifth of
         the steps. 1 is the evidence bound; less reconstructs better and leaves more to
         the fitted prior; 0 is a plain autoencoder.
@@ -166,19 +165,29 @@ class VAEGenerator(TorchGenerator):
 
     Notes
     -----
-    About 75 CPU-seconds for 30,000 rows of 14 columns, 2 for 500 rows. Missing cells are
+    About 80 CPU-seconds for 32,000 rows of 14 columns, 3 for 500 rows. Missing cells are
     values of their own: they are generated as often as they were seen.
+
+    ``log_prob`` is the importance-weighted bound of 64 draws: in expectation a lower
+    bound of the log-density, closer than the training objective's. It is itself
+    random: give ``random_state`` for the same figure twice.
+
+    With the categorical likelihood the decoder's columns are not independent given
+    the latent numbers: each column's probabilities are also moved by the value of one
+    other column, along the tree of columns with the largest mutual information. Pairs
+    that go together exactly (education and years of education) stay so.
 
     Deviation: the published model decodes numbers from a Gaussian and draws latent
     numbers from the standard normal (``likelihood="gaussian", beta=1, prior="normal"``
-    here); on tables quantile bins and a fitted prior are much closer to the data.
+    here); on tables quantile bins, linked columns and a fitted prior are much closer to the data.
 
     References
     ----------
     D. P. Kingma, M. Welling, "Auto-Encoding Variational Bayes", 2014, arXiv:1312.6114.
     K. Sohn et al., "Learning Structured Output Representation using Deep Conditional
-    Generative Models", 2015. I. Higgins et al., "beta-VAE", 2017. Y. Burda et al.,
-    "Importance Weighted Autoencoders", 2016, arXiv:1509.00519.
+    Generative Models", 2015. C. Chow, C. Liu, "Approximating discrete probability distributions
+    with dependence trees", 1968, doi:10.1109/TIT.1968.1054142. I. Higgins et al., "beta-VAE",
+    2017. Y. Burda et al., "Importance Weighted Autoencoders", 2016, arXiv:1509.00519.
 
     Examples
     --------
@@ -202,7 +211,7 @@ class VAEGenerator(TorchGenerator):
         random_state: Any = None,
         latent_dim: int | None = None,
         likelihood: Any = "categorical",
-        beta: float = 0.5,
+        beta: float = 0.7,
         prior: str = "mixture",
     ):
         super().__init__(backbone=backbone, trainer=trainer, schema=schema, random_state=random_state)
@@ -334,7 +343,7 @@ class VAEGenerator(TorchGenerator):
     def _log_prob(self, z: np.ndarray, c: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         rows = self._rows(z)
         seed = int(rng.integers(2**63 - 1))
-        bound = self._in_blocks(self.objective_.bound, (rows, torch.as_tensor(c)), seed)
+        bound = self._in_blocks(self.objective_.bound, (rows, torch.as_tensor(c)), seed, height=BOUND_ROWS)
         if isinstance(self.coder_, NormalScores):
             return bound.astype(np.float64) + self.coder_.log_jacobian(z)
         return bound.astype(np.float64) + self.coder_.log_density(z, rows.numpy())

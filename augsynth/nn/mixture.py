@@ -56,12 +56,12 @@ def fit_mixture(x: np.ndarray, rng: np.random.Generator, *, most: int = 64) -> M
     if limit > 1:
         part = x[rng.permutation(n)[:SELECTION_ROWS]]
         cut = int(0.8 * len(part))
-        k = 1
-        while k <= limit and k <= max(1, cut // (2 * d)):
+        k, worse = 1, 0
+        while k <= min(limit, cut // (2 * d)) and worse < 2:
             score = float(_em(part[:cut], k, rng, STEPS_TO_COMPARE).log_prob(part[cut:]).mean())
-            if score < best_score + 1e-3:
-                break
-            best_k, best_score, k = k, score, 2 * k
+            worse = 0 if score > best_score else worse + 1
+            best_k, best_score = (k, score) if score > best_score else (best_k, best_score)
+            k *= 2
         if len(part) < n:  # more rows carry more components than the comparison could
             best_k = min(limit, best_k * max(1, round(n / len(part))))
     return _em(x, best_k, rng, STEPS_TO_FIT)

@@ -60,8 +60,8 @@ class Trainer(BaseEstimator):
     """How long, how fast and where a deep model is trained.
 
     Give at most one of ``steps``, ``epochs`` and ``seconds``. By default the number
-    of steps grows with the square root of the rows: about 400 for 500 rows, 3,000
-    for 30,000.
+    of steps grows with the square root of the rows: about 340 for 500 rows, 2,700
+    for 32,000.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class Trainer(BaseEstimator):
         says how many, and ``steps`` of that number repeats the run exactly.
     batch_size : int, optional
         Rows a step; by default from 32 to 512 with the number of rows.
-    learning_rate : float, default=2e-3
+    learning_rate : float, default=4e-3
         The highest; it rises over the first steps and falls to zero along a cosine.
     device : str, default="auto"
         "auto" is the first CUDA device, else the processor; or "cpu", "cuda", "cuda:1", "mps".
@@ -114,7 +114,7 @@ class Trainer(BaseEstimator):
         epochs: float | None = None,
         seconds: float | None = None,
         batch_size: int | None = None,
-        learning_rate: float = 2e-3,
+        learning_rate: float = 4e-3,
         device: str = "auto",
         checkpoint: str | os.PathLike[str] | None = None,
         options: Mapping[str, Any] | None = None,
@@ -140,7 +140,7 @@ class Trainer(BaseEstimator):
             return int(self.steps)
         if self.epochs is not None:
             return max(1, math.ceil(float(self.epochs) * (n // self.batch_rows(n))))
-        return int(np.clip(17 * math.sqrt(n), 300, 50_000))
+        return int(np.clip(15 * math.sqrt(n), 300, 50_000))
 
     def run(
         self,
