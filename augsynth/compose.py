@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -75,9 +75,11 @@ class Resampled(MetaEstimatorMixin, BaseEstimator):
     theirs, copied and interpolated rows carry their parents' mean, generated ones the
     mean of their cell. A weight is therefore not the same as a repeated row.
 
-    With metadata routing, ask with ``set_fit_request(sensitive_features=True)`` here, or
-    with ``set_fit_resample_request`` on the resampler; what else the estimator's methods
-    take is asked for on the estimator itself.
+    With metadata routing, ``sensitive_features`` is asked for by default (as after
+    ``set_fit_request(sensitive_features=True)``) and handed to the resampler;
+    ``sample_weight`` is after ``set_fit_request(sample_weight=True)``. What else the two
+    parts take is asked for on them, such as ``set_fit_resample_request(groups=True)`` on
+    a ``BootstrapResampler``.
 
     Examples
     --------
@@ -92,6 +94,9 @@ class Resampled(MetaEstimatorMixin, BaseEstimator):
     >>> model.resampler_.target_counts_.tolist()
     [357, 357]
     """
+
+    # Who passes groups to a cross-validation of resampled estimators means the resampler.
+    __metadata_request__fit: ClassVar[dict[str, bool]] = {"sensitive_features": True}
 
     def __init__(self, estimator: Any, resampler: Any):
         self.estimator = estimator
@@ -318,7 +323,7 @@ class TrainOnly(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def fit_transform(self, X: Any, y: Any = None) -> Any:
         """Return the training rows, each with its own edit, in the container of ``X``."""
-        X = X if isinstance(X, (pd.DataFrame, list, tuple)) or hasattr(X, "detach") else np.asarray(X)
+        X = arrays.as_rows(X, where=type(self).__name__)
         self.fit(X, y)
         seed = resolve_seed(self.random_state)
         edit = self.perturbation_
@@ -343,6 +348,8 @@ class TrainOnly(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
 
 def _is_table(X: Any) -> bool:
+    if isinstance(X, (list, tuple)) and len(X) and isinstance(X[0], (str, bytes)):
+        return False  # texts
     return isinstance(X, pd.DataFrame) or len(getattr(X, "shape", ())) <= 2
 
 

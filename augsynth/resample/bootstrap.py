@@ -93,9 +93,10 @@ class BootstrapResampler(ResamplerMixin, BaseSampler):
         self.group_columns = group_columns
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any = None, *, groups: Any = None, sensitive_features: Any = None) -> Self:
-        """Check the input and count; resampling is :meth:`fit_resample`."""
-        self._plan(self._read(X, y, sensitive_features, by=self._by()), as_container(groups))
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
+        """Check the input and count; resampling is :meth:`fit_resample`, which names the parameters."""
+        groups = as_container(params.pop("groups", None))
+        self._plan(self._read(X, y, **params, by=self._by()), groups)
         return self
 
     def fit_resample(

@@ -109,10 +109,10 @@ class OverSampler(ResamplerMixin, BaseOverSampler):
         self.group_columns = group_columns
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, *, sensitive_features: Any = None) -> Self:
-        """Check the input and count; resampling is :meth:`fit_resample`."""
+    def fit(self, X: Any, y: Any, **params: Any) -> Self:
+        """Check the input and count; resampling is :meth:`fit_resample`, which names the parameters."""
         generator = self._inner()
-        rows = self._read(X, y, sensitive_features, by=self.by)
+        rows = self._read(X, y, **params, by=self.by)
         where = type(self).__name__
         if is_table(X):
             frame, container = arrays.take_in(X, where=where)

@@ -75,9 +75,9 @@ class UnderSampler(ResamplerMixin, BaseUnderSampler):
         self.replacement = replacement
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, *, sensitive_features: Any = None) -> Self:
-        """Check the input and count; resampling is :meth:`fit_resample`."""
-        self._plan(self._read(X, y, sensitive_features, by=self.by))
+    def fit(self, X: Any, y: Any, **params: Any) -> Self:
+        """Check the input and count; resampling is :meth:`fit_resample`, which names the parameters."""
+        self._plan(self._read(X, y, **params, by=self.by))
         return self
 
     def fit_resample(

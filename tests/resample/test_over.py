@@ -133,6 +133,13 @@ def test_float32_lists_and_images():
     np.testing.assert_array_equal(listed, X_new[:, 0])
 
 
+def test_texts_are_rows_too():
+    texts = ["a", "b", "c", "d"]
+    sampler = OverSampler(BootstrapGenerator(), random_state=0)
+    assert sampler.fit_resample(texts, [0, 0, 0, 1]) == (["a", "b", "c", "d", "d", "d"], [0, 0, 0, 1, 1, 1])
+    assert sampler.fit(texts, [0, 0, 0, 1]) is sampler
+
+
 def test_unlisted_classes_are_left_alone_and_totals_are_exact():
     X, y = np.arange(20.0).reshape(10, 2), np.array([0] * 6 + [1] * 3 + [2])
     sampler = OverSampler(BootstrapGenerator(), sampling_strategy={2: 7}, random_state=0)
