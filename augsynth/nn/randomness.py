@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-__all__ = ["forked", "keyed_generator", "noise"]
+__all__ = ["deterministic", "forked", "keyed_generator", "noise"]
 
 _GLOBAL = threading.RLock()  # whoever must borrow torch's global generator holds it
 
@@ -36,6 +36,22 @@ def keyed_generator(
     """Return the torch stream of ``(seed, *keys)`` on a device: the same keys give the same numbers."""
     state = np.random.SeedSequence(seed, spawn_key=tuple(keys)).generate_state(1, np.uint64)[0]
     return torch.Generator(device=device).manual_seed(int(state >> np.uint64(1)))
+
+
+@contextmanager
+def deterministic(wanted: bool) -> Iterator[None]:
+    """Have torch use only kernels that give the same bytes each time, then put its switch back."""
+    if not wanted:
+        yield
+        return
+    with _GLOBAL:
+        before = torch.are_deterministic_algorithms_enabled()
+        warns = torch.is_deterministic_algorithms_warn_only_enabled()
+        torch.use_deterministic_algorithms(True)
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(before, warn_only=warns)
 
 
 def noise(

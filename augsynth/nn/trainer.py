@@ -19,6 +19,7 @@ from augsynth.core.parameters import check_number, check_option
 from augsynth.core.persistence import persistent
 from augsynth.core.progress import busy, say, track
 from augsynth.nn.objective import Objective
+from augsynth.nn.randomness import deterministic
 from augsynth.nn.running import Rows, Run, Settings, seconds_a_step
 
 __all__ = ["History", "Trainer"]
@@ -179,7 +180,8 @@ class Trainer(BaseEstimator):
         rows = Rows.of(z, c, w, seed=seed, batch=self.batch_rows(len(z)), settings=settings)
         started = time.perf_counter()
         try:
-            history = self._run(objective, rows, settings, device, seed, tuple(on_step))
+            with deterministic(settings.deterministic):
+                history = self._run(objective, rows, settings, device, seed, tuple(on_step))
         except (MemoryError, RuntimeError) as error:
             if not _is_memory(error):
                 raise

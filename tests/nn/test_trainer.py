@@ -281,3 +281,12 @@ def test_the_default_budget_grows_with_the_rows():
 def test_keyed_generators_are_functions_of_their_keys():
     a, b, c = (torch.randn(4, generator=keyed_generator(1, k)) for k in [(0, 1), (0, 1), (1, 0)])
     assert torch.equal(a, b) and not torch.equal(a, c)
+
+
+def test_deterministic_kernels_are_asked_for_only_during_the_run():
+    during = []
+    settings = Trainer(steps=2, options={"deterministic": True})
+    train(
+        settings, on_step=[lambda step, losses: during.append(torch.are_deterministic_algorithms_enabled())]
+    )
+    assert during == [True, True] and not torch.are_deterministic_algorithms_enabled()
