@@ -1,0 +1,50 @@
+"""Every recipe that comes along: its header, its validity, and a run of it with a tiny budget."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from augsynth.recipe import load, shipped
+from augsynth.recipe.run import run
+
+RECIPES = Path(__file__).resolve().parents[1] / "recipes"
+NAMES = sorted(path.stem for path in RECIPES.glob("*.yaml"))
+TINY = {
+    "table_balance_vae": ["generator.trainer={steps: 3}"],
+    "table_parity_groups": ["compare.scoring=balanced_accuracy"],
+}
+# Without a threshold to tune, and with two folds, the comparison takes a second.
+QUICK = ["compare.folds=2", "compare.repeats=1", "compare.scoring=roc_auc"]
+
+
+def test_the_recipes_are_found_by_name():
+    assert list(shipped()) == NAMES and len(NAMES) >= 7
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_header_and_validity(name):
+    text = (RECIPES / f"{name}.yaml").read_text(encoding="utf-8")
+    header = [line for line in text.splitlines() if line.startswith("#")]
+    assert text.startswith("# ") and any(line.startswith("# Needs: ") for line in header)
+    assert f"# Run:   augsynth run {name}" in header
+    assert any(re.search(r"About \d+ (second|minute)s?\b", line) for line in header)
+    recipe = load(name)
+    assert recipe.name == name and recipe.description and recipe.notes == []
+    assert recipe.output.dir == f"augsynth_output/{name}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_run_with_a_tiny_budget(name, tmp_path):
+    quick = QUICK if load(name).compare else []
+    recipe = load(name, [*quick, *TINY.get(name, [])])
+    result = run(recipe, directory=tmp_path / "out")
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert {path.name for path in (tmp_path / "out").iterdir()} == set(report["files"])
+    if recipe.compare:
+        assert result.comparison.failures.empty
+        assert set(report["verdict"]["word"].values()) <= {"helps", "no evidence", "hurts"}
+    if recipe.resampler.kind == "over":
+        assert result.counts["after"].nunique() == 1
+        assert (tmp_path / "out" / "model.safetensors").exists()
