@@ -28,8 +28,13 @@ T = TypeVar("T", bound=type)
 
 def persistent(cls: T) -> T:
     """Allow instances of a value class (its ``__dict__``) inside saved models."""
-    _VALUE_CLASSES[cls.__name__] = cls
+    _VALUE_CLASSES[_name_of(cls)] = cls
     return cls
+
+
+def _name_of(cls: type) -> str:
+    # With the module, as two modules may have a class of the same name; a key of a table, never an import.
+    return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def save(component: Any, path: str | os.PathLike[str]) -> None:
@@ -123,9 +128,9 @@ def pack(value: Any, arrays: dict[str, np.ndarray]) -> Any:
         return _pack_dtype(value, arrays)
     if isinstance(value, (pd.Timestamp, pd.Timedelta)) or value is pd.NaT:
         return {"$time": type(value).__name__, "value": str(value)}
-    if _VALUE_CLASSES.get(type(value).__name__) is type(value):
+    if _VALUE_CLASSES.get(_name_of(type(value))) is type(value):
         state = {k: v for k, v in vars(value).items() if k not in _cached(type(value))}
-        return {"$value": type(value).__name__, "state": pack(state, arrays)}
+        return {"$value": _name_of(type(value)), "state": pack(state, arrays)}
     return _pack_component(value, arrays)
 
 

@@ -149,3 +149,17 @@ def test_saving_over_a_full_disk_keeps_the_old_model(tmp_path, monkeypatch):
     with pytest.raises(OSError):
         g.save(path)
     assert path.read_bytes() == before and len(list(tmp_path.iterdir())) == 1
+
+
+def test_classes_of_the_same_name_in_two_modules_do_not_clash():
+    from augsynth.core.persistence import persistent
+
+    first, second = (
+        persistent(type("Twin", (), {"__module__": module, "__eq__": lambda a, b: vars(a) == vars(b)}))
+        for module in ("one", "two")
+    )
+    for cls in (first, second):
+        value = cls()
+        value.x = 1
+        again = round_trip(value)
+        assert type(again) is cls and again.x == 1
