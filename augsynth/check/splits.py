@@ -142,7 +142,7 @@ def _default_splitter(folds: int, classification: bool, grouped: bool, seed: int
 
 
 def _user_splitters(cv: Any, n_repeats: int, seed: int) -> list[Any]:
-    if not hasattr(cv, "split") and not isinstance(cv, Iterable):
+    if isinstance(cv, str) or not (hasattr(cv, "split") or isinstance(cv, Iterable)):
         raise ParameterError(
             sentence(
                 "compare",
