@@ -232,6 +232,11 @@ class Resampled(MetaEstimatorMixin, BaseEstimator):
         """Transform rows as they are."""
         return self._delegate("transform", X, **params)
 
+    @available_if(_estimator_has("transform"))
+    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """Fit on resampled rows, and transform the rows as they are: never the new ones."""
+        return self.fit(X, y, **fit_params).transform(X)
+
     @property
     def classes_(self) -> np.ndarray:
         """The classes of a fitted classifier."""
@@ -265,11 +270,16 @@ class Resampled(MetaEstimatorMixin, BaseEstimator):
             "target_tags",
         ):
             setattr(tags, name, copy.deepcopy(getattr(inner, name)))
-        allowed = [inner.input_tags]
-        if hasattr(self.resampler, "__sklearn_tags__"):
-            allowed.append(get_tags(self.resampler).input_tags)
+        if not hasattr(self.resampler, "__sklearn_tags__"):
+            return tags
+        outer = get_tags(self.resampler)
         for name in ("allow_nan", "sparse", "string", "categorical"):
-            setattr(tags.input_tags, name, all(getattr(part, name) for part in allowed))
+            both = getattr(inner.input_tags, name) and getattr(outer.input_tags, name)
+            setattr(tags.input_tags, name, both)
+        if not outer.target_tags.multi_output:  # several targets a row cannot be balanced
+            tags.target_tags.multi_output = False
+            if tags.classifier_tags is not None:
+                tags.classifier_tags.multi_label = False
         return tags
 
 
