@@ -11,7 +11,7 @@ from augsynth.core.persistence import persistent
 __all__ = ["Gaussians", "Numbers"]
 
 BATCH = 2**21  # floats of a batch of small matrices: 16 MiB
-FEW = 32  # patterns of fewer rows are worked on together
+FEW = 8  # patterns of fewer rows are worked on together
 LOG_2PI = float(np.log(2.0 * np.pi))
 
 

@@ -12,13 +12,14 @@ from augsynth.core.parameters import check_number, check_option
 from augsynth.generate.atoms import MISSING, SMOOTH, cell_states, find_atoms
 from augsynth.generate.bandwidth import column_scales, effective_size
 from augsynth.generate.base import BaseGenerator
-from augsynth.generate.mixture import EMSettings, Mixture, MixtureRows, fit_mixture, select_mixture
+from augsynth.generate.mixture import NUMBERS_TRIED, EMSettings, Mixture, MixtureRows, select_mixture
 
 __all__ = ["GaussianMixtureGenerator"]
 
 MIN_ROWS = 5  # below this, the spread of the whole table counts as one more row
 POINT_SCALE = 1e-6  # scale where a column is constant within a cell, in units of its spread in the table
-MOST_COMPONENTS = 32
+ROWS_A_COMPONENT = 10
+MOST_PATTERNS = 200  # of seen numbers: full covariances cost a matrix inversion for each of them
 
 
 class GaussianMixtureGenerator(BaseGenerator):
@@ -33,11 +34,14 @@ class GaussianMixtureGenerator(BaseGenerator):
     ----------
     n_components : int or "bic"
         Components a cell; "bic" tries 1, 2, 3, ... 32 until the Bayes information
-        criterion has risen twice in a row. Thin cells get fewer: a component needs
-        2 (d + 1) rows for full covariances over d numbers, 5 rows otherwise.
-    covariance_type : {"full", "tied", "diag", "spherical"}
+        criterion has risen twice in a row (on at most 5,000 rows of the cell). Thin
+        cells get fewer: a component needs 10 rows, and 2 (d + 1) for full covariances
+        over d numbers.
+    covariance_type : {"auto", "full", "tied", "diag", "spherical"}
         As in scikit-learn, on numbers in units of their spread within the cell. Cells
-        with too few rows for one full matrix get a diagonal one.
+        with fewer than 2 (d + 1) rows get a diagonal one. "auto" takes "full" or "diag",
+        whichever has the lower criterion; it tries "full" only where the cell's rows have at
+        most 200 different patterns of missing and repeated numbers, since its cost grows with them.
     reg_covar : float > 0
         Added to variances, in units of a column's variance: keeps components from
         shrinking onto single rows. A component with a share s of the rows gets reg_covar / s.
@@ -48,7 +52,7 @@ class GaussianMixtureGenerator(BaseGenerator):
     n_init : int
         Random starts (k-means++) that compete, for 15 steps on at most 2,000 rows.
     max_iter : int
-        EM steps at most; EM stops when a step gains less than 1e-4 nats a row.
+        EM steps at most; EM stops when a step gains less than 1e-3 nats a row.
     schema, random_state
         As in every generator.
 
@@ -57,7 +61,7 @@ class GaussianMixtureGenerator(BaseGenerator):
     mixtures_ : list of Mixture
         Fitted mixtures; ``mixture_of_cell_`` says which serves a cell.
     bic_ : list of dict
-        Where ``n_components="bic"``: number of components -> criterion, for each mixture.
+        Of each mixture: covariance type -> number of components -> criterion, where tried.
     center_, scale_ : ndarray (n_mixtures, d)
         Standard units of the numbers: ``number = center + scale * standard``.
 
@@ -103,7 +107,7 @@ class GaussianMixtureGenerator(BaseGenerator):
         self,
         *,
         n_components: int | str = "bic",
-        covariance_type: str = "full",
+        covariance_type: str = "auto",
         reg_covar: float = 1e-4,
         atoms: float | None = 0.1,
         n_init: int = 3,
@@ -126,7 +130,8 @@ class GaussianMixtureGenerator(BaseGenerator):
             check_option(where, "n_components", self.n_components, ("bic",))
         else:
             check_number(where, "n_components", self.n_components, low=1, integer=True)
-        check_option(where, "covariance_type", self.covariance_type, ("full", "tied", "diag", "spherical"))
+        shapes = ("auto", "full", "tied", "diag", "spherical")
+        check_option(where, "covariance_type", self.covariance_type, shapes)
         check_number(where, "reg_covar", self.reg_covar, low=0, low_open=True)
         if self.atoms is not None:
             check_number(where, "atoms", self.atoms, low=0, low_open=True, high=1)
@@ -148,12 +153,14 @@ class GaussianMixtureGenerator(BaseGenerator):
         table = column_scales(smooth, weights, "std")
         table = np.where(table > 0, table, np.nanmax(np.abs(z[:, numeric]), axis=0, initial=1.0))
         middle = _weighted_means(smooth, weights, np.zeros(len(numeric)))
-        pool = self.condition_.pool(self._rows_needed(), where=type(self).__name__)
+        full = self.covariance_type in ("full", "tied")
+        needed = max(MIN_ROWS, 2 * (len(numeric) + 1)) if full else MIN_ROWS
+        pool = self.condition_.pool(needed, where=type(self).__name__)
         keys = [pool.members(cell) for cell in range(self.condition_.n_cells)]
         groups = sorted(set(keys))
         self.mixture_of_cell_ = np.array([groups.index(key) for key in keys])
         self.mixtures_: list[Mixture] = []
-        self.bic_: list[dict[int, float]] = []
+        self.bic_: list[dict[str, dict[int, float]]] = []
         self.center_, self.scale_ = np.empty((2, len(groups), len(numeric)))
         self.patterns_: list[np.ndarray] = []
         self.pattern_shares_: list[np.ndarray] = []
@@ -167,24 +174,32 @@ class GaussianMixtureGenerator(BaseGenerator):
             share = weights[rows] / weights[rows].mean()
             self._fit_group(self._mixture_rows(z[rows], group, share), np.isnan(z[rows]), rng)
 
-    def _rows_needed(self) -> int:
-        """Rows that one component of the asked shape needs."""
-        full = self.covariance_type in ("full", "tied")
-        return max(MIN_ROWS, 2 * (len(self.layout_.numeric) + 1)) if full else MIN_ROWS
+    def _rows_needed(self, shape: str) -> int:
+        """Rows that one component of a shape needs."""
+        free = 2 * (len(self.layout_.numeric) + 1) if shape == "full" else 0
+        return max(ROWS_A_COMPONENT, free)
+
+    def _shapes(self, rows: MixtureRows, n: float) -> list[str]:
+        """Covariance types that are tried for these rows."""
+        enough = n >= max(MIN_ROWS, 2 * (len(self.layout_.numeric) + 1))
+        if self.covariance_type != "auto":
+            return [self.covariance_type if enough or self.covariance_type == "spherical" else "diag"]
+        full = enough and rows.x.shape[1] > 1 and len(rows.numbers.shown) <= MOST_PATTERNS
+        return ["diag", "full"] if full else ["diag"]
 
     def _fit_group(self, rows: MixtureRows, missing: np.ndarray, rng: np.random.Generator) -> None:
         n, d = effective_size(rows.w), rows.x.shape[1]
-        shape, needed = self.covariance_type, self._rows_needed()
-        if n < needed and shape in ("full", "tied"):
-            shape, needed = "diag", MIN_ROWS
         pseudo = 1.0 if n < MIN_ROWS and d else 0.0
-        settings = EMSettings(shape, self.reg_covar, self.n_init, self.max_iter, pseudo_rows=pseudo)
-        largest = max(1, min(int(n) // (needed if shape != "tied" else MIN_ROWS), len(rows)))
-        if isinstance(self.n_components, str):
-            mixture, tried = select_mixture(rows, min(largest, MOST_COMPONENTS), settings, rng)
-            self.bic_.append(tried)
-        else:
-            mixture = fit_mixture(rows, min(int(self.n_components), largest), settings, rng)
+        choices = []
+        for shape in self._shapes(rows, n):
+            settings = EMSettings(shape, self.reg_covar, self.n_init, self.max_iter, pseudo_rows=pseudo)
+            largest = max(1, int(n) // self._rows_needed(shape))
+            if isinstance(self.n_components, str):
+                choices.append((settings, [k for k in NUMBERS_TRIED if k <= largest]))
+            else:
+                choices.append((settings, [min(int(self.n_components), largest)]))
+        mixture, tried = select_mixture(rows, choices, rng)
+        self.bic_.append(tried)
         patterns, index = np.unique(missing, axis=0, return_inverse=True)
         share = _responsibilities(mixture.joint(rows)) * rows.w[:, None]
         counts = np.stack([np.bincount(index.reshape(-1), r, minlength=len(patterns)) for r in share.T])

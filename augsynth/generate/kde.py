@@ -73,7 +73,8 @@ class KDEGenerator(BaseGenerator):
     look-up a row; ``log_prob`` and ``complete`` cost rows x training rows x columns,
     in blocks of bounded memory. The error of a density estimate falls as
     n ** (-2 / (d + 4)): beyond about six dependent columns the kernels are either so
-    narrow that rows are copied, or so wide that dependence is washed out.
+    narrow that rows are copied, or so wide that dependence is washed out. Left-out
+    likelihood follows the outliers: in heavy tails "cv" smooths more than the rules, too much.
 
     Deviation: scikit-learn's KernelDensity has one radial kernel of one width; here
     the kernel is a product over the columns, which mixes kinds and scales.

@@ -16,13 +16,13 @@ from scipy.special import logsumexp
 from augsynth.core.persistence import persistent
 from augsynth.generate.gaussian import Gaussians, Numbers
 
-__all__ = ["EMSettings", "Mixture", "MixtureRows", "fit_mixture", "select_mixture"]
+__all__ = ["NUMBERS_TRIED", "EMSettings", "Mixture", "MixtureRows", "bic", "fit_mixture", "select_mixture"]
 
 PRIOR_ROWS = 1.0  # rows by which a component's level frequencies are drawn towards those of all rows
 START_ROWS = 2000  # rows on which the random starts compete
 START_STEPS = 15
 SEARCH_ROWS = 5000
-NUMBERS_TRIED = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
+NUMBERS_TRIED = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class EMSettings:
     reg_covar: float
     n_init: int
     max_iter: int
-    tol: float = 1e-4
+    tol: float = 1e-3
     pseudo_rows: float = 0.0  # rows of unit variance added to every component
 
 
@@ -100,6 +100,7 @@ class Mixture:
         Penalised log likelihood after every EM step: it never falls.
     log_likelihood : float
         Of the rows it was fitted to, in standard units.
+    covariance_type : str
     n_parameters : int
         Free parameters; levels that never occurred count as none.
     """
@@ -111,6 +112,7 @@ class Mixture:
     trace: list[float]
     log_likelihood: float
     n_parameters: int
+    covariance_type: str
 
     def __len__(self) -> int:
         return len(self.weights)
@@ -158,33 +160,42 @@ def fit_mixture(
 
 
 def select_mixture(
-    rows: MixtureRows, largest: int, settings: EMSettings, rng: np.random.Generator
-) -> tuple[Mixture, dict[int, float]]:
-    """Fit 1, 2, 3, ... components until the BIC has risen twice, and keep the best.
+    rows: MixtureRows, choices: Sequence[tuple[EMSettings, Sequence[int]]], rng: np.random.Generator
+) -> tuple[Mixture, dict[str, dict[int, float]]]:
+    """Choose the shape and the number of components by the BIC, and fit that to all rows.
 
-    The number is chosen on at most ``SEARCH_ROWS`` rows, then fitted to all.
+    Parameters
+    ----------
+    choices : sequence of (settings, numbers of components)
+        The numbers of a shape are tried in order until the BIC has risen twice in a
+        row. The choice is made on at most ``SEARCH_ROWS`` rows.
 
     Returns
     -------
     mixture : Mixture
-    bic : dict
-        The BIC of every number of components that was tried, in standard units.
+    tried : dict of dict
+        The BIC, in standard units, of every covariance type and number of components tried.
     """
+    if len(choices) == 1 and len(choices[0][1]) == 1:
+        return fit_mixture(rows, choices[0][1][0], choices[0][0], rng), {}
     some = rows
     if len(rows) > SEARCH_ROWS:
         some = rows.take(np.sort(rng.choice(len(rows), SEARCH_ROWS, replace=False)))
-    # A rough climb is enough to choose, unless the choice is also the result.
-    quick = settings if some is rows else replace(settings, tol=10 * settings.tol)
-    best = fit_mixture(some, 1, quick, rng)
-    tried, misses = {1: bic(best, some)}, 0
-    for k in NUMBERS_TRIED:
-        if k > largest or misses == 2:
-            break
-        mixture = fit_mixture(some, k, quick, rng)
-        misses = misses + 1 if bic(mixture, some) >= min(tried.values()) else 0
-        tried[k] = bic(mixture, some)
-        best = best if misses else mixture
-    return (best if some is rows else fit_mixture(rows, len(best), settings, rng)), tried
+    tried: dict[str, dict[int, float]] = {}
+    fits = []
+    for settings, numbers in choices:
+        seen = tried.setdefault(settings.covariance_type, {})
+        misses = 0
+        for k in numbers:
+            mixture = fit_mixture(some, k, settings, rng)
+            value = bic(mixture, some)
+            misses = misses + 1 if seen and value >= min(seen.values()) else 0
+            seen[k] = value
+            fits.append((value, k, settings, mixture))
+            if misses == 2:
+                break
+    _, k, settings, best = min(fits, key=lambda fit: fit[0])
+    return (best if some is rows else fit_mixture(rows, k, settings, rng)), tried
 
 
 def bic(mixture: Mixture, rows: MixtureRows) -> float:
@@ -237,7 +248,7 @@ def _maximise(rows: MixtureRows, old: Gaussians, share: np.ndarray, settings: EM
     size = np.maximum(share.sum(axis=0), 1e-300)
     levels = rows.per_column((rows.one_hot.T @ share).T + PRIOR_ROWS * rows.frequencies)
     gaussians = _maximise_gaussians(rows, old, share, size, settings) if rows.x.shape[1] else old
-    return Mixture(size / size.sum(), gaussians, levels, rows.bounds, [], np.nan, 0)
+    return Mixture(size / size.sum(), gaussians, levels, rows.bounds, [], np.nan, 0, settings.covariance_type)
 
 
 def _maximise_gaussians(
