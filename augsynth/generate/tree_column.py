@@ -71,7 +71,11 @@ class TreeColumn:
         self.group_of_leaf = np.searchsorted(self.group_nodes, group[self.leaf_nodes])
         self.n_classes = int(classes.max()) + 1
         self.cells, cell = np.unique(leaf * self.n_classes + classes, return_inverse=True)
-        levels = [(cell, len(self.cells), 32), (leaf, len(self.leaf_nodes), 32), (grouped, len(self.group_nodes), 128)]
+        levels = [
+            (cell, len(self.cells), 32),
+            (leaf, len(self.leaf_nodes), 32),
+            (grouped, len(self.group_nodes), 128),
+        ]
         levels.append((np.zeros(len(z), dtype=np.intp), 1, 256))
         self.tables = [
             LeafTable(at.reshape(-1), n, code, score, weights, scale=self.scale, max_pieces=pieces)
@@ -161,7 +165,9 @@ class TreeColumn:
         # Many levels: they are told apart by what comes before them, and by how frequent they are.
         count = np.bincount(self._levels(z), weights, minlength=self.block.n_levels + 1)
         seen = [conditions, np.log1p(count)[self._levels(z)][:, None]]
-        seen += [np.nan_to_num(column._codes(z[:, column.position])[1], nan=0.5)[:, None] for column in earlier]
+        seen += [
+            np.nan_to_num(column._codes(z[:, column.position])[1], nan=0.5)[:, None] for column in earlier
+        ]
         context = np.concatenate(seen, axis=1).astype(np.float64)
         context = (context - context.mean(axis=0)) / (context.std(axis=0) + 1e-9)
         places = level_directions(self._levels(z), self.block.n_levels, context, weights, _DIRECTIONS)

@@ -72,7 +72,9 @@ class LeafTable:
         self.mass = mass[order] / self.rows[self.leaf]
         self.before = np.concatenate([[0.0], np.cumsum(self.mass)])
         first = np.minimum(self.start[:-1], max(len(self.low) - 1, 0))
-        is_missing = ~self.is_piece[first] & (self.low[first] == MISSING) & (self.leaf[first] == np.arange(n_leaves))
+        is_missing = (
+            ~self.is_piece[first] & (self.low[first] == MISSING) & (self.leaf[first] == np.arange(n_leaves))
+        )
         self.missing = np.where(is_missing, self.mass[first], 0.0)
 
     def draw(

@@ -58,7 +58,12 @@ class RoutingTree:
 
 
 def level_directions(
-    codes: np.ndarray, n_levels: int, target: np.ndarray, weights: np.ndarray, n_directions: int, shrink: float = 10.0
+    codes: np.ndarray,
+    n_levels: int,
+    target: np.ndarray,
+    weights: np.ndarray,
+    n_directions: int,
+    shrink: float = 10.0,
 ) -> np.ndarray:
     """Place the levels of a column where rows with like targets are near.
 

@@ -31,7 +31,7 @@ class TreeGenerator(BaseGenerator):
 
     Parameters
     ----------
-    min_samples_leaf : int, default=10
+    min_samples_leaf : int, default=20
         The dial between fidelity and memorisation: fewest training rows in a leaf.
         With 5, new rows lie measurably closer to training rows than to unseen ones;
         with 50, that is gone and rare detail with it.
@@ -78,7 +78,7 @@ class TreeGenerator(BaseGenerator):
     def __init__(
         self,
         *,
-        min_samples_leaf: int = 10,
+        min_samples_leaf: int = 20,
         smoothing: float | None = None,
         order: Sequence[Any] | None = None,
         schema: Any = None,
@@ -142,7 +142,9 @@ class TreeGenerator(BaseGenerator):
                 total += np.log(column.density(leaf, z[:, column.position]))
         return total
 
-    def _complete(self, z: np.ndarray, observed: np.ndarray, c: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def _complete(
+        self, z: np.ndarray, observed: np.ndarray, c: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
         out = z.copy()
         rows = np.flatnonzero(~observed.all(axis=1))
         for begin in range(0, len(rows), _COMPLETE_ROWS):

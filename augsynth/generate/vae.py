@@ -28,7 +28,7 @@ __all__ = ["VAEGenerator", "VAEObjective"]
 WARM_UP = 0.2  # share of the steps over which beta rises
 MIN_ROWS = 20  # a cell with fewer rows shares its class's latent mixture
 BOUND_ROWS, BOUND_SAMPLES = 64, 64
-CODES = 4000  # a small table gives several posterior draws a row, up to this many codes
+CODES = 4000  # a small cell gives several posterior draws a row, up to this many codes
 
 
 class VAEObjective(Objective):
@@ -310,26 +310,26 @@ class VAEGenerator(TorchGenerator):
         if self.prior == "normal":
             self._use(LatentPrior.normal(self.objective_.latent_dim, self.condition_.n_cells))
             return
-        copies = 1 if self.beta == 0 else max(1, min(8, CODES // len(rows)))
-        if w is not None:  # a mixture knows no weights: draw the rows in proportion
-            share = (w / w.sum()).double().numpy()
-            own = [np.flatnonzero(cells.numpy() == k) for k in range(self.condition_.n_cells)]
-            kept = [
-                rng.choice(i, len(i), p=share[i] / share[i].sum()) if share[i].sum() > 0 else i for i in own
-            ]
-            chosen = torch.as_tensor(np.concatenate(kept))
-            rows, cells = rows[chosen], cells[chosen]
-        codes = [
-            self._in_blocks(self.objective_.sample_codes, (rows, cells), int(rng.integers(2**63 - 1)))
-            for _ in range(copies)
-        ]
         pools = self.condition_.pool(MIN_ROWS, where=type(self).__name__)
         members = [tuple(pools.members(cell)) for cell in range(self.condition_.n_cells)]
-        self._use(
-            LatentPrior.fitted(
-                np.concatenate(codes).astype(np.float64), np.tile(cells.numpy(), copies), members, rng
-            )
-        )
+        codes = {
+            family: self._codes(rows, cells, w, np.flatnonzero(np.isin(cells.numpy(), family)), rng)
+            for family in sorted(set(members))
+        }
+        self._use(LatentPrior.fitted(codes, members, rng))
+
+    def _codes(
+        self, rows: Tensor, cells: Tensor, w: Tensor | None, own: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Draw codes (draws, rows, d) of the rows ``own`` from their posteriors; more draws of fewer rows."""
+        if w is not None and w[own].sum() > 0:  # a mixture knows no weights: take rows in proportion
+            share = w[own].double().numpy()
+            own = rng.choice(own, len(own), p=share / share.sum())
+        draws = 1 if self.beta == 0 else max(1, min(16, CODES // len(own)))
+        many = torch.as_tensor(np.tile(own, draws))
+        seed = int(rng.integers(2**63 - 1))
+        codes = self._in_blocks(self.objective_.sample_codes, (rows[many], cells[many]), seed)
+        return codes.reshape(draws, len(own), -1).astype(np.float64)
 
     def _use(self, prior: LatentPrior) -> None:
         self.prior_ = prior
