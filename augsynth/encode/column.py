@@ -137,7 +137,7 @@ def times_as_int(present: pd.Series) -> np.ndarray:
 
 def _to_floats(values: pd.Series, origin: int, name: Any, where: str) -> np.ndarray:
     if values.dtype == np.float64:
-        return values.to_numpy()
+        return np.ascontiguousarray(values.to_numpy())  # strided in an array of rows: slow in every pass
     if isinstance(values.dtype, np.dtype) and values.dtype.kind in "fiu" and not origin:
         return values.to_numpy(dtype=np.float64)
     absent = values.isna().to_numpy()

@@ -148,9 +148,16 @@ def _family(value: Any) -> str:
 
 
 def _is_whole(values: pd.Series) -> bool:
-    head = pd.to_numeric(values.iloc[:64].dropna()).to_numpy(dtype=np.float64)
+    plain = values.dtype == np.float64
+    head = values.to_numpy()[:64] if plain else pd.to_numeric(values.iloc[:64].dropna()).to_numpy(np.float64)
+    head = head[~np.isnan(head)]
     if len(head) and not _all_whole(head):
         return False  # most continuous columns end here, before a pass over all rows
+    if plain:
+        numbers = np.ascontiguousarray(values.to_numpy())  # strided in an array of rows
+        gaps = np.isnan(numbers)
+        numbers = numbers[~gaps] if gaps.any() else numbers
+        return len(numbers) > 0 and _all_whole(numbers)
     numbers = pd.to_numeric(values.dropna()).to_numpy(dtype=np.float64)
     return len(numbers) > 0 and _all_whole(numbers)
 
@@ -158,8 +165,7 @@ def _is_whole(values: pd.Series) -> bool:
 def _all_whole(numbers: np.ndarray) -> bool:
     with np.errstate(invalid="ignore"):
         return bool(
-            np.all(np.isfinite(numbers))
-            and np.all(np.abs(numbers) < 2**53)
+            np.all(np.abs(numbers) < 2**53)  # false for infinity
             and np.all(numbers == np.rint(numbers))
         )
 
