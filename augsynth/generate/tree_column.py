@@ -32,6 +32,11 @@ class TreeColumn:
         The training cells.
     atom_rows : int
         A number that occurs so often keeps its exact value.
+
+    Attributes
+    ----------
+    is_classified : bool
+        Whether the tree is grown on the levels themselves.
     """
 
     def __init__(self, position: int, block: Block, values: np.ndarray, atom_rows: int):
@@ -39,11 +44,8 @@ class TreeColumn:
         self.scale = (
             ColumnScale(values, integer=block.integer, atom_rows=atom_rows) if block.is_numeric else None
         )
-
-    @property
-    def is_classified(self) -> bool:
-        """Whether the tree is grown on the levels themselves."""
-        return 0 < self.block.n_levels <= _CLASSIFIED
+        few = min(_CLASSIFIED, len(values) // 2)
+        self.is_classified = not block.is_numeric and len(np.unique(values)) <= few
 
     def fit(
         self,

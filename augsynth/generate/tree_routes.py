@@ -11,6 +11,7 @@ from augsynth.core.persistence import persistent
 __all__ = ["RoutingTree", "level_directions"]
 
 _STOP = -1
+_SHRINK = 10.0  # rows' worth of the overall mean in the mean of a level
 
 
 @persistent
@@ -86,7 +87,7 @@ def level_directions(
         [np.bincount(codes, weights * column, minlength=n_levels + 1) for column in target.T], axis=1
     )
     overall = np.average(target, axis=0, weights=weights)
-    means = (total + shrink * overall) / (count + shrink)[:, None] - overall
+    means = (total + _SHRINK * overall) / (count + _SHRINK)[:, None] - overall
     if target.shape[1] <= n_directions:
         return means
     _, vectors = np.linalg.eigh((means * count[:, None]).T @ means)
