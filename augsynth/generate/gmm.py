@@ -155,7 +155,7 @@ class GaussianMixtureGenerator(BaseGenerator):
         middle = _weighted_means(smooth, weights, np.zeros(len(numeric)))
         full = self.covariance_type in ("full", "tied")
         needed = max(MIN_ROWS, 2 * (len(numeric) + 1)) if full else MIN_ROWS
-        pool = self.condition_.pool(needed, where=type(self).__name__)
+        self.pool_ = pool = self.condition_.pool(needed, where=type(self).__name__)
         keys = [pool.members(cell) for cell in range(self.condition_.n_cells)]
         groups = sorted(set(keys))
         self.mixture_of_cell_ = np.array([groups.index(key) for key in keys])

@@ -171,7 +171,7 @@ class KDEGenerator(BaseGenerator):
         table = self._spread(np.arange(len(order)))
         largest = np.nanmax(np.abs(self.centers_[:, self.layout_.numeric]), axis=0, initial=1.0)
         point = POINT_WIDTH * np.where(table > 0, table, largest)
-        pool = self.condition_.pool(MIN_ROWS, where=type(self).__name__)
+        self.pool_ = pool = self.condition_.pool(MIN_ROWS, where=type(self).__name__)
         for cell in range(n_cells):
             rows = self._rows(cell)
             if rows.size:

@@ -310,7 +310,7 @@ class VAEGenerator(TorchGenerator):
         if self.prior == "normal":
             self._use(LatentPrior.normal(self.objective_.latent_dim, self.condition_.n_cells))
             return
-        pools = self.condition_.pool(MIN_ROWS, where=type(self).__name__)
+        self.pool_ = pools = self.condition_.pool(MIN_ROWS, where=type(self).__name__)
         members = [tuple(pools.members(cell)) for cell in range(self.condition_.n_cells)]
         codes = {
             family: self._codes(rows, cells, w, np.flatnonzero(np.isin(cells.numpy(), family)), rng)
