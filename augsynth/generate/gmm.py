@@ -52,7 +52,7 @@ class GaussianMixtureGenerator(BaseGenerator):
     n_init : int
         Random starts (k-means++) that compete, for 15 steps on at most 2,000 rows.
     max_iter : int
-        EM steps at most; EM stops when a step gains less than 1e-3 nats a row.
+        EM steps at most; EM stops when a step gains less than 1e-4 nats a row.
     schema, random_state
         As in every generator.
 

@@ -33,7 +33,7 @@ class EMSettings:
     reg_covar: float
     n_init: int
     max_iter: int
-    tol: float = 1e-3
+    tol: float = 1e-4
     pseudo_rows: float = 0.0  # rows of unit variance added to every component
 
 
@@ -187,7 +187,7 @@ def select_mixture(
         seen = tried.setdefault(settings.covariance_type, {})
         misses = 0
         for k in numbers:
-            mixture = fit_mixture(some, k, settings, rng)
+            mixture = fit_mixture(some, k, replace(settings, tol=10 * settings.tol), rng)
             value = bic(mixture, some)
             misses = misses + 1 if seen and value >= min(seen.values()) else 0
             seen[k] = value
@@ -195,7 +195,9 @@ def select_mixture(
             if misses == 2:
                 break
     _, k, settings, best = min(fits, key=lambda fit: fit[0])
-    return (best if some is rows else fit_mixture(rows, k, settings, rng)), tried
+    if some is rows:
+        return _climb(rows, best, settings, settings.max_iter), tried
+    return fit_mixture(rows, k, settings, rng), tried
 
 
 def bic(mixture: Mixture, rows: MixtureRows) -> float:
