@@ -30,6 +30,9 @@ _SLACK = 3  # groups beyond the k best, so that rounding leaves few doubts
 _TREE_COLUMNS = 5  # a k-d tree wins up to here
 
 
+_Found = tuple[np.ndarray, np.ndarray, np.ndarray]  # squared distances, distinct rows, limits of doubt
+
+
 @dataclass(frozen=True, eq=False)
 class _Features:
     """Rows as factors of the matrix products that bound the distances."""
@@ -82,6 +85,7 @@ class NeighborIndex:
             self._members = np.argsort(inverse, kind="stable")
             self._counts = np.bincount(inverse)
             self._starts = np.cumsum(self._counts) - self._counts
+        self._gaps, self._reach = _gaps(self._rows), np.abs(self._rows.x).max(initial=0.0)
         m = len(self._rows)
         self._span = m  # rows of a group lie `_span` apart: group j is j, j + span, ...
         self._depth = 1
@@ -133,7 +137,7 @@ class NeighborIndex:
             must = f"k must be between 1 and the {most} reference rows there are"
             raise ParameterError(sentence("NeighborIndex.query", must, str(k)))
         wanted = min(k + (exclude is not None), len(self._rows))
-        squared = np.empty((len(z), k))
+        squared, limit = np.empty((len(z), k)), np.empty(len(z))
         positions = np.empty((len(z), k), dtype=np.intp)
         step = int(np.clip(_BLOCK_BOUNDS // self._span, 64, 512))
         if not self._keeps:  # features are made anew for each block: fewer, larger blocks
@@ -142,22 +146,28 @@ class NeighborIndex:
             part = slice(start, start + step)
             rows = self.distance.prepare(z[part])
             search = self._nearest if self._tree is None or rows.seen is not None else self._tree_nearest
-            d2, index = search(rows, wanted)
+            d2, index, limit[part] = search(rows, wanted)
             out = None if exclude is None else exclude[part]
             squared[part], positions[part] = self._expand(d2, index, k, out)
+        doubtful = np.flatnonzero(~np.isnan(limit))
+        for start in range(0, len(doubtful), step):
+            some = doubtful[start : start + step]
+            d2, index = self._all_within(self.distance.prepare(z[some]), limit[some], wanted)
+            out = None if exclude is None else exclude[some]
+            squared[some], positions[some] = self._expand(d2, index, k, out)
         with np.errstate(over="ignore"):  # two rows may lie further apart than a float can say
             return np.sqrt(squared) / self.distance.unit, positions
 
     # ---- candidates: distinct rows, ascending by (distance, position)
 
-    def _tree_nearest(self, rows: PreparedRows, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def _tree_nearest(self, rows: PreparedRows, k: int) -> _Found:
         ask = min(2 * k + 2 * rows.x.shape[1] + 4, len(self._rows))
         far, index = self._tree.query(rows.x, k=ask)  # type: ignore[union-attr]
         d2 = self._exact(rows, index)
         bound = far[:, -1] ** 2 * (1 - 1e-12) if ask < len(self._rows) else None
-        return self._settle(rows, d2, index, bound, k)
+        return self._settle(d2, index, bound, k)
 
-    def _nearest(self, rows: PreparedRows, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def _nearest(self, rows: PreparedRows, k: int) -> _Found:
         span, depth = self._span, self._depth
         best = np.empty((len(rows), 0), dtype=np.float32)
         for start, bounds in self._slabs(rows):
@@ -172,8 +182,7 @@ class NeighborIndex:
             bound = None
             groups = np.broadcast_to(np.arange(span), (len(rows), span))
         index = (groups[:, :, None] + span * np.arange(depth)).reshape(len(rows), -1)
-        d2 = self._exact(rows, index)
-        return self._settle(rows, d2, index, bound, k)
+        return self._settle(self._exact(rows, index), index, bound, k)
 
     def _exact(self, rows: PreparedRows, index: np.ndarray) -> np.ndarray:
         """Exact squared distances of candidates; infinite where a position does not exist."""
@@ -185,31 +194,25 @@ class NeighborIndex:
         d2[index >= m] = np.inf
         return d2
 
-    def _settle(
-        self, rows: PreparedRows, d2: np.ndarray, index: np.ndarray, bound: np.ndarray | None, k: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Take the k best candidates; search again where a row not among them may be as near.
+    def _settle(self, d2: np.ndarray, index: np.ndarray, bound: np.ndarray | None, k: int) -> _Found:
+        """Take the k best candidates, and say where a row not among them may be as near.
 
         `bound` (n,) is below the distance of every row that is not a candidate; None
-        if all rows are.
+        if all rows are. The third value is NaN, or in doubt the distance to search to.
         """
         worst = np.partition(d2, k - 1, axis=1)[:, k - 1]
         near = d2 <= worst[:, None]
-        doubtful = np.zeros(len(rows), dtype=bool) if bound is None else ~(worst < bound)
+        doubtful = np.zeros(len(d2), dtype=bool) if bound is None else ~(worst < bound)
         tied = (near.sum(axis=1) > k) & ~doubtful
         plain = ~tied & ~doubtful
-        out_d2 = np.empty((len(rows), k))
-        out = np.empty((len(rows), k), dtype=np.intp)
+        out_d2, out = np.full((len(d2), k), np.inf), np.zeros((len(d2), k), dtype=np.intp)
         out_d2[plain] = d2[plain][near[plain]].reshape(-1, k)
         out[plain] = index[plain][near[plain]].reshape(-1, k)
         if tied.any():
             order = np.lexsort((self._position(index[tied]), d2[tied]), axis=-1)[:, :k]
             out_d2[tied] = np.take_along_axis(d2[tied], order, axis=1)
             out[tied] = np.take_along_axis(index[tied], order, axis=1)
-        if doubtful.any():
-            again = np.flatnonzero(doubtful)
-            out_d2[again], out[again] = self._all_within(rows.rows(again), worst[again], k)
-        return out_d2, out
+        return out_d2, out, np.where(doubtful, worst, np.nan)
 
     def _position(self, index: np.ndarray) -> np.ndarray:
         """Position of the first row that a distinct row stands for; past the end for none."""
@@ -262,11 +265,8 @@ class NeighborIndex:
 
     def _slabs(self, rows: PreparedRows) -> Iterator[tuple[int, np.ndarray]]:
         """Yield the first position and the lower bounds (n, span) of each run of references."""
-        gaps = np.zeros(len(self.distance.weights), dtype=bool)
-        for seen in (rows.seen, self._rows.seen):
-            if seen is not None:
-                gaps |= ~seen.all(axis=0)
-        wide = max(np.abs(r.x).max(initial=0.0) for r in (rows, self._rows)) > 1e12
+        gaps = self._gaps | _gaps(rows)
+        wide = bool(max(self._reach, np.abs(rows.x).max(initial=0.0)) > 1e12)
         key = (gaps.tobytes(), wide)
         if key not in self._cache:
             self._cache = {key: {}}
@@ -340,6 +340,12 @@ class NeighborIndex:
             if apart is not None:
                 bounds[apart] = np.inf
         return bounds
+
+
+def _gaps(rows: PreparedRows) -> np.ndarray:
+    """Columns with a missing cell."""
+    p = rows.x.shape[1] + rows.codes.shape[1]
+    return np.zeros(p, dtype=bool) if rows.seen is None else ~rows.seen.all(axis=0)
 
 
 def _smallest(values: np.ndarray, keep: int) -> tuple[np.ndarray, np.ndarray]:
