@@ -17,11 +17,12 @@ from augsynth.generate.base import BaseGenerator
 from augsynth.nn.backbones import MLPBackbone
 from augsynth.nn.objective import Objective
 from augsynth.nn.randomness import forked, keyed_generator
+from augsynth.nn.threads import few_threads
 from augsynth.nn.trainer import Trainer
 
 __all__ = ["DRAW_ROWS", "TorchGenerator"]
 
-DRAW_ROWS = 1024  # networks always see blocks of this height: other heights change the last bits
+DRAW_ROWS = 256  # networks always see blocks of this height: other heights change the last bits
 
 
 class TorchGenerator(BaseGenerator):
@@ -92,7 +93,8 @@ class TorchGenerator(BaseGenerator):
         self.history_ = trainer.run(objective, rows, cells, w=weights, rng=rng)
         self.device_ = self.history_.device
         self.objective_ = objective
-        self._after(rows, cells, weights, rng)
+        with few_threads(objective, DRAW_ROWS):
+            self._after(rows, cells, weights, rng)
 
     def _before(self, rows: torch.Tensor, cells: torch.Tensor, rng: np.random.Generator) -> None:
         """Learn from the coded rows what ``_build`` needs (as fitted attributes); nothing by default."""
@@ -132,13 +134,14 @@ class TorchGenerator(BaseGenerator):
         """Apply ``function(*rows, generator)`` to zero-padded blocks of a fixed height; join the rows."""
         device = torch.device(self.device_)
         n, out = len(tensors[0]), []
-        for k, start in enumerate(range(0, n, height)):
-            block = [t[start : start + height] for t in tensors]
-            rows = len(block[0])
-            if rows < height:
-                block = [torch.cat([t, t.new_zeros(height - rows, *t.shape[1:])]) for t in block]
-            made = function(*(t.to(device) for t in block), keyed_generator(seed, (0, k)))
-            out.append(made[:rows].cpu().numpy())
+        with few_threads(self.objective_, height):
+            for k, start in enumerate(range(0, n, height)):
+                block = [t[start : start + height] for t in tensors]
+                rows = len(block[0])
+                if rows < height:
+                    block = [torch.cat([t, t.new_zeros(height - rows, *t.shape[1:])]) for t in block]
+                made = function(*(t.to(device) for t in block), keyed_generator(seed, (0, k)))
+                out.append(made[:rows].cpu().numpy())
         return np.concatenate(out)
 
     def _state(self) -> dict[str, Any]:

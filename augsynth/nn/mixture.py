@@ -45,16 +45,24 @@ class Mixture:
 
 
 def fit_mixture(x: np.ndarray, rng: np.random.Generator, *, most: int = 64) -> Mixture:
-    """Fit a mixture to rows (n, d); the number of components is doubled while held-out rows gain.
+    """Fit a mixture; the number of components is doubled while held-out rows gain.
 
-    A component needs at least twice as many rows as dimensions, so short samples get
-    one Gaussian, and very short ones a shrunken one.
+    Parameters
+    ----------
+    x : ndarray, (n, d) or (draws, n, d)
+        Rows, or several draws of the code of each row. Draws add no rows: numbers of
+        components are compared on one draw a row.
+    rng : numpy Generator
+    most : int, default=64
+        Most components. Each needs some three rows a dimension, so short samples get
+        one Gaussian, its covariance drawn towards its diagonal.
     """
-    n, d = x.shape
+    x = x[None] if x.ndim == 2 else x
+    n, d = x.shape[1:]
     limit = max(1, min(most, n // (3 * d + 10)))
     best_k, best_score = 1, -math.inf
     if limit > 1:
-        part = x[rng.permutation(n)[:SELECTION_ROWS]]
+        part = x[0, rng.permutation(n)[:SELECTION_ROWS]]
         cut = int(0.8 * len(part))
         k, worse = 1, 0
         while k <= min(limit, cut // (2 * d)) and worse < 2:
@@ -64,14 +72,15 @@ def fit_mixture(x: np.ndarray, rng: np.random.Generator, *, most: int = 64) -> M
             k *= 2
         if len(part) < n:  # more rows carry more components than the comparison could
             best_k = min(limit, best_k * max(1, round(n / len(part))))
-    return _em(x, best_k, rng, STEPS_TO_FIT)
+    return _em(x.reshape(-1, d), best_k, rng, STEPS_TO_FIT, rows=n)
 
 
-def _em(x: np.ndarray, k: int, rng: np.random.Generator, steps: int) -> Mixture:
-    spread = np.cov(x.T, bias=True).reshape(x.shape[1], -1) if len(x) > 1 else np.zeros((x.shape[1],) * 2)
-    floor = 1e-3 * float(np.trace(spread)) / x.shape[1] + 1e-6
-    if len(x) <= 2 * x.shape[1]:  # too few rows for a full covariance: keep half of its diagonal only
-        spread = 0.5 * spread + 0.5 * np.diag(np.diag(spread))
+def _em(x: np.ndarray, k: int, rng: np.random.Generator, steps: int, *, rows: int | None = None) -> Mixture:
+    d, rows = x.shape[1], len(x) if rows is None else rows
+    spread = np.cov(x.T, bias=True).reshape(d, d) if len(x) > 1 else np.zeros((d, d))
+    floor = 1e-3 * float(np.trace(spread)) / d + 1e-6
+    keep = rows / (rows + d)  # few rows tell little of how dimensions go together
+    spread = keep * spread + (1 - keep) * np.diag(np.diag(spread))
     if k == 1:
         return _mixture(np.ones(1), x.mean(axis=0)[None], spread[None], floor)
     share = np.zeros((len(x), k))

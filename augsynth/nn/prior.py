@@ -41,15 +41,25 @@ class LatentPrior:
 
     @classmethod
     def fitted(
-        cls, codes: np.ndarray, c: np.ndarray, members: list[tuple[int, ...]], rng: np.random.Generator
+        cls,
+        codes: dict[tuple[int, ...], np.ndarray],
+        members: list[tuple[int, ...]],
+        rng: np.random.Generator,
     ) -> LatentPrior:
-        """Fit a mixture to the codes (n, d) of each family of cells; cells of one family share it."""
-        families = sorted(set(members))
-        mixtures = []
-        for family in families:
-            mixtures.append(fit_mixture(codes[np.isin(c, family)], rng))
+        """Fit a mixture to the codes (draws, rows, d) of each family of cells.
+
+        Parameters
+        ----------
+        codes : dict
+            Family of cells to codes: one or more posterior draws of each of its rows.
+        members : list of tuple of int, (n_cells,)
+            The family that serves each cell.
+        rng : numpy Generator
+        """
+        families = list(codes)
+        mixtures = [fit_mixture(codes[family], rng) for family in families]
         mixture_of = np.array([families.index(family) for family in members], dtype=np.intp)
-        return cls(codes.shape[1], mixtures, mixture_of)
+        return cls(mixtures[0].means.shape[1], mixtures, mixture_of)
 
     def draw(self, c: Tensor, generator: torch.Generator) -> Tensor:
         """Draw one code for each cell of ``c`` (n,), (n, d) float32, on the device of ``c``."""

@@ -21,6 +21,7 @@ from augsynth.core.progress import busy, say, track
 from augsynth.nn.objective import Objective
 from augsynth.nn.randomness import deterministic
 from augsynth.nn.running import Rows, Run, Settings, seconds_a_step
+from augsynth.nn.threads import few_threads
 
 __all__ = ["History", "Trainer"]
 
@@ -98,7 +99,8 @@ class Trainer(BaseEstimator):
     Notes
     -----
     The batches and the noise of a step are functions of (seed, step) alone. On one
-    machine, device and thread count, the same seed gives the same bytes.
+    machine, device and thread count, the same seed gives the same bytes; small models
+    (parameters times batch below a thousand million) run on one thread anyway.
 
     Examples
     --------
@@ -180,7 +182,7 @@ class Trainer(BaseEstimator):
         rows = Rows.of(z, c, w, seed=seed, batch=self.batch_rows(len(z)), settings=settings)
         started = time.perf_counter()
         try:
-            with deterministic(settings.deterministic):
+            with deterministic(settings.deterministic), few_threads(objective, rows.batch):
                 history = self._run(objective, rows, settings, device, seed, tuple(on_step))
         except (MemoryError, RuntimeError) as error:
             if not _is_memory(error):

@@ -46,6 +46,13 @@ def test_one_gaussian_is_the_sample_mean_and_covariance():
     np.testing.assert_allclose(made.factors[0] @ made.factors[0].T, np.cov(x.T), rtol=0.01)
 
 
+def test_several_draws_a_row_do_not_pass_for_more_rows():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(120, 2))
+    draws = rows + 0.01 * rng.normal(size=(30, 120, 2))
+    assert len(fit_mixture(draws, rng).weights) <= 4  # 3,600 tight heaps of 30 would take all there are
+
+
 def test_very_short_samples_work():
     rng = np.random.default_rng(0)
     for n in (1, 2, 5):
@@ -57,7 +64,8 @@ def test_cells_have_their_own_mixture_or_share_one():
     rng = np.random.default_rng(0)
     c = np.repeat([0, 1, 2], [200, 200, 3])
     codes = rng.normal(size=(403, 2)) + np.where(c == 0, 10.0, -10.0)[:, None]
-    prior = LatentPrior.fitted(codes, c, [(0,), (1, 2), (1, 2)], rng)
+    families = {(0,): codes[None, c == 0], (1, 2): codes[None, c != 0]}
+    prior = LatentPrior.fitted(families, [(0,), (1, 2), (1, 2)], rng)
     assert len(prior.mixtures) == 2 and prior.mixture_of.tolist() == [0, 1, 1]
     drawn = prior.draw(torch.tensor([0] * 50 + [2] * 50), torch.Generator().manual_seed(0)).numpy()
     assert (drawn[:50] > 0).all() and (drawn[50:] < 0).all()

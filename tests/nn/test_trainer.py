@@ -290,3 +290,13 @@ def test_deterministic_kernels_are_asked_for_only_during_the_run():
         settings, on_step=[lambda step, losses: during.append(torch.are_deterministic_algorithms_enabled())]
     )
     assert during == [True, True] and not torch.are_deterministic_algorithms_enabled()
+
+
+def test_small_models_run_on_one_thread_and_the_number_is_put_back():
+    before, during = torch.get_num_threads(), []
+    torch.set_num_threads(2)
+    try:
+        train(Trainer(steps=1), on_step=[lambda step, losses: during.append(torch.get_num_threads())])
+        assert during == [1] and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
