@@ -216,12 +216,13 @@ class OverSampler(ResamplerMixin, BaseOverSampler):
         fitted.set_params(**unset)
         weights = rows.weights if generator._kind == "generated" else None
         table = with_target(rows) if joint else rows.X
-        return fitted.fit(
-            table,
-            _condition_labels(rows, parts, self.by),
-            sensitive_features=rows.groups,
-            sample_weight=weights,
-        )
+        labels: Any = _condition_labels(rows, parts, self.by)
+        if not isinstance(rows.y, (pd.Series, pd.DataFrame)) and not isinstance(
+            labels.dtype, pd.CategoricalDtype
+        ):
+            labels = labels.to_numpy()  # a function of the user sees arrays if arrays were given
+        groups = rows.groups if rows.sensitive_features is None else rows.sensitive_features
+        return fitted.fit(table, labels, sensitive_features=groups, sample_weight=weights)
 
     def _generator_cells(self, rows: Rows, parts: Cells, seed: int) -> np.ndarray:
         """Return the generator's own code of each part."""

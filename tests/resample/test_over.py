@@ -442,3 +442,30 @@ def test_rows_of_pooled_cells_are_marked(kind):
     assert thin.sum() == 27
     assert sampler.provenance_["pooled"][thin].all()
     assert not sampler.provenance_["pooled"][~thin].any()
+
+
+def test_a_function_of_the_user_makes_the_rows():
+    def simulate(y, rng, groups=None):
+        shift = 0 if groups is None else 10 * (np.asarray(groups) == "f")
+        return (np.asarray(y) + shift)[:, None] + 100.0
+
+    sampler = OverSampler(FunctionGenerator(simulate), random_state=0)
+    X_new, y_new = sampler.fit_resample(GROUPED_X[:, :1], GROUPED_Y)
+    assert (X_new[12:, 0] == 101).all()
+    assert np.bincount(y_new).tolist() == [8, 8]
+    sampler.set_params(by="class+group")
+    X_new, _ = sampler.fit_resample(GROUPED_X[:, :1], GROUPED_Y, sensitive_features=GROUPS)
+    assert sorted(X_new[12:, 0].tolist()) == [101.0] + [111.0] * 3
+
+
+def test_tensors_come_back_as_tensors():
+    import torch
+
+    X = torch.arange(12, dtype=torch.float32).reshape(6, 2)
+    y = torch.tensor([0, 0, 0, 0, 1, 1])
+    for generator in (BootstrapGenerator(), IndependentGenerator()):
+        X_new, y_new = OverSampler(generator, random_state=0).fit_resample(X, y)
+        assert isinstance(X_new, torch.Tensor)
+        assert X_new.dtype == torch.float32
+        assert torch.equal(X_new[:6], X)
+        assert y_new.tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
