@@ -42,6 +42,7 @@ ORACLES = (
     (500, 40, 0.10, 2.0, "logistic regression"),
     (1000, 40, 0.10, 1.5, "logistic regression"),
     (1000, 40, 0.06, 2.0, "logistic regression"),
+    (1000, 80, 0.10, 2.0, "logistic regression"),
     (2000, 120, 0.10, 2.0, "logistic regression"),
     (4000, 150, 0.05, 2.0, "logistic regression"),
     (500, 10, 0.10, 2.0, "tree"),

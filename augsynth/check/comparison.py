@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -85,7 +86,7 @@ class Comparison:
             "splits": len(splits),
             "test_train_ratio": ratio,
         }
-        notes = [*notes, *_more_notes(folds, first, baselines, failures, settings)]
+        notes = [*notes, *_more_notes(folds, first, baselines, failures, settings), *_told_once(outcomes)]
         frame = differences(
             folds,
             methods,
@@ -225,6 +226,21 @@ def _more_notes(
         notes.append(f"Few rows to judge by: {told}. The intervals are wide, and rough.")
     for method, part in failures.groupby("method", sort=False):
         notes.append(f"{method} failed on {len(part)} of {settings['splits']} folds: {part['error'].iloc[0]}")
+    return notes
+
+
+def _told_once(outcomes: Sequence[Outcome]) -> list[str]:
+    """Give each kind of warning of each method once, and return the same as notes."""
+    kinds: dict[tuple[str, type[Warning]], list[str]] = {}
+    for each in outcomes:
+        for category in dict(each.warned):
+            message = next(text for kind, text in each.warned if kind is category)
+            kinds.setdefault((each.method, category), []).append(message)
+    notes: list[str] = []
+    for (method, category), messages in kinds.items():
+        first = " ".join(messages[0].split())
+        notes.append(f"{method} warned on {len(messages)} folds: {first}")
+        warnings.warn(f"compare: {notes[-1]}", category, stacklevel=4)
     return notes
 
 

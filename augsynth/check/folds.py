@@ -6,7 +6,9 @@ import contextlib
 import copy
 import inspect
 import sys
+import threading
 import time
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,7 +58,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one method did on one split; ``error`` is "" unless it failed."""
+    """What one method did on one split; ``error`` is "" unless it failed, ``warned`` the warnings it gave."""
 
     method: str
     repeat: int
@@ -66,6 +68,7 @@ class Outcome:
     seconds_fit: float = 0.0
     rows: int = 0
     error: str = ""
+    warned: tuple[tuple[type[Warning], str], ...] = ()
 
 
 def take(X: Any, positions: np.ndarray) -> Any:
@@ -103,7 +106,7 @@ def one_thread() -> Iterator[None]:
 def run_method(plan: Plan, split: Split, method: str, resampler: Any) -> Outcome:
     """Fit one method (a baseline's name, or a resampler) on one split and score it."""
     rows, seconds = 0, [0.0, 0.0]
-    with one_thread():
+    with one_thread(), _kept_warnings() as warned:
         try:
             model, rows, seconds = _fit(plan, split, method, resampler)
             scores = _score(plan, split, model)
@@ -112,7 +115,18 @@ def run_method(plan: Plan, split: Split, method: str, resampler: Any) -> Outcome
         except Exception as error:  # one method must not take the others down with it
             told = f"{type(error).__name__}: {error}".strip().splitlines()[0]
             return Outcome(method, split.repeat, split.fold, [], seconds[0], seconds[1], rows, told)
-    return Outcome(method, split.repeat, split.fold, scores, seconds[0], seconds[1], rows)
+    kept = tuple({(each.category, str(each.message)): None for each in warned or ()})
+    return Outcome(method, split.repeat, split.fold, scores, seconds[0], seconds[1], rows, "", kept)
+
+
+@contextmanager
+def _kept_warnings() -> Iterator[list[warnings.WarningMessage] | None]:
+    """Keep warnings back, to be told once and not on every fold; in threads they cannot be kept apart."""
+    if threading.current_thread() is not threading.main_thread():
+        yield None
+        return
+    with warnings.catch_warnings(record=True) as warned:
+        yield warned
 
 
 def _fit(plan: Plan, split: Split, method: str, resampler: Any) -> tuple[Any, int, list[float]]:

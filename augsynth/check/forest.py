@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from augsynth.check.table import interval_text, number_format
+from augsynth.check.table import difference_format, interval_text
 from augsynth.check.verdict import HELPS, HURTS, IN_ALL
 from augsynth.core.files import atomic_path
 
@@ -61,7 +61,7 @@ def forest_plot(result: Comparison, path: Any = None) -> Figure:
 
 
 def _draw_rows(axes: Axes, result: Comparison, frame: pd.DataFrame) -> None:
-    decimals = number_format(frame["score"])
+    decimals = difference_format(frame)
     beside = axes.get_yaxis_transform()  # x in shares of the axes, y in rows
     y = 0.0
     for method in result.methods:
@@ -119,8 +119,9 @@ def _finish(figure: Figure, axes: Axes, result: Comparison, frame: pd.DataFrame,
     figure.text(
         0.01,
         top - 0.30 / height,
-        f"{settings['splits']} paired folds, {settings['rows']} rows. Thick bar: {confidence} interval; "
-        f"thin: also allows for {len(result.methods)} method{'s' * (len(result.methods) > 1)}.{missing}",
+        f"{settings['splits']} paired folds, {settings['rows']} rows. Bar: {confidence} interval"
+        + (f"; thin: also allows for {len(result.methods)} methods" if len(result.methods) > 1 else "")
+        + f".{missing}",
         size=9,
         color=_GREY,
         va="center",

@@ -15,13 +15,24 @@ from augsynth.check.verdict import HELPS, HURTS, IN_ALL
 if TYPE_CHECKING:
     from augsynth.check.comparison import Comparison
 
-__all__ = ["interval_text", "number_format", "sentences", "text_table"]
+__all__ = ["difference_format", "interval_text", "number_format", "sentences", "text_table"]
 
 
 def number_format(scores: Any) -> int:
     """Return the decimals that suit these scores: 3 up to 10, fewer above."""
     largest = float(np.nanmax(np.abs(np.asarray(scores, dtype=float)), initial=0.0))
     return 3 if largest < 10 else max(0, 3 - int(np.floor(np.log10(largest))))
+
+
+def difference_format(frame: pd.DataFrame) -> int:
+    """Return the decimals that show two digits of a typical interval, at most two more than scores have."""
+    decimals = number_format(frame["score"])
+    halves = ((frame["high"] - frame["low"]) / 2).to_numpy(dtype=float)
+    halves = halves[np.isfinite(halves) & (halves > 0)]
+    if not len(halves):
+        return decimals
+    wanted = 1 - int(np.floor(np.log10(np.median(halves))))
+    return int(np.clip(wanted, decimals, decimals + 2))
 
 
 def interval_text(low: float, high: float, decimals: int) -> str:
@@ -43,9 +54,10 @@ def _align(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str
 def text_table(result: Comparison) -> str:
     """Return the whole comparison as text, at most about 110 characters wide."""
     frame = result.to_frame()
-    decimals = number_format(frame.loc[frame["scope"] == "all", "score"])
+    main = frame[(frame["scope"] == "all") & (frame["metric"] == result.metric)]
+    decimals = difference_format(main)
     blocks = [_title(result), _score_table(result, decimals), _difference_table(result, frame, decimals)]
-    blocks += _level_tables(result, frame, decimals)
+    blocks += _level_tables(result, frame)
     told = [*sentences(result), *(f"Note: {note}" for note in result.notes)]
     blocks.append([textwrap.fill(each, 110, subsequent_indent="  ") for each in told])
     return "\n\n".join("\n".join(block) for block in blocks)
@@ -114,7 +126,7 @@ def _word(row: pd.Series) -> str:
     return str(row["verdict"])
 
 
-def _level_tables(result: Comparison, frame: pd.DataFrame, decimals: int) -> list[list[str]]:
+def _level_tables(result: Comparison, frame: pd.DataFrame) -> list[list[str]]:
     blocks: list[list[str]] = []
     titles = {
         "class": "Recall by class, against nothing",
@@ -125,6 +137,7 @@ def _level_tables(result: Comparison, frame: pd.DataFrame, decimals: int) -> lis
         part = frame[(frame["scope"] == scope) & (frame["against"] == NOTHING)]
         if part.empty:
             continue
+        decimals = number_format(part["score"])
         counts = {"class": result.settings["classes"], "group": result.settings["groups"], "gap": {}}[scope]
         rows = [["", "", "rows", "nothing", "with it", "difference", "interval", "verdict"]]
         for method, mine in part.groupby("method", sort=False):
@@ -150,7 +163,7 @@ def sentences(result: Comparison) -> list[str]:
     """Say, for each method, what was found and how sure that is."""
     frame = result.to_frame()
     frame = frame[(frame["metric"] == result.metric) & (frame["scope"] == "all")]
-    decimals = number_format(frame["score"])
+    decimals = difference_format(frame)
     confidence = f"{1 - result.settings['alpha']:.0%}".replace("%", " %")
     told: list[str] = []
     for method in result.methods:

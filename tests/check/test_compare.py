@@ -431,6 +431,19 @@ def test_helps_in_all_needs_every_baseline_after_holm():
     assert alone.loc["m1", "in all"] == "helps"  # several baselines cost nothing, several methods do
 
 
+def test_warnings_are_told_once_and_not_on_every_fold():
+    def warns(X, y):
+        warnings.warn("this fold is thin", UserWarning, stacklevel=1)
+        return X, y
+
+    X, y = two_classes(n=80, share=0.4)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        result = compare(GaussianNB(), {"thin": FunctionSampler(func=warns)}, X, y, **FAST)
+    assert [str(each.message) for each in told] == ["compare: thin warned on 12 folds: this fold is thin"]
+    assert result.notes == ["thin warned on 12 folds: this fold is thin"]
+
+
 def test_a_splitter_is_used_as_it_is_and_can_be_repeated():
     X, y = two_classes(n=90, share=0.4)
     once = compare(GaussianNB(), RandomOverSampler(), X, y, cv=StratifiedKFold(3))
