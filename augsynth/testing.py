@@ -306,8 +306,8 @@ def _global_generators_watched() -> Iterator[None]:
 
 
 def _global_states() -> dict[str, Any]:
-    kind, keys, *rest = np.random.get_state()  # noqa: NPY002 (looks, does not draw)
-    states = {"numpy": (kind, keys.tobytes(), *rest), "random": random.getstate()}
+    kind, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002 (looks, does not draw)
+    states: dict[str, Any] = {"numpy": (kind, np.asarray(keys).tobytes(), *rest), "random": random.getstate()}
     if "torch" in sys.modules:
         states["torch"] = sys.modules["torch"].get_rng_state().numpy().tobytes()
     return states

@@ -157,7 +157,7 @@ def unpack(packed: Any, arrays: dict[str, np.ndarray]) -> Any:
     if tag == "$time":
         return {"Timestamp": pd.Timestamp, "Timedelta": pd.Timedelta}.get(body, pd.Timestamp)(packed["value"])
     if tag == "$value":
-        made = object.__new__(_VALUE_CLASSES[body])
+        made: Any = object.__new__(_VALUE_CLASSES[body])
         made.__dict__.update(unpack(packed["state"], arrays))
         return made
     if tag == "$component":
