@@ -264,14 +264,19 @@ class NeighborIndex:
     # ---- lower bounds by matrix products
 
     def _slabs(self, rows: PreparedRows) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield the first position and the lower bounds (n, span) of each run of references."""
+        """Yield the first position and the lower bounds (n, span) of each run of references.
+
+        From the second run on, the bounds are written over those of the run before.
+        """
         gaps = self._gaps | _gaps(rows)
         wide = bool(max(self._reach, np.abs(rows.x).max(initial=0.0)) > 1e12)
         key = (gaps.tobytes(), wide)
-        if key not in self._cache:
-            self._cache = {key: {}}
-        kept = self._cache[key]
+        kept = self._cache.get(key)
+        if kept is None:
+            kept = {}
+            self._cache = {key: kept}
         queries = self._factor(rows, gaps, wide, query=True)
+        scratch = np.empty((len(rows), self._span), dtype=queries.product.dtype)
         for start in range(0, len(self._rows), self._span):
             features = kept.get(start)
             if features is None:
@@ -279,7 +284,8 @@ class NeighborIndex:
                 features = self._factor(run, gaps, wide, query=False)
                 if self._keeps:
                     kept[start] = features
-            yield start, self._bounds(queries, features)
+            out = scratch[:, : len(features.codes)] if start else None
+            yield start, self._bounds(queries, features, out)
 
     def _factor(self, rows: PreparedRows, gaps: np.ndarray, wide: bool, *, query: bool) -> _Features:
         p, cost = len(self.distance.numeric), self.distance.mismatch
@@ -322,9 +328,9 @@ class NeighborIndex:
             codes = np.where(codes < 0, -2, codes)
         return _Features(product, shared, codes)
 
-    def _bounds(self, queries: _Features, references: _Features) -> np.ndarray:
+    def _bounds(self, queries: _Features, references: _Features, out: np.ndarray | None) -> np.ndarray:
         """Lower bounds of the exact squared distances."""
-        bounds = queries.product @ references.product.T
+        bounds = np.matmul(queries.product, references.product.T, out=out)
         cost = self.distance.mismatch[len(self.distance.numeric) :].astype(bounds.dtype)
         for c, j in enumerate(np.flatnonzero(self._n_levels > _FEW_LEVELS)):
             bounds -= (queries.codes[:, c, None] == references.codes[None, :, c]) * cost[j]
