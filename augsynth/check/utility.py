@@ -209,11 +209,11 @@ def _metrics(plan: Plan, scoring: Any, pos_label: Any) -> list[Metric]:
 
 
 def _counts(plan: Plan) -> dict[str, Any]:
-    groups: list[str] = [] if plan.strata is None else list(np.unique(plan.strata))
+    groups, rows = np.unique([] if plan.strata is None else plan.strata, return_counts=True)
     return {
         "rows": len(plan.labels),
         "classes": {str(level): int((plan.labels == level).sum()) for level in plan.classes},
-        "groups": {str(group): int((plan.strata == group).sum()) for group in groups},
+        "groups": {str(group): int(count) for group, count in zip(groups, rows, strict=True)},
     }
 
 
