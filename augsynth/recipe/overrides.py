@@ -104,6 +104,7 @@ def _forget(
     gone = [key for key in node if key != of and (keys is None or key in keys)]
     restated = [f"{key}." for key in given]
     lost = [f"{section}.{key}" for key in gone]
+    lost = [key for key in lost if key != "data.target"]  # every table has one of its own
     told = [key for key in lost if not any(start.startswith(f"{key}.") for start in restated)]
     for key in gone:
         del node[key]

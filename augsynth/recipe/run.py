@@ -210,9 +210,13 @@ def augment(
 
 
 def _describe(recipe: Recipe) -> str:
-    by = recipe.resampler.parameters.get("by", "class")
+    parameters = recipe.resampler.parameters
+    by = parameters.get("stratify") if recipe.resampler.kind == "bootstrap" else parameters.get("by", "class")
+    how = {"over": "over-sampling", "under": "under-sampling"}.get(
+        recipe.resampler.kind, recipe.resampler.kind
+    )
     made = f", rows from {recipe.generator.kind}" if recipe.generator else ""
-    return f"{recipe.resampler.kind}-sampling by {by}{made}"
+    return how + (f" by {by}" if by else "") + made
 
 
 def _counts(result: Run) -> pd.DataFrame:

@@ -130,7 +130,7 @@ class Recipe(_Section):
     name: str = Field(min_length=1)
     description: str = ""
     seed: int = Field(default=0, ge=0, lt=2**63)
-    budget: float = Field(default=600.0, gt=0, description="seconds that the comparison may take, about")
+    budget: float = Field(default=300.0, gt=0, description="seconds that the comparison may take, about")
     data: DataSection
     generator: Component | None = None
     resampler: Component = Component(kind="over")

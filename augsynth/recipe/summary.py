@@ -63,7 +63,9 @@ def summarise(run: Run, screen: Console, *, quiet: bool = False) -> None:
     if not quiet:
         screen.print()
         _heading(screen, f"{run.recipe.name}: training rows")
-        screen.print(Padding(_count_table(run.counts, screen.encoding), (0, 0, 1, 2), expand=False))
+        screen.print(
+            Padding(_count_table(run.counts, _cell_heading(run), screen.encoding), (0, 0, 1, 2), expand=False)
+        )
         if run.comparison is not None:
             words = run.comparison.metric_words
             _heading(screen, f"Does it help? Cross-validated inside the training part, {words}")
@@ -104,9 +106,15 @@ def _heading(screen: Console, text: str) -> None:
     screen.print(Text(text, style="bold"))
 
 
-def _count_table(counts: pd.DataFrame, encoding: str | None) -> Table:
+def _cell_heading(run: Run) -> str:
+    by = str(run.recipe.resampler.parameters.get("by", "class"))
+    names = [] if run.parts.groups is None or "group" not in by else list(run.parts.groups.columns)
+    return " / ".join([run.recipe.data.target, *map(str, names)])
+
+
+def _count_table(counts: pd.DataFrame, heading: str, encoding: str | None) -> Table:
     blocks = "█░" if (encoding or "").lower().startswith("utf") else "#+"
-    table = _table("class", "before", "after", "new", "", right=(1, 2, 3))
+    table = _table(heading, "before", "after", "new", "", right=(1, 2, 3))
     most = max(int(counts["after"].max()), 1)
     for name, row in counts.head(_MAX_CELLS).iterrows():
         before, after = int(row["before"]), int(row["after"])
