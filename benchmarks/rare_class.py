@@ -213,6 +213,24 @@ def summary_table(rows: list[dict], methods: list[str]) -> str:
     return harness.table(header, lines, markdown=True)
 
 
+def against_table(rows: list[dict], methods: list[str], score: str) -> str:
+    """Return mean differences, wins and losses against every baseline, both classifiers together."""
+    present = {r["method"] for r in rows}
+    against = [m for m in ("nothing", "weights", "threshold", "copies", "imblearn_smote") if m in present]
+    cells = sorted({(r["data"], r["positives"], model) for r in rows for model in MODELS})
+    lines = []
+    for method in methods:
+        line = [method]
+        for other in against:
+            listed = [paired(rows, method, other, d, n, model, score) for d, n, model in cells]
+            spans = [interval(d) for d in listed if d]
+            up, down = sum(m > h for m, h in spans), sum(-m > h for m, h in spans)
+            same = method == other or all(m == 0 for m, _ in spans)
+            line.append("" if same else f"{statistics.fmean(m for m, _ in spans):+.3f} ({up}/{down})")
+        lines.append(line)
+    return harness.table(["method", *(f"against {m}" for m in against)], lines, markdown=True)
+
+
 def fidelity_table(rows: list[dict], methods: list[str]) -> str:
     """Return the fidelity within the rare class, means over data sets and seeds, by training positives."""
     lines = []
@@ -278,6 +296,11 @@ above / below zero. Average precision (AP) does not depend on a threshold. Recal
 are at 0.5, where doing nothing hardly ever says "positive": compare them with `weights` and `threshold`,
 which make no rows.
 """
+AGAINST_HEAD = """## {score} against every baseline
+
+Mean paired difference over the {cells} cells and both classifiers; in brackets, the number of intervals
+above / below zero, of {twice}.
+"""
 FIDELITY_HEAD = """## Fidelity within the rare class
 
 Made positives against held-out real ones, by the number of training positives, means over data sets and
@@ -299,6 +322,10 @@ def report(rows: list[dict], runs: list[dict]) -> str:
         "cpu": runs[-1]["cpu"] if runs else "",
     }
     parts = [HEAD.format(**facts), summary_table(rows, augmenting)]
+    for score in SCORES[:2]:
+        said = score.replace("_", " ").capitalize()
+        parts += [AGAINST_HEAD.format(score=said, twice=2 * facts["cells"], **facts)]
+        parts += [against_table(rows, [m for m in augmenting if m not in BASELINES], score)]
     parts += [FIDELITY_HEAD.format(**facts), fidelity_table(rows, augmenting)]
     for data in sorted({r["data"] for r in rows}):
         for model in MODELS:

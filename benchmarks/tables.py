@@ -119,7 +119,9 @@ def run_one(
 
 def print_table(rows: list[dict[str, Any]], name: str) -> str:
     """Return the text table of one data set, means and standard deviations over the seeds."""
-    methods = list(dict.fromkeys(row["method"] for row in rows if row["data"] == name))
+    ranked = ["real", *CONTROLS, *PEERS]
+    found = {row["method"] for row in rows if row["data"] == name}
+    methods = sorted(found, key=lambda m: (ranked.index(m) if m in ranked else len(ranked), m))
     lines = []
     for method in methods:
         own = [row for row in rows if row["data"] == name and row["method"] == method]
