@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from augsynth.core.errors import DataError, offenders, sentence
 from augsynth.core.persistence import persistent
 from augsynth.encode.column import Column
 from augsynth.encode.layout import Block, Layout
@@ -32,8 +31,8 @@ class TableCodec:
         All columns of the table.
     layout : Layout
         The columns of ``z``.
-    names : list
-        Their names in the table.
+    names, given, columns : list, list, Index
+        Names of the columns of ``z``, of those the caller supplies, and of all.
 
     Examples
     --------
@@ -48,13 +47,15 @@ class TableCodec:
     schema: Schema
     layout: Layout
     names: list[Any]
+    given: list[Any]
+    columns: pd.Index
 
     def fit(self, frame: pd.DataFrame, schema: Schema, *, given: Sequence[Any] = ()) -> TableCodec:
         """Learn which columns vary; ``given`` names columns that stay out of ``z``."""
         self.schema = schema
-        self._columns = frame.columns
-        self._given = list(given)
-        learned = [c for c in schema if not c.is_constant and c.name not in self._given]
+        self.columns = frame.columns
+        self.given = list(given)
+        learned = [c for c in schema if not c.is_constant and c.name not in self.given]
         self.names = [c.name for c in learned]
         self.layout = Layout(tuple(_block(c) for c in learned))
         self._plain = len(learned) == len(schema) and all(
@@ -68,7 +69,7 @@ class TableCodec:
         Raises
         ------
         DataError
-            For an infinity, a category not seen in fit, or a changed constant.
+            For an infinity, or a category not seen in fit.
         """
         columns = {c.name: c for c in self.schema}
         if self._plain and all(d == np.float64 for d in frame.dtypes):
@@ -76,7 +77,6 @@ class TableCodec:
             # One pass for the whole matrix; the slow path below then names the column.
             if np.isfinite(np.nanmin(z, initial=0.0)) and np.isfinite(np.nanmax(z, initial=0.0)):
                 return z
-        self._check_constants(frame, where)
         z = np.empty((len(frame), len(self.names)))
         for j, name in enumerate(self.names):
             z[:, j] = columns[name].encode(frame[name], where)
@@ -94,27 +94,22 @@ class TableCodec:
             else:
                 parts[i] = column.decode(np.full(len(z), column.low))
         frame = pd.DataFrame(parts, copy=False)
-        frame.columns = self._columns
+        frame.columns = self.columns
         return frame
 
     def decode_array(self, z: np.ndarray, dtype: Any) -> np.ndarray | None:
         """Return ``z`` itself as an array of ``dtype`` where nothing has to be decoded, else None."""
         return z.astype(dtype, copy=False) if self._plain else None
 
-    def _check_constants(self, frame: pd.DataFrame, where: str) -> None:
+    def off_constant(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return which rows (n,) differ in a column that had one value in every training row."""
+        off = np.zeros(len(frame), dtype=bool)
         for column in self.schema:
-            if column.name in self.names or column.name in self._given:
-                continue
-            cells = column.encode(frame[column.name], where)
-            changed = ~((cells == column.low) | np.isnan(cells))
-            if changed.any():
-                raise DataError(
-                    sentence(
-                        where,
-                        f"column {column.name!r} had one value in every training row and must keep it",
-                        offenders(frame[column.name][changed].tolist()),
-                    )
-                )
+            if column.name not in self.names and column.name not in self.given:
+                constant = column.decode(np.array([column.low])).astype(object).to_numpy()[0]
+                cells = frame[column.name]
+                off |= (cells.notna() & (cells.astype(object) != constant)).to_numpy(dtype=bool)
+        return off
 
 
 def _block(column: Column) -> Block:

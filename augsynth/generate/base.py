@@ -241,8 +241,9 @@ class BaseGenerator(BaseEstimator, ABC):
             Nats, in data units: densities of numeric columns, probabilities of
             categorical ones. Minus infinity where a constant column differs.
         """
-        z, c, rng = self._take_query(X, y, sensitive_features, random_state, "log_prob")
-        return self._log_prob(z, c, rng) if len(self.layout_) else np.zeros(len(z))  # type: ignore[attr-defined]
+        frame, z, c, rng = self._take_query(X, y, sensitive_features, random_state, "log_prob")
+        density = self._log_prob(z, c, rng) if len(self.layout_) else np.zeros(len(z))  # type: ignore[attr-defined]
+        return np.where(self.codec_.off_constant(frame), -np.inf, density)
 
     @_has("_complete")
     def complete(
@@ -257,12 +258,13 @@ class BaseGenerator(BaseEstimator, ABC):
         random_state : None, int or Generator
             Another seed, another draw.
         """
-        z, c, rng = self._take_query(X, y, sensitive_features, random_state, "complete")
+        frame, z, c, rng = self._take_query(X, y, sensitive_features, random_state, "complete")
         observed = ~np.isnan(z)
-        if observed.all():
-            return arrays.take_rows(X, np.arange(arrays.count_rows(X)))
-        filled = self._complete(z, observed, c, rng)  # type: ignore[attr-defined]
-        return self._decode(np.where(observed, z, filled), c)
+        filled = z if observed.all() else self._complete(z, observed, c, rng)  # type: ignore[attr-defined]
+        given = self.condition_.groups_of(c) if self.given_ else None
+        container = arrays.take_in(X, where="complete")[1]
+        decoded = self.codec_.decode(np.where(observed, z, filled), given)
+        return container.give_back(_fill(frame.reset_index(drop=True), decoded))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted generator to one safetensors file; ``augsynth.load`` reads it.
@@ -321,18 +323,19 @@ class BaseGenerator(BaseEstimator, ABC):
 
     def _take_query(
         self, X: Any, y: Any, sensitive_features: Any, random_state: Any, verb: str
-    ) -> tuple[np.ndarray, np.ndarray, np.random.Generator]:
+    ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np.random.Generator]:
         check_is_fitted(self, "condition_")
         where = f"{type(self).__name__}.{verb}"
         frame, _ = arrays.take_in(X, where=where)
         validate_data(self, X=X, skip_check_array=True, reset=False)
+        frame = frame.set_axis(self.codec_.columns, axis=1)  # an array may be asked of a model of a DataFrame
         if self.condition_.has_y and y is None:
             raise DataError(sentence(where, "y must be given, as in fit", "none"))
         seed = self._seed(random_state)
         if sensitive_features is None and self.given_:
             sensitive_features = frame[self.given_]
         c = self.condition_.encode(y, sensitive_features, n=len(frame), rng=keyed_rng(seed, 3), where=where)
-        return self.codec_.encode(frame, where), c, keyed_rng(seed, 2)
+        return frame, self.codec_.encode(frame, where), c, keyed_rng(seed, 2)
 
     def _cells(self, n: int | None, y: Any, sensitive_features: Any, seed: int) -> np.ndarray:
         check_is_fitted(self, "condition_")
@@ -357,6 +360,17 @@ class BaseGenerator(BaseEstimator, ABC):
         tags.input_tags.categorical = True
         tags.target_tags.required = False
         return tags
+
+
+def _fill(frame: pd.DataFrame, decoded: pd.DataFrame) -> pd.DataFrame:
+    """Take decoded cells where the frame has holes; what was observed stays to the last bit."""
+    holes = frame.isna()
+    for name in frame.columns[holes.any()]:
+        column = frame[name]
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            column = column.astype(decoded[name].dtype)  # the drawn level may be absent from these rows
+        frame[name] = column.mask(holes[name], decoded[name])
+    return frame
 
 
 def _columns_in_both(frame: pd.DataFrame, sensitive_features: Any) -> list[Any]:

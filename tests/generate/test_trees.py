@@ -227,3 +227,22 @@ def test_ten_thousand_levels_stay_cheap(tmp_path):
 def test_continuous_marker_is_not_an_atom():
     scale = ColumnScale(np.arange(10.0) + 0.5, integer=False, atom_rows=2)
     assert (scale.code(np.array([0.5, np.nan])) == [CONTINUOUS, -1]).all()
+
+
+def test_queries_keep_observed_cells_and_find_changed_constants():
+    X = pd.DataFrame({"n": [1, 2, 3, 4] * 20, "x": RNG.normal(size=80), "k": 5, "t": ["u", "v"] * 40})
+    g = TreeGenerator(random_state=0).fit(X)
+    asked = X.head(4).astype({"n": float, "k": float})
+    asked["n"] = [2.5, np.nan, 3.0, 4.0]
+    asked.loc[2, "k"] = np.nan
+    done = g.complete(asked, random_state=0)
+    assert done["n"].iloc[0] == 2.5 and done["n"].iloc[1] in (1, 2, 3, 4) and done["k"].tolist() == [5] * 4
+    assert np.isneginf(g.log_prob(X.head(3).assign(k=[5, 6, 5]))).tolist() == [False, True, False]
+
+
+def test_arrays_may_be_asked_of_a_model_of_a_frame():
+    X = pd.DataFrame(RNG.normal(size=(60, 2)), columns=["a", "b"])
+    g = TreeGenerator(random_state=0).fit(X)
+    with pytest.warns(UserWarning, match="feature names"):
+        density = g.log_prob(X.to_numpy())
+    assert (density == g.log_prob(X)).all()
