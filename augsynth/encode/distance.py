@@ -42,6 +42,39 @@ class PreparedRows:
         seen = None if self.seen is None else self.seen[index]
         return PreparedRows(self.x[index], self.codes[index], seen)
 
+    def gaps(self) -> np.ndarray:
+        """Return which columns have a missing cell, (p_num + p_cat,) bool."""
+        if self.seen is None:
+            return np.zeros(self.x.shape[1] + self.codes.shape[1], dtype=bool)
+        return np.logical_not(self.seen.all(axis=0))
+
+    def distinct(self) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Return the first positions of equal rows, and the distinct row of each row; None if all differ."""
+        n, p_num = self.x.shape
+        key = np.zeros(n, dtype=np.uint64)
+        factors = (
+            np.random.default_rng(0).integers(1, 2**63, p_num + self.codes.shape[1], dtype=np.uint64) | 1
+        )
+        x = self.x + 0.0  # -0.0 becomes 0.0
+        if self.seen is not None:
+            x[~self.seen[:, :p_num]] = np.nan
+        bits = x.view(np.uint64)
+        for j in range(p_num):
+            key += (bits[:, j] ^ (bits[:, j] >> np.uint64(29))) * factors[j]
+        for j in range(self.codes.shape[1]):
+            key += (self.codes[:, j].astype(np.uint64) + np.uint64(7)) * factors[p_num + j]
+        _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
+        if len(first) == n:
+            return None, None
+        twin = first[inverse]
+        if (bits[twin] != bits).any() or (self.codes[twin] != self.codes).any():  # keys collided
+            table = np.hstack([bits, self.codes.astype(np.uint64)])
+            _, first, inverse = np.unique(table, axis=0, return_index=True, return_inverse=True)
+        order = np.argsort(first)  # distinct rows in the order of their first positions
+        rank = np.empty_like(order)
+        rank[order] = np.arange(len(order))
+        return first[order], rank[np.ravel(inverse)]
+
 
 @persistent
 @dataclass(frozen=True, eq=False)
