@@ -188,7 +188,8 @@ def _verdict(run: Run, screen: Console) -> None:
             Text("Verdict: ", style="bold").append(word.upper(), style=_STYLES.get(word, "bold yellow"))
         )
         screen.print(Padding(Text(line), (0, 0, 0, 2), expand=False))
-        screen.print(Padding(Text(_MEANING.get(word, "")), (0, 0, 0, 2), expand=False))
+        if "It beats" not in line:  # the sentence explains itself already
+            screen.print(Padding(Text(_MEANING.get(word, "")), (0, 0, 0, 2), expand=False))
     if run.plan is not None and run.plan.rows < run.plan.of_rows:
         part = f"{run.plan.rows:,} of {run.plan.of_rows:,} training rows"
         told = f"Judged on {part} (compare.rows=null takes all)."
