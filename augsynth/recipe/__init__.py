@@ -7,6 +7,7 @@ a dotted path, and nothing in a recipe is executed.
 
 Examples
 --------
+>>> from augsynth.recipe import parse
 >>> recipe = parse({"name": "demo", "data": {"path": "sklearn:wine"}, "generator": {"kind": "smote"}})
 >>> recipe.resampler.kind, recipe.data.target
 ('over', 'target')
