@@ -101,9 +101,7 @@ KERNELS = {
             lambda v: 0.5 + 0.75 * v - 0.25 * v**3,
             lambda u: 2.0 * np.sin(np.arcsin(2.0 * u - 1.0) / 3.0),
         ),
-        NumericKernel(
-            "linear", 6.0**0.5, True, lambda v: np.log(1.0 - np.abs(v)), _linear_cdf, _linear_ppf
-        ),
+        NumericKernel("linear", 6.0**0.5, True, lambda v: np.log(1.0 - np.abs(v)), _linear_cdf, _linear_ppf),
         NumericKernel(
             "exponential",
             0.5**0.5,

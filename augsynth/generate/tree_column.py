@@ -1,10 +1,11 @@
-"""One column of a sequential-tree model: its tree, its leaves, and how features are made."""
+"""One column of a sequential-tree model: its form, and its tree within a class."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from augsynth.core.persistence import persistent
 from augsynth.encode.layout import Block
@@ -12,187 +13,59 @@ from augsynth.generate.tree_leaves import LeafTable
 from augsynth.generate.tree_routes import RoutingTree, level_directions
 from augsynth.generate.tree_scale import CONTINUOUS, MISSING, ColumnScale
 
-__all__ = ["TreeColumn"]
+__all__ = ["ColumnForm", "TreeColumn"]
 
 _CLASSIFIED = 64  # more levels than this are grouped by regression on directions
 _DIRECTIONS = 4
-_WHOLE = 1e-3  # share of draws from the column's whole distribution: nothing seen is impossible
+_WHOLE = 1e-3  # share of draws from the column over all classes: nothing seen is impossible
 
 
 @persistent
-class TreeColumn:
-    """A column given the conditions and the columns before it.
+class ColumnForm:
+    """What all classes share of a column: its scale, and its distribution over all rows.
 
     Parameters
     ----------
     position : int
         In ``z``.
     block : Block
-    values : ndarray, (n,)
-        The training cells.
+    values, weights : ndarray, (n,)
+        All training cells.
     atom_rows : int
         A number that occurs so often keeps its exact value.
-
-    Attributes
-    ----------
-    is_classified : bool
-        Whether the tree is grown on the levels themselves.
     """
 
-    def __init__(self, position: int, block: Block, values: np.ndarray, atom_rows: int):
+    def __init__(self, position: int, block: Block, values: np.ndarray, weights: np.ndarray, atom_rows: int):
         self.position, self.block = position, block
         self.scale = (
             ColumnScale(values, integer=block.integer, atom_rows=atom_rows) if block.is_numeric else None
         )
-        few = min(_CLASSIFIED, len(values) // 2)
-        self.is_classified = not block.is_numeric and len(np.unique(values)) <= few
+        everywhere = np.zeros(len(values), dtype=np.intp)
+        code, score = self.codes(values)
+        self.whole = LeafTable(everywhere, 1, code, score, weights, scale=self.scale, max_pieces=256)
 
-    def fit(
-        self,
-        learner: Any,
-        z: np.ndarray,
-        conditions: np.ndarray,
-        classes: np.ndarray,
-        earlier: list[TreeColumn],
-        weights: np.ndarray,
-        leaf_rows: int,
-        smoothing: float,
-    ) -> None:
-        """Grow the tree and fill its leaves; ``earlier`` holds the columns before this one."""
-        own = z[:, self.position]
-        code, score = self._codes(own)
-        target = self._target(own, code, conditions, earlier, z, weights)
-        wide = np.eye(int(target.max()) + 1)[target] if target.ndim == 1 else target
-        self.features = [column.as_feature(z, wide, weights) for column in earlier]
-        learner.fit(self._features(z, conditions), target, sample_weight=weights)
-        self.tree = RoutingTree(learner.tree_)
-        node = self.tree.apply(self._features(z, conditions))
-        group = self.tree.groups(2 * leaf_rows)
-        self.leaf_nodes, leaf = np.unique(node, return_inverse=True)
-        self.group_nodes, grouped = np.unique(group[node], return_inverse=True)
-        self.group_of_leaf = np.searchsorted(self.group_nodes, group[self.leaf_nodes])
-        self.n_classes = int(classes.max()) + 1
-        self.cells, cell = np.unique(leaf * self.n_classes + classes, return_inverse=True)
-        levels = [
-            (cell, len(self.cells), 32),
-            (leaf, len(self.leaf_nodes), 32),
-            (grouped, len(self.group_nodes), 128),
-        ]
-        levels.append((np.zeros(len(z), dtype=np.intp), 1, 256))
-        self.tables = [
-            LeafTable(at.reshape(-1), n, code, score, weights, scale=self.scale, max_pieces=pieces)
-            for at, n, pieces in levels
-        ]
-        self.smoothing = smoothing
-
-    def route(self, z: np.ndarray, conditions: np.ndarray, classes: np.ndarray) -> np.ndarray:
-        """Return the places (4, n) of rows: cell (leaf x class), leaf, group, whole; cell -1 if unseen."""
-        node = self.tree.apply(self._features(z, conditions))
-        leaf = np.searchsorted(self.leaf_nodes, node)
-        wanted = leaf * self.n_classes + classes
-        cell = np.minimum(np.searchsorted(self.cells, wanted), len(self.cells) - 1)
-        cell = np.where(self.cells[cell] == wanted, cell, -1)
-        return np.stack([cell, leaf, self.group_of_leaf[leaf], np.zeros_like(leaf)])
-
-    def draw(self, place: np.ndarray, rng: np.random.Generator, *, missing: bool = True) -> np.ndarray:
-        """Return a cell (n,) for each row, encoded as in ``z``; never missing unless ``missing``."""
-        u, v, which = rng.random((3, place.shape[1]))
-        share = self._shares(place, missing)
-        edges = np.cumsum(share, axis=0)
-        level = np.minimum((which >= edges / edges[-1]).sum(axis=0), len(self.tables) - 1)
-        is_piece = np.zeros(len(u), dtype=bool)
-        value = np.zeros(len(u))
-        for k, table in enumerate(self.tables):
-            at = np.flatnonzero(level == k)
-            if len(at):
-                is_piece[at], value[at] = table.draw(place[k, at], u[at], v[at], missing=missing)
-        return self._decode(is_piece, value)
-
-    def density(self, place: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """Return the probability or density (n,) of encoded cells at their places."""
-        share = self._shares(place, True)
-        code, score = self._codes(values)
-        total = np.zeros(len(values))
-        for k, table in enumerate(self.tables):
-            at = np.flatnonzero(share[k] > 0)
-            total[at] += share[k, at] * self._density(table, place[k, at], values[at], code[at], score[at])
-        return total
-
-    def as_feature(self, z: np.ndarray, target: np.ndarray, weights: np.ndarray) -> tuple[Any, Any]:
-        """Return what turns this column into a feature for a target: (column, level places or None)."""
-        if self.block.is_numeric:
-            return self.position, self.scale
-        places = level_directions(self._levels(z), self.block.n_levels, target, weights, 1)[:, 0]
-        return self.position, places.astype(np.float32)
-
-    def _features(self, z: np.ndarray, conditions: np.ndarray) -> np.ndarray:
-        features = np.empty((len(z), conditions.shape[1] + max(len(self.features), 1)), dtype=np.float32)
-        features[:, : conditions.shape[1]] = conditions
-        features[:, conditions.shape[1] :] = 0.0
-        for k, (position, how) in enumerate(self.features, start=conditions.shape[1]):
-            column = z[:, position]
-            if isinstance(how, ColumnScale):
-                features[:, k] = how.encode(column)
-            else:
-                features[:, k] = how[np.where(np.isnan(column), len(how) - 1, column).astype(np.intp)]
-        return features
-
-    def _levels(self, z: np.ndarray) -> np.ndarray:
-        column = z[:, self.position]
-        return np.where(np.isnan(column), self.block.n_levels, column).astype(np.intp)
-
-    def _codes(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def codes(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the atom code and the place in [0, 1] of encoded cells."""
         if self.scale is None:
             return np.where(np.isnan(values), MISSING, values).astype(np.intp), np.zeros(len(values))
         return self.scale.code(values), np.nan_to_num(self.scale.encode(values))
 
-    def _target(
-        self,
-        own: np.ndarray,
-        code: np.ndarray,
-        conditions: np.ndarray,
-        earlier: list[TreeColumn],
-        z: np.ndarray,
-        weights: np.ndarray,
-    ) -> np.ndarray:
-        if self.is_classified:
-            return np.unique(code, return_inverse=True)[1].reshape(-1)
-        absent = np.isnan(own)
-        if self.scale is not None:
-            ordered = np.sort(own)
-            rank = np.searchsorted(ordered, own, "left") + np.searchsorted(ordered, own, "right")
-            rank = np.where(absent, 0.5, rank / (2 * len(own)))
-            return np.stack([rank, absent], axis=1) if absent.any() else rank[:, None]
-        # Many levels: they are told apart by what comes before them, and by how frequent they are.
-        count = np.bincount(self._levels(z), weights, minlength=self.block.n_levels + 1)
-        seen = [conditions, np.log1p(count)[self._levels(z)][:, None]]
-        seen += [
-            np.nan_to_num(column._codes(z[:, column.position])[1], nan=0.5)[:, None] for column in earlier
-        ]
-        context = np.concatenate(seen, axis=1).astype(np.float64)
-        context = (context - context.mean(axis=0)) / (context.std(axis=0) + 1e-9)
-        places = level_directions(self._levels(z), self.block.n_levels, context, weights, _DIRECTIONS)
-        return places[self._levels(z)]
+    def levels(self, values: np.ndarray) -> np.ndarray:
+        """Return level codes of a categorical column, ``n_levels`` where missing."""
+        return np.where(np.isnan(values), self.block.n_levels, values).astype(np.intp)
 
-    def _shares(self, place: np.ndarray, missing: bool) -> np.ndarray:
-        """Return how much of each draw comes from the cell, leaf, group and whole, (4, n)."""
-        own = np.where(place[0] >= 0, self.tables[0].rows[place[0]], 0.0)
-        leaf = self.tables[1].rows[place[1]]
-        tiny = 1e-12
-        stay = own / (own + self.smoothing + tiny)
-        further = (1 - stay) * leaf / (leaf + self.smoothing + tiny)
-        share = np.stack([stay, further, 1 - stay - further, np.zeros_like(stay)])
-        share *= 1 - _WHOLE
-        share[3] = _WHOLE
-        if not missing:
-            for k, table in enumerate(self.tables):
-                share[k] *= 1 - table.missing[place[k]]
-        return share
+    def decode(self, is_piece: np.ndarray, value: np.ndarray) -> np.ndarray:
+        """Return encoded cells of drawn atoms and pieces."""
+        code = np.where(is_piece, MISSING, value).astype(np.intp)
+        if self.scale is None:
+            return np.where(code == MISSING, np.nan, code)
+        out = self.scale.decode(value)
+        atoms = self.scale.atoms if len(self.scale.atoms) else np.zeros(1)
+        return np.where(is_piece, out, np.where(code == MISSING, np.nan, atoms[np.maximum(code, 0)]))
 
-    def _density(
-        self, table: LeafTable, place: np.ndarray, values: np.ndarray, code: np.ndarray, score: np.ndarray
-    ) -> np.ndarray:
+    def density(self, table: LeafTable, place: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Return the probability or density (n,) of encoded cells in the leaves of a table."""
+        code, score = self.codes(values)
         mass = table.atom_mass(place, code)
         if self.scale is None:
             return mass
@@ -203,10 +76,137 @@ class TreeColumn:
         spread = table.piece_density(place, score) * self.scale.slope(values)
         return mass + np.where(code == CONTINUOUS, spread, 0.0)
 
-    def _decode(self, is_piece: np.ndarray, value: np.ndarray) -> np.ndarray:
-        code = np.where(is_piece, MISSING, value).astype(np.intp)
-        if self.scale is None:
-            return np.where(code == MISSING, np.nan, code)
-        out = self.scale.decode(value)
-        atoms = self.scale.atoms if len(self.scale.atoms) else np.zeros(1)
-        return np.where(is_piece, out, np.where(code == MISSING, np.nan, atoms[np.maximum(code, 0)]))
+
+@persistent
+class TreeColumn:
+    """A column given the groups and the columns before it, within one class.
+
+    Parameters
+    ----------
+    form : ColumnForm
+    earlier : list of ColumnForm
+        The columns before it.
+    z, groups : ndarray, (n, p) and (n, k)
+        Rows of the class, and their group codes.
+    weights : ndarray, (n,)
+    leaf_rows : int
+        Fewest rows in a leaf.
+    smoothing : float
+        Rows' worth of the parent node mixed into a leaf.
+    seed : int
+    """
+
+    def __init__(
+        self,
+        form: ColumnForm,
+        earlier: list[ColumnForm],
+        z: np.ndarray,
+        groups: np.ndarray,
+        weights: np.ndarray,
+        *,
+        leaf_rows: int,
+        smoothing: float,
+        seed: int,
+    ):
+        own = z[:, form.position]
+        code, score = form.codes(own)
+        levels = np.unique(code)
+        leaf_rows = min(leaf_rows, max(len(z) // 2, 1))
+        if not form.block.is_numeric and len(levels) <= min(_CLASSIFIED, len(z) // 2):
+            learner: Any = DecisionTreeClassifier(min_samples_leaf=leaf_rows, random_state=seed)
+            target = np.searchsorted(levels, code)
+            wide = np.eye(len(levels))[target]
+        else:
+            learner = DecisionTreeRegressor(min_samples_leaf=leaf_rows, random_state=seed)
+            target = wide = _target(form, earlier, z, groups, weights)
+        self.smoothing = smoothing
+        self.places = [_level_places(column, z, wide, weights) for column in earlier]
+        features = self._features(earlier, z, groups)
+        learner.fit(features, target, sample_weight=weights)
+        self.tree = RoutingTree(learner.tree_)
+        node = self.tree.apply(features)
+        group = self.tree.groups(2 * leaf_rows)
+        self.leaf_nodes, leaf = np.unique(node, return_inverse=True)
+        self.group_nodes, grouped = np.unique(group[node], return_inverse=True)
+        self.group_of_leaf = np.searchsorted(self.group_nodes, group[self.leaf_nodes])
+        sizes = [(leaf, len(self.leaf_nodes), 32), (grouped, len(self.group_nodes), 128)]
+        self.tables = [
+            LeafTable(at.reshape(-1), n, code, score, weights, scale=form.scale, max_pieces=pieces)
+            for at, n, pieces in sizes
+        ]
+
+    def route(self, earlier: list[ColumnForm], z: np.ndarray, groups: np.ndarray) -> np.ndarray:
+        """Return the places (3, n) of rows: leaf, group of leaves, whole column."""
+        leaf = np.searchsorted(self.leaf_nodes, self.tree.apply(self._features(earlier, z, groups)))
+        return np.stack([leaf, self.group_of_leaf[leaf], np.zeros_like(leaf)])
+
+    def draw(
+        self, form: ColumnForm, place: np.ndarray, rng: np.random.Generator, *, missing: bool = True
+    ) -> np.ndarray:
+        """Return a cell (n,) for each row, encoded as in ``z``; never missing unless ``missing``."""
+        u, v, which = rng.random((3, place.shape[1]))
+        edges = np.cumsum(self._shares(form, place, missing), axis=0)
+        table_of_row = np.minimum((which >= edges / edges[-1]).sum(axis=0), 2)
+        is_piece = np.zeros(len(u), dtype=bool)
+        value = np.zeros(len(u))
+        for k, table in enumerate([*self.tables, form.whole]):
+            at = np.flatnonzero(table_of_row == k)
+            if len(at):
+                is_piece[at], value[at] = table.draw(place[k, at], u[at], v[at], missing=missing)
+        return form.decode(is_piece, value)
+
+    def density(self, form: ColumnForm, place: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Return the probability or density (n,) of encoded cells at their places."""
+        share = self._shares(form, place, True)
+        parts = [form.density(table, place[k], values) for k, table in enumerate([*self.tables, form.whole])]
+        return (share * np.stack(parts)).sum(axis=0)
+
+    def _features(self, earlier: list[ColumnForm], z: np.ndarray, groups: np.ndarray) -> np.ndarray:
+        k = groups.shape[1]
+        features = np.zeros((len(z), max(k + len(earlier), 1)), dtype=np.float32)
+        features[:, :k] = groups
+        for j, (column, places) in enumerate(zip(earlier, self.places, strict=True), start=k):
+            cells = z[:, column.position]
+            features[:, j] = column.scale.encode(cells) if places is None else places[column.levels(cells)]  # type: ignore[union-attr]
+        return features
+
+    def _shares(self, form: ColumnForm, place: np.ndarray, missing: bool) -> np.ndarray:
+        """Return how much of each draw comes from the leaf, the group and the whole, (3, n)."""
+        rows = self.tables[0].rows[place[0]]
+        stay = (1 - _WHOLE) * rows / np.maximum(rows + self.smoothing, 1e-300)
+        share = np.stack([stay, 1 - _WHOLE - stay, np.full_like(stay, _WHOLE)])
+        if not missing:
+            for k, table in enumerate([*self.tables, form.whole]):
+                share[k] *= 1 - table.missing[place[k]]
+        return share
+
+
+def _level_places(
+    column: ColumnForm, z: np.ndarray, target: np.ndarray, weights: np.ndarray
+) -> np.ndarray | None:
+    """Order the levels of an earlier column by what they say about the target."""
+    if column.block.is_numeric:
+        return None
+    levels = column.levels(z[:, column.position])
+    return level_directions(levels, column.block.n_levels, target, weights, 1)[:, 0].astype(np.float32)
+
+
+def _target(
+    form: ColumnForm, earlier: list[ColumnForm], z: np.ndarray, groups: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """Return what a regression tree is grown on, (n, t): ranks, or where a level stands."""
+    own = z[:, form.position]
+    if form.scale is not None:
+        absent = np.isnan(own)
+        ordered = np.sort(own)
+        rank = np.searchsorted(ordered, own, "left") + np.searchsorted(ordered, own, "right")
+        rank = np.where(absent, 0.5, rank / (2 * len(own)))
+        return np.stack([rank, absent], axis=1) if absent.any() else rank[:, None]
+    # Many levels: they are told apart by what comes before them, and by how frequent they are.
+    levels = form.levels(own)
+    count = np.bincount(levels, weights, minlength=form.block.n_levels + 1)
+    context = [groups, np.log1p(count)[levels][:, None]]
+    context += [column.codes(z[:, column.position])[1][:, None] for column in earlier]
+    known = np.concatenate(context, axis=1).astype(np.float64)
+    known = (known - known.mean(axis=0)) / (known.std(axis=0) + 1e-9)
+    return level_directions(levels, form.block.n_levels, known, weights, _DIRECTIONS)[levels]

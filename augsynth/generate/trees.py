@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from augsynth.core.errors import ParameterError, offenders, sentence
 from augsynth.core.parameters import check_number
 from augsynth.core.random import resolve_seed
 from augsynth.generate.base import BaseGenerator
-from augsynth.generate.tree_column import TreeColumn
+from augsynth.generate.tree_column import ColumnForm, TreeColumn
 
 __all__ = ["TreeGenerator"]
 
@@ -24,10 +23,11 @@ class TreeGenerator(BaseGenerator):
     """Draw tables column by column, each from a decision tree over the columns before it.
 
     The usual first choice for tables: nearly as faithful as real rows, ready in
-    seconds, at home with mixed columns, missing cells and repeated values. The label
-    and groups come first, so every column may depend on them. A leaf does not hand out
-    the values it holds: it is an even density between them (values that repeat often
-    keep their exact probability), mixed with the distribution of its parent node.
+    seconds, at home with mixed columns, missing cells and repeated values. Every class
+    has trees of its own, so a rare class is never filled up with the ways of a common
+    one; groups are features of the trees. A leaf does not hand out the values it holds:
+    it is an even density between them (values that repeat often keep their exact
+    probability), mixed with the distribution of its parent node.
 
     Parameters
     ----------
@@ -35,8 +35,9 @@ class TreeGenerator(BaseGenerator):
         The dial between fidelity and memorisation: fewest training rows in a leaf.
         With 5, new rows lie measurably closer to training rows than to unseen ones;
         with 50, that is gone and rare detail with it.
-    smoothing : float, optional
-        Rows' worth of the parent node mixed into a leaf; default ``min_samples_leaf``.
+    smoothing : float, default=5.0
+        Rows' worth of the parent node mixed into a leaf. More of it hides the training
+        rows a little better and loosens the ties between columns.
     order : list of column names, optional
         In which the columns are drawn; those not named follow. Default: as in ``X``.
     schema : mapping or Schema, optional
@@ -45,12 +46,12 @@ class TreeGenerator(BaseGenerator):
 
     Attributes
     ----------
-    columns_ : list of TreeColumn
-        One a column, in the order of drawing.
+    columns_ : dict of int to list of TreeColumn
+        For each class (by its code), one a column in the order of drawing.
 
     Notes
     -----
-    Cost: one tree a column, O(p^2 n log n) in all; a draw of n rows O(n p depth).
+    Cost: one tree a column and class, O(p^2 n log n) in all; a draw of n rows O(n p depth).
 
     ``log_prob`` is the exact density of the draws: probabilities of levels, repeated
     values, integers (the unit cell round each) and missing cells, densities of all
@@ -79,7 +80,7 @@ class TreeGenerator(BaseGenerator):
         self,
         *,
         min_samples_leaf: int = 20,
-        smoothing: float | None = None,
+        smoothing: float = 5.0,
         order: Sequence[Any] | None = None,
         schema: Any = None,
         random_state: Any = None,
@@ -92,23 +93,28 @@ class TreeGenerator(BaseGenerator):
 
     def _fit(self, z: np.ndarray, c: np.ndarray, w: np.ndarray | None, rng: np.random.Generator) -> None:
         check_number("TreeGenerator", "min_samples_leaf", self.min_samples_leaf, low=1, integer=True)
-        if self.smoothing is not None:
-            check_number("TreeGenerator", "smoothing", self.smoothing, low=0)
+        check_number("TreeGenerator", "smoothing", self.smoothing, low=0)
         kept = slice(None) if w is None else w > 0
         z, c, weights = z[kept], c[kept], np.ones(len(z)) if w is None else w[kept]
-        n = len(z)
-        leaf_rows = min(self.min_samples_leaf, max(n // 2, 1))
-        atom_rows = min(self.min_samples_leaf, max(2, int(np.ceil(0.05 * n))))
-        smoothing = float(self.min_samples_leaf if self.smoothing is None else self.smoothing)
-        positions = self._positions()
-        columns = {j: TreeColumn(j, self.layout_[j], z[:, j], atom_rows) for j in positions}
-        conditions = self._conditions(c)
-        classes = self.condition_.class_of_cell[c]
-        for k, j in enumerate(positions):
-            earlier = [columns[i] for i in positions[:k]]
-            learner = _learner(columns[j], leaf_rows, resolve_seed(rng) % 2**32)
-            columns[j].fit(learner, z, conditions, classes, earlier, weights, leaf_rows, smoothing)
-        self.columns_ = [columns[j] for j in positions]
+        atom_rows = min(self.min_samples_leaf, max(2, int(np.ceil(0.05 * len(z)))))
+        self.forms_ = [ColumnForm(j, self.layout_[j], z[:, j], weights, atom_rows) for j in self._positions()]
+        groups, classes = self._groups(c), self.condition_.class_of_cell[c]
+        self.columns_ = {}
+        for label in np.unique(classes).tolist():
+            rows = np.flatnonzero(classes == label)
+            self.columns_[label] = [
+                TreeColumn(
+                    form,
+                    self.forms_[:k],
+                    z[rows],
+                    groups[rows],
+                    weights[rows],
+                    leaf_rows=self.min_samples_leaf,
+                    smoothing=float(self.smoothing),
+                    seed=resolve_seed(rng) % 2**32,
+                )
+                for k, form in enumerate(self.forms_)
+            ]
 
     def _positions(self) -> list[int]:
         names = self.codec_.names
@@ -122,61 +128,70 @@ class TreeGenerator(BaseGenerator):
         first = [names.index(name) for name in self.order if name in names]
         return first + [j for j in range(len(names)) if j not in first]
 
-    def _conditions(self, c: np.ndarray) -> np.ndarray:
-        return self.condition_.attributes[c].astype(np.float32)
+    def _groups(self, c: np.ndarray) -> np.ndarray:
+        return self.condition_.attributes[c][:, int(self.condition_.has_y) :].astype(np.float32)
+
+    def _by_class(self, c: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        classes = self.condition_.class_of_cell[c]
+        for label in np.unique(classes).tolist():
+            yield label, np.flatnonzero(classes == label)
 
     def _sample(self, c: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        z = np.empty((len(c), len(self.layout_)))
-        conditions, classes = self._conditions(c), self.condition_.class_of_cell[c]
-        for column in self.columns_:
-            leaf = column.route(z, conditions, classes)
-            z[:, column.position] = column.draw(leaf, rng)
-        return z
+        out = np.empty((len(c), len(self.layout_)))
+        for label, rows in self._by_class(c):
+            z, groups = np.empty((len(rows), len(self.layout_))), self._groups(c[rows])
+            for k, (form, column) in enumerate(zip(self.forms_, self.columns_[label], strict=True)):
+                place = column.route(self.forms_[:k], z, groups)
+                z[:, form.position] = column.draw(form, place, rng)
+            out[rows] = z
+        return out
 
     def _log_prob(self, z: np.ndarray, c: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         total = np.zeros(len(z))
-        conditions, classes = self._conditions(c), self.condition_.class_of_cell[c]
-        for column in self.columns_:
-            leaf = column.route(z, conditions, classes)
-            with np.errstate(divide="ignore"):
-                total += np.log(column.density(leaf, z[:, column.position]))
+        for label, rows in self._by_class(c):
+            part, groups = z[rows], self._groups(c[rows])
+            for k, (form, column) in enumerate(zip(self.forms_, self.columns_[label], strict=True)):
+                place = column.route(self.forms_[:k], part, groups)
+                with np.errstate(divide="ignore"):
+                    total[rows] += np.log(column.density(form, place, part[:, form.position]))
         return total
 
     def _complete(
         self, z: np.ndarray, observed: np.ndarray, c: np.ndarray, rng: np.random.Generator
     ) -> np.ndarray:
         out = z.copy()
-        rows = np.flatnonzero(~observed.all(axis=1))
-        for begin in range(0, len(rows), _COMPLETE_ROWS):
-            part = rows[begin : begin + _COMPLETE_ROWS]
-            out[part] = self._complete_block(z[part], observed[part], c[part], rng)
+        for label, rows in self._by_class(c):
+            rows = rows[~observed[rows].all(axis=1)]
+            for begin in range(0, len(rows), _COMPLETE_ROWS):
+                part = rows[begin : begin + _COMPLETE_ROWS]
+                groups = self._groups(c[part])
+                out[part] = self._complete_block(self.columns_[label], z[part], observed[part], groups, rng)
         return out
 
     def _complete_block(
-        self, z: np.ndarray, observed: np.ndarray, c: np.ndarray, rng: np.random.Generator
+        self,
+        columns: list[TreeColumn],
+        z: np.ndarray,
+        observed: np.ndarray,
+        groups: np.ndarray,
+        rng: np.random.Generator,
     ) -> np.ndarray:
         n = len(z)
         row = np.repeat(np.arange(n), _PARTICLES)
-        particles, conditions = z[row], self._conditions(c)[row]
-        classes = self.condition_.class_of_cell[c][row]
+        particles, groups = z[row], groups[row]
         log_weight = np.zeros((n, _PARTICLES))
-        for column in self.columns_:
-            j = column.position
+        for k, (form, column) in enumerate(zip(self.forms_, columns, strict=True)):
+            j = form.position
             seen = observed[row, j]
-            leaf = column.route(particles, conditions, classes)
-            drawn = column.draw(leaf, rng, missing=False)
+            place = column.route(self.forms_[:k], particles, groups)
+            drawn = column.draw(form, place, rng, missing=False)
             with np.errstate(divide="ignore"):
-                likely = np.log(column.density(leaf, particles[:, j]))
+                likely = np.log(column.density(form, place, particles[:, j]))
             particles[:, j] = np.where(seen, particles[:, j], drawn)
             log_weight += np.where(seen, np.maximum(likely, -1e6), 0.0).reshape(n, _PARTICLES)
             particles, log_weight = _resample(particles, log_weight, rng)
         chosen = _choose(log_weight, rng)
         return particles.reshape(n, _PARTICLES, -1)[np.arange(n), chosen]
-
-
-def _learner(column: TreeColumn, leaf_rows: int, seed: int) -> Any:
-    kind = DecisionTreeClassifier if column.is_classified else DecisionTreeRegressor
-    return kind(min_samples_leaf=leaf_rows, random_state=seed)
 
 
 def _resample(
