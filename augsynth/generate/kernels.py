@@ -153,7 +153,7 @@ class UnorderedKernel:
         other = self.weight / self.n_levels
         with np.errstate(divide="ignore"):
             same, apart = np.log(1.0 - self.weight + other), np.log(other)
-        return np.where(np.equal(level, centre), same, apart)
+        return np.asarray(np.where(np.equal(level, centre), same, apart))
 
     def draw(self, centre: np.ndarray, u: np.ndarray) -> np.ndarray:
         """Draw one level for every centre from uniform numbers ``u``."""

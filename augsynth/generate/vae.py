@@ -232,7 +232,7 @@ class VAEGenerator(TorchGenerator):
         -------
         ndarray, (n, latent_dim)
         """
-        z, c, _ = self._take_query(X, y, sensitive_features, 0, "encode")
+        _, z, c, _ = self._take_query(X, y, sensitive_features, 0, "encode")
         if not hasattr(self, "objective_"):
             return np.zeros((len(z), 0), dtype=np.float32)
         return self._in_blocks(
