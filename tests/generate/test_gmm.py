@@ -64,7 +64,9 @@ def test_one_full_component_is_scipys_normal_and_qdas_class_density():
 def test_density_and_bic_equal_scikit_learn_on_complete_rows(covariance_type):
     X = blobs(400)
     X = (X - X.mean(axis=0)) / X.std(axis=0)
-    peer = GaussianMixture(3, covariance_type=covariance_type, reg_covar=TINY, tol=1e-9, max_iter=500, random_state=0)
+    peer = GaussianMixture(
+        3, covariance_type=covariance_type, reg_covar=TINY, tol=1e-9, max_iter=500, random_state=0
+    )
     peer.fit(X)
     settings = EMSettings(covariance_type, TINY, 3, 500, tol=1e-9)
     rows = MixtureRows(X, np.empty((400, 0)), [], np.ones(400))
@@ -91,7 +93,9 @@ def test_penalised_likelihood_never_falls(covariance_type):
     x[rng.random(x.shape) < 0.2] = np.nan
     codes = np.where(rng.random((300, 1)) < 0.1, np.nan, rng.integers(0, 3, (300, 1)))
     rows = MixtureRows(x, codes, [3], rng.uniform(0.2, 1.8, 300))
-    mixture = fit_mixture(rows, 4, EMSettings(covariance_type, 0.01, 2, 60, tol=1e-12), np.random.default_rng(1))
+    mixture = fit_mixture(
+        rows, 4, EMSettings(covariance_type, 0.01, 2, 60, tol=1e-12), np.random.default_rng(1)
+    )
     trace = np.array(mixture.trace)
     assert trace.size > 20
     assert (np.diff(trace) >= -1e-9 * np.abs(trace[:-1])).all()
@@ -114,7 +118,9 @@ def test_moments_and_densities_of_missing_cells_against_their_formulas():
         left[np.ix_(m, m)] = covariance[np.ix_(m, m)] - gain @ covariance[np.ix_(o, m)]
         expected_first += gap
         expected_second += np.outer(gap, gap) + left
-        density.append(stats.multivariate_normal(mean[o], covariance[np.ix_(o, o)]).logpdf(row[o]) if o.any() else 0.0)
+        density.append(
+            stats.multivariate_normal(mean[o], covariance[np.ix_(o, o)]).logpdf(row[o]) if o.any() else 0.0
+        )
     np.testing.assert_allclose(first[0], expected_first)
     np.testing.assert_allclose(second[0], expected_second, atol=1e-12)
     np.testing.assert_allclose(gaussians.log_density(Numbers(x))[:, 0], density)
@@ -126,7 +132,9 @@ def test_em_recovers_the_mean_from_values_missing_at_random():
     a = rng.normal(size=1500)
     b = a + rng.normal(size=1500)
     X = np.column_stack([a, np.where(a < 0.0, b, np.nan)])
-    generator = GaussianMixtureGenerator(n_components=1, covariance_type="full", reg_covar=TINY, max_iter=500).fit(X)
+    generator = GaussianMixtureGenerator(
+        n_components=1, covariance_type="full", reg_covar=TINY, max_iter=500
+    ).fit(X)
     mean = generator.center_[0] + generator.scale_[0] * generator.mixtures_[0].gaussians.means[0]
     # Regression on half of the normal: standard error of the extrapolated mean of b, about
     # sqrt(1 / 750 + (0.8 / 0.6) ** 2 / 750 + 1 / 1500) = 0.066.
@@ -169,7 +177,8 @@ def test_complete_draws_categories_and_zeros_by_bayes_rule():
     shares = np.array([(drawn["k"] == level).mean() for level in "abc"])
     assert (np.abs(shares - expected) < 4 * np.sqrt(expected * (1 - expected) / n)).all()
     zero = np.exp(
-        generator.log_prob(pd.DataFrame({"x": [1.7], "gain": [0.0], "k": [None]})) - generator.log_prob(probe[3:])
+        generator.log_prob(pd.DataFrame({"x": [1.7], "gain": [0.0], "k": [None]}))
+        - generator.log_prob(probe[3:])
     )[0]
     assert abs((drawn["gain"] == 0).mean() - zero) < 4 * np.sqrt(zero * (1 - zero) / n)
 
@@ -223,7 +232,11 @@ def degenerate_tables():
     y = np.r_[np.zeros(10), np.ones(20)]
     other = rng.normal(size=30)
     yield "constant within a cell", np.column_stack([np.r_[np.full(10, 3.0), rng.normal(size=20)], other]), y
-    yield "all missing within a cell", np.column_stack([np.r_[np.full(10, np.nan), rng.normal(size=20)], other]), y
+    yield (
+        "all missing within a cell",
+        np.column_stack([np.r_[np.full(10, np.nan), rng.normal(size=20)], other]),
+        y,
+    )
     yield "two rows", np.array([[0.0, 1.0], [2.0, 3.0]]), np.zeros(2)
     yield "one row a class", np.array([[0.0, 1.0], [2.0, 3.0]]), np.arange(2.0)
     yield "duplicates", np.repeat([[0.5, 1.5], [2.5, 3.5]], 20, axis=0), np.zeros(40)
@@ -258,7 +271,9 @@ def test_thin_cells_use_their_class_and_say_so():
         )
     at = correlated(5, 2, seed=2)
     truth = stats.multivariate_normal(X.mean(axis=0), np.cov(X.T, ddof=0)).logpdf(at)
-    np.testing.assert_allclose(generator.log_prob(at, np.zeros(5), sensitive_features=["b"] * 5), truth, rtol=1e-6)
+    np.testing.assert_allclose(
+        generator.log_prob(at, np.zeros(5), sensitive_features=["b"] * 5), truth, rtol=1e-6
+    )
 
 
 def test_seed_and_file(tmp_path):
@@ -270,7 +285,9 @@ def test_seed_and_file(tmp_path):
     loaded = augsynth.load(tmp_path / "gmm.safetensors")
     pd.testing.assert_frame_equal(loaded.sample(300, random_state=2), generator.sample(300, random_state=2))
     np.testing.assert_array_equal(loaded.log_prob(X, y), generator.log_prob(X, y))
-    pd.testing.assert_frame_equal(loaded.complete(X, y, random_state=0), generator.complete(X, y, random_state=0))
+    pd.testing.assert_frame_equal(
+        loaded.complete(X, y, random_state=0), generator.complete(X, y, random_state=0)
+    )
 
 
 def test_only_categories_work():
@@ -287,7 +304,10 @@ def test_only_categories_work():
     [
         ({"n_components": 0}, "n_components must be a whole number >= 1"),
         ({"n_components": "aic"}, "n_components must be 'bic'"),
-        ({"covariance_type": "round"}, "covariance_type must be 'auto', 'full', 'tied', 'diag' or 'spherical'"),
+        (
+            {"covariance_type": "round"},
+            "covariance_type must be 'auto', 'full', 'tied', 'diag' or 'spherical'",
+        ),
         ({"reg_covar": 0.0}, "reg_covar must be a number > 0"),
         ({"atoms": 2.0}, "atoms must be a number > 0 and <= 1"),
         ({"n_init": 0}, "n_init must be a whole number >= 1"),

@@ -120,7 +120,7 @@ def test_a_repeated_number_is_a_point_mass():
 def test_cross_validated_bandwidth_is_close_to_the_oracle():
     # Two narrow far modes: rules of thumb see their distance and smooth far too much.
     rng = np.random.default_rng(8)
-    draw = lambda n: (rng.normal(size=(n, 1)) * 0.1 + rng.choice([-3.0, 3.0], size=(n, 1)))  # noqa: E731
+    draw = lambda n: rng.normal(size=(n, 1)) * 0.1 + rng.choice([-3.0, 3.0], size=(n, 1))  # noqa: E731
     X, fresh = draw(300), draw(4000)
     mean = lambda **kw: KDEGenerator(**kw).fit(X).log_prob(fresh).mean()  # noqa: E731
     oracle = max(mean(bandwidth=[h]) for h in np.geomspace(0.01, 1.0, 15))
