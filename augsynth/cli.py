@@ -124,9 +124,9 @@ def list_command(
 def show(recipe: RecipeName) -> None:
     """Print a recipe, header and all; copy it to make one of your own."""
     with _sentences():
-        from augsynth.recipe.catalogue import find
+        from augsynth.recipe.catalogue import find, read_text
 
-        typer.echo(find(recipe).read_text(encoding="utf-8").rstrip())
+        typer.echo(read_text(find(recipe)).rstrip())
 
 
 @app.command()

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from scipy import sparse
 from test_contracts import cheap
@@ -22,6 +23,7 @@ def frame(**columns):
     return pd.DataFrame({"x": X[:, 0], **columns})
 
 
+LISTS = pd.ArrowDtype(pa.list_(pa.int64()))
 BAD = {
     "infinity": (np.where(np.arange(120).reshape(40, 3) == 7, np.inf, X), Y, "finite numbers; given -?inf"),
     "near the float limits": (X * 1e200, Y, "below 1e\\+150 in size"),
@@ -35,10 +37,25 @@ BAD = {
     "ragged": ([[1, 2], [3]] * 20, Y, "equal lengths"),
     "sparse": (sparse.csr_matrix(X), Y, "sparse input is not supported"),
     "complex": (X + 1j, Y, "Complex data not supported"),
+    "differences below the float limits": (RNG.integers(1, 9, (40, 2)) * 5e-324, Y, "must vary by more than"),
+    "lists in an Arrow column": (frame(a=pd.array([[1]] * 40, dtype=LISTS)), Y, "must hold text, numbers"),
     "missing label": (X, np.where(Y == 1, np.nan, 0.0), "y must not be missing"),
     "not a table": ("rows", Y, "."),
+    "a single value": (np.float64(3), Y, "a single value"),
+    "names of two types": (pd.DataFrame(X[:, :2], columns=[0, "a"]), Y, "column names must be all text"),
+    "complex labels": (X, Y * 1j, "Complex data not supported"),
+    "labels that are lists": (X, pd.Series([[1], [2]] * 20), "a label must be a single value"),
+    "labels that are tuples": (X, pd.Series([(1, 2), (3, 4)] * 20), "a label must be a single value"),
+    "masked labels": (X, np.ma.masked_array(Y, mask=Y == 1), "y must not be missing"),
 }
-COPY_AS_IS = {"infinity", "near the float limits", "mixed types in one column", "a dict in a cell"}
+COPY_AS_IS = {
+    "differences below the float limits",
+    "lists in an Arrow column",
+    "infinity",
+    "near the float limits",
+    "mixed types in one column",
+    "a dict in a cell",
+}
 
 
 @pytest.mark.parametrize("case", BAD)
@@ -147,3 +164,59 @@ def test_queries_are_checked_too(kind):
             getattr(generator, verb)(frame(t=["w", "v"] * 20), Y)
         with pytest.raises(DataError, match="y must be given"):
             getattr(generator, verb)(frame(t=["u", "v"] * 20))
+
+
+GROUPS = np.array(["u", "v"] * 20)
+BAD_CONDITIONS = {
+    "a single group": ({"sensitive_features": "sex"}, "one group, or one row of groups"),
+    "group names twice": (
+        {"sensitive_features": pd.DataFrame([["u", "v"]] * 40, columns=["g", "g"])},
+        "distinct names",
+    ),
+    "a missing group": ({"sensitive_features": [None, *GROUPS[1:]]}, "every row must have a group"),
+    "too few groups": ({"sensitive_features": GROUPS[1:]}, "as many rows"),
+    "weights of text": ({"sample_weight": ["a"] * 40}, "sample_weight must hold numbers"),
+    "weights whose sum overflows": ({"sample_weight": [1e308] * 40}, "at most 1e\\+150"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_CONDITIONS)
+def test_groups_and_weights_are_refused_in_one_sentence(case):
+    given, says = BAD_CONDITIONS[case]
+    with pytest.raises(DataError, match=says):
+        cheap("generator", "bootstrap").fit(X, Y, **given)
+
+
+@pytest.mark.parametrize("schema", ["categorical", 5, {"t": ["u", "u", "v"]}, {"q": "ordinal"}], ids=str)
+def test_schemas_are_checked(schema):
+    generator = cheap("generator", "independent").set_params(schema=schema)
+    with pytest.raises(AugsynthError, match="IndependentGenerator: schema"):
+        generator.fit(frame(t=["u", "v"] * 20), Y)
+
+
+@pytest.mark.parametrize("order", [5, "t", ["q"]], ids=str)
+def test_the_order_of_trees_is_checked(order):
+    with pytest.raises(AugsynthError, match="order must"):
+        cheap("generator", "trees").set_params(order=order).fit(frame(t=["u", "v"] * 20), Y)
+
+
+@pytest.mark.parametrize("y", [{"a": 1}, 1, "abc", {0, 1}], ids=str)
+def test_oversampler_wants_one_label_a_row(y):
+    with pytest.raises(DataError, match="y must hold one label a row"):
+        OverSampler(cheap("generator", "bootstrap")).fit_resample(X, y)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sparse_columns_of_a_table_stay_sparse(kind):
+    table = frame(s=pd.arrays.SparseArray([0, 0, 1, 0] * 10))
+    generator = cheap("generator", kind).set_params(random_state=0)
+    assert generator.fit(table, Y).sample(5).dtypes.equals(table.dtypes)
+    more, _ = OverSampler(generator, random_state=0).fit_resample(table, Y)
+    assert more.dtypes.equals(table.dtypes)
+
+
+def test_masked_cells_are_missing_cells():
+    rows = np.ma.masked_array(np.full((40, 1), 7.0), mask=(np.arange(40) % 2 == 0)[:, None])
+    rows.data[::2] = 1e9  # under the mask: nobody may see it
+    drawn = cheap("generator", "independent").set_params(random_state=0).fit(rows, Y).sample(60)
+    assert np.isnan(drawn).any() and np.nanmax(drawn) == 7

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from augsynth import registry
 from augsynth.cli import app
+from augsynth.core import persistence
 from augsynth.generate.bootstrap import BootstrapGenerator
 
 QUICK = ["generator.kind=bootstrap", "compare=null", "data.path=sklearn:wine"]
@@ -166,3 +167,16 @@ def test_check_counts_copies_and_finds_misfits(out, tmp_path):
     assert odd.exit_code == 3 and "x holds numbers in the real table and text" in odd.stdout
     assert "labels that the real one lacks: 'c'" in odd.stdout
     assert call("check", tmp_path / "real.csv", tmp_path / "none.csv").exit_code == 3
+
+
+def test_show_of_a_file_that_is_no_text(tmp_path):
+    (tmp_path / "r.bin").write_bytes(b"\xff\xfe")
+    done = call("show", tmp_path / "r.bin")
+    assert done.exit_code == 2 and "cannot be read" in done.stderr
+
+
+def test_sample_of_a_generator_that_was_never_fitted(tmp_path):
+    persistence.save(BootstrapGenerator(), tmp_path / "m.safetensors")
+    done = call("sample", tmp_path / "m.safetensors", "--out", tmp_path / "s.csv")
+    assert done.exit_code == 3 and "must hold a whole, fitted generator" in done.stderr
+    assert not (tmp_path / "s.csv").exists()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,18 @@ import pandas as pd
 from augsynth.core.errors import DataError, InputTypeError, offenders, sentence
 from augsynth.core.persistence import persistent
 
-__all__ = ["Container", "as_rows", "check_weights", "concat_rows", "count_rows", "take_in", "take_rows"]
+__all__ = [
+    "Container",
+    "as_rows",
+    "check_weights",
+    "concat_rows",
+    "count_rows",
+    "take_in",
+    "take_rows",
+    "unmask",
+]
+
+LARGEST_WEIGHT = 1e150
 
 
 @persistent
@@ -26,15 +37,18 @@ class Container:
     kind : {"frame", "array", "list", "tensor"}
     dtype : numpy dtype or None
         Of an array, list or tensor.
+    sparse : dict
+        Column name to dtype of the columns of a DataFrame that pandas keeps sparse.
     """
 
     kind: str
     dtype: Any = None
+    sparse: dict[Any, Any] = field(default_factory=dict)
 
     def give_back(self, frame: pd.DataFrame) -> Any:
         """Return a decoded frame in the container that came in, rows numbered from 0."""
         if self.kind == "frame":
-            return frame
+            return frame.astype(self.sparse) if self.sparse else frame
         array = np.empty(frame.shape, dtype=self.dtype)
         for j in range(frame.shape[1]):
             array[:, j] = frame.iloc[:, j].to_numpy()
@@ -75,7 +89,8 @@ def take_in(X: Any, *, where: str) -> tuple[pd.DataFrame, Container]:
         duplicate column names.
     """
     if isinstance(X, pd.DataFrame):
-        return _take_frame(X, where), Container("frame")
+        sparse = {c: d for c, d in X.dtypes.items() if isinstance(d, pd.SparseDtype)}
+        return _take_frame(X, sparse, where), Container("frame", sparse=sparse)
     if isinstance(X, pd.Series):
         raise DataError(_one_dimensional(where, f"a Series of {len(X)} values"))
     X = as_rows(X, where=where)
@@ -93,7 +108,7 @@ def take_in(X: Any, *, where: str) -> tuple[pd.DataFrame, Container]:
     return frame, Container(kind, array.dtype)
 
 
-def _take_frame(X: pd.DataFrame, where: str) -> pd.DataFrame:
+def _take_frame(X: pd.DataFrame, sparse: dict[Any, Any], where: str) -> pd.DataFrame:
     _check_shape(X.shape, where)
     repeated = X.columns[X.columns.duplicated()].unique()
     if len(repeated):
@@ -102,8 +117,11 @@ def _take_frame(X: pd.DataFrame, where: str) -> pd.DataFrame:
                 where, "column names must differ", f"duplicates of {offenders(repeated)}", "Rename them."
             )
         )
-    sparse = [c for c in X.columns if isinstance(X[c].dtype, pd.SparseDtype)]
-    return X.assign(**{}) if not sparse else X.astype({c: X[c].dtype.subtype for c in sparse})
+    kinds = sorted({type(name).__name__ for name in X.columns})
+    if "str" in kinds and len(kinds) > 1:  # scikit-learn refuses them too
+        must, todo = "column names must be all text or none", "Rename with X.columns.astype(str)."
+        raise InputTypeError(sentence(where, must, f"names of the types {', '.join(kinds)}", todo))
+    return X.astype({c: d.subtype for c, d in sparse.items()}) if sparse else X.assign(**{})
 
 
 def _as_array(X: Any, where: str) -> np.ndarray:
@@ -158,12 +176,27 @@ def as_rows(X: Any, *, where: str) -> Any:
     if type(X).__module__.startswith("scipy.sparse"):
         must = "X must be dense, sparse input is not supported"
         raise InputTypeError(sentence(where, must, type(X).__name__, "Convert it with X.toarray()."))
-    if hasattr(X, "shape") or isinstance(X, (list, tuple)):
+    if isinstance(X, np.ma.MaskedArray):
+        return unmask(X)  # numpy hands out what lies under a mask without a word
+    if isinstance(X, (list, tuple)) or len(getattr(X, "shape", ())):
         return X
+    if hasattr(X, "shape"):
+        must = "X must be a DataFrame, an array, a list of rows or a tensor"
+        raise InputTypeError(sentence(where, must, f"a single value ({X!r:.40})"))
     if not hasattr(X, "__array__"):
         must = "X must be a DataFrame, an array, a list of rows or a tensor"
         raise InputTypeError(sentence(where, must, f"{type(X).__name__} ({X!r:.40})"))
     return np.asarray(X)
+
+
+def unmask(array: np.ma.MaskedArray) -> np.ndarray:
+    """Return a masked array as a plain one, NaN where it is masked."""
+    if not np.ma.is_masked(array):
+        return np.asarray(array)
+    plain: Any = array.astype(
+        np.result_type(array.dtype, np.float32) if array.dtype.kind in "biuf" else object
+    )
+    return plain.filled(np.nan)
 
 
 def count_rows(X: Any) -> int:
@@ -209,7 +242,10 @@ def check_weights(sample_weight: Any, n: int, where: str) -> np.ndarray | None:
     """Return weights as floats (n,), or None; raise DataError unless they can serve."""
     if sample_weight is None:
         return None
-    weights = np.asarray(sample_weight, dtype=np.float64)
+    try:
+        weights = np.asarray(sample_weight, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(sentence(where, "sample_weight must hold numbers", str(error))) from None
     if weights.ndim == 0:
         weights = np.full(n, float(weights))
     if weights.shape != (n,):
@@ -222,4 +258,7 @@ def check_weights(sample_weight: Any, n: int, where: str) -> np.ndarray | None:
                 offenders(weights[~(np.isfinite(weights) & (weights >= 0))].tolist()) or "all zero",
             )
         )
+    if weights.max() > LARGEST_WEIGHT:
+        must = f"sample_weight must be at most {LARGEST_WEIGHT:g}, or their sums overflow"
+        raise DataError(sentence(where, must, str(weights.max()), "Divide them by their mean."))
     return weights

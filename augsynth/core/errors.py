@@ -15,6 +15,7 @@ AugsynthError
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 __all__ = [
     "AugsynthError",
@@ -106,5 +107,12 @@ def offenders(values: Iterable[object], limit: int = 3) -> str:
     "'a', 'b', 'c' (4 in all)"
     """
     listed = list(values)
-    shown = ", ".join(repr(value) for value in listed[:limit])
+    shown = ", ".join(repr(_plain(value)) for value in listed[:limit])
     return shown if len(listed) <= limit else f"{shown} ({len(listed)} in all)"
+
+
+def _plain(value: Any) -> Any:
+    """Return a numpy number or text as the user wrote it: 1.0 and not np.float64(1.0)."""
+    if type(value).__module__ == "numpy" and getattr(getattr(value, "dtype", None), "kind", "") in "fiubU":
+        return value.item() if getattr(value, "ndim", 1) == 0 else value
+    return value

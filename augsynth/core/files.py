@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +18,11 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     A run that is killed, interrupted or out of disk leaves the old file, or none.
 
+    Raises
+    ------
+    OSError
+        If ``path`` is a directory or a device, or cannot be written.
+
     Examples
     --------
     >>> import pathlib, tempfile
@@ -26,9 +32,15 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     >>> [p.name for p in folder.iterdir()]
     ['a.txt']
     """
-    target = Path(path)
+    target = Path(os.path.realpath(path))  # a link goes on pointing at the file that it names
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "this is a directory, not a file", str(path))
+    if target.exists() and not target.is_file():
+        # A rename would put a file in the place of the device itself, as with /dev/null.
+        raise OSError(errno.EINVAL, "this is a device or a pipe, not a file", str(path))
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+    # A part of the name only: with the whole of a long one the temporary name would be too long.
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:32]}.", suffix=".part")
     os.close(handle)
     temporary = Path(name)
     try:

@@ -7,6 +7,7 @@ array's size against the file before it is read. A hostile file can fail, not ex
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -16,12 +17,16 @@ import numpy as np
 import pandas as pd
 
 from augsynth import registry
-from augsynth.core.errors import ModelFileError, sentence
+from augsynth.core.errors import ModelFileError, offenders, sentence
 from augsynth.core.files import atomic_path
+from augsynth.core.scalars import pack_scalar, unpack_scalar
 
 __all__ = ["load", "pack", "persistent", "save", "unpack"]
 
 FORMAT = 1
+_STORED = {"bool", "float16", "float32", "float64"} | {
+    f"{u}int{b}" for u in ("", "u") for b in (8, 16, 32, 64)
+}
 _VALUE_CLASSES: dict[str, type] = {}
 T = TypeVar("T", bound=type)
 
@@ -56,6 +61,11 @@ def save(component: Any, path: str | os.PathLike[str]) -> None:
 
     arrays: dict[str, np.ndarray] = {}
     header = {"format": FORMAT, "object": pack(component, arrays)}
+    odd = {str(array.dtype) for array in arrays.values() if array.dtype.name not in _STORED}
+    if odd:
+        raise ModelFileError(
+            sentence("save", "arrays must be of a type that safetensors holds", offenders(odd))
+        )
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     with atomic_path(path) as temporary:
         # safetensors wants one tensor at least; the marker also names the file's kind.
@@ -76,6 +86,8 @@ def load(path: str | os.PathLike[str]) -> Any:
     """
     from safetensors import SafetensorError, safe_open
 
+    if not isinstance(path, (str, os.PathLike)):
+        raise ModelFileError(sentence("load", "path must be a path", repr(path)))
     try:
         with safe_open(os.fspath(path), framework="numpy") as opened:
             text = (opened.metadata() or {}).get("augsynth")
@@ -91,15 +103,7 @@ def load(path: str | os.PathLike[str]) -> Any:
         return unpack(header["object"], arrays)
     except ModelFileError:
         raise
-    except (
-        AttributeError,
-        ImportError,
-        KeyError,
-        IndexError,
-        TypeError,
-        ValueError,
-        RecursionError,
-    ) as error:
+    except Exception as error:  # what a damaged or hostile file may bring about has no end
         raise ModelFileError(_bad(path, f"a damaged header ({type(error).__name__}: {error})")) from error
 
 
@@ -126,8 +130,9 @@ def pack(value: Any, arrays: dict[str, np.ndarray]) -> Any:
         return _pack_pandas(value, arrays)
     if isinstance(value, (np.dtype, pd.api.extensions.ExtensionDtype)):
         return _pack_dtype(value, arrays)
-    if isinstance(value, (pd.Timestamp, pd.Timedelta)) or value is pd.NaT:
-        return {"$time": type(value).__name__, "value": str(value)}
+    scalar = pack_scalar(value)
+    if scalar is not None:
+        return {"$scalar": scalar[0], "value": [pack(part, arrays) for part in scalar[1]]}
     if _VALUE_CLASSES.get(_name_of(type(value))) is type(value):
         state = {k: v for k, v in vars(value).items() if k not in _cached(type(value))}
         return {"$value": _name_of(type(value)), "state": pack(state, arrays)}
@@ -148,14 +153,16 @@ def unpack(packed: Any, arrays: dict[str, np.ndarray]) -> Any:
         return {"$tuple": tuple, "$set": set, "$frozenset": frozenset}[tag](unpack(body, arrays))
     if tag == "$dict":
         return {unpack(k, arrays): unpack(v, arrays) for k, v in body}
+    if tag == "$index":
+        return _unpack_index(packed, arrays)
     if tag in ("$array", "$objects"):
         return _unpack_array(packed, arrays)
-    if tag == "$arrow":
-        return _unpack_pandas(packed, arrays)
+    if tag == "$table":
+        return _unpack_table(packed, arrays)
     if tag in ("$dtype", "$category"):
         return _unpack_dtype(packed, arrays)
-    if tag == "$time":
-        return {"Timestamp": pd.Timestamp, "Timedelta": pd.Timedelta}.get(body, pd.Timestamp)(packed["value"])
+    if tag == "$scalar":
+        return unpack_scalar(body, [unpack(item, arrays) for item in packed["value"]])
     if tag == "$value":
         made: Any = object.__new__(_VALUE_CLASSES[body])
         made.__dict__.update(unpack(packed["state"], arrays))
@@ -218,6 +225,8 @@ def _unpack_array(packed: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
     if "$objects" in packed:
         array = np.empty(len(packed["$objects"]), dtype=object)
         array[:] = unpack(packed["$objects"], arrays)
+        if dtype.kind in "US" and dtype.itemsize > 4 * max(map(len, array), default=0) + 4:
+            raise ModelFileError("load: a text array must not be wider than its longest text.")
         array = array.astype(dtype)
     else:
         array = arrays[packed["$array"]]
@@ -227,59 +236,83 @@ def _unpack_array(packed: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
 
 
 def _pack_pandas(value: Any, arrays: dict[str, np.ndarray]) -> Any:
-    import pyarrow as pa
-
-    kind = (
-        "DataFrame"
-        if isinstance(value, pd.DataFrame)
-        else "Series"
-        if isinstance(value, pd.Series)
-        else "Index"
-    )
-    frame = value if kind == "DataFrame" else value.to_frame()
-    names = list(frame.columns)
-    dtypes = [frame.dtypes.iloc[i] for i in range(frame.shape[1])]
-    frame = frame.set_axis([f"c{i}" for i in range(frame.shape[1])], axis=1).reset_index(drop=True)
-    try:
-        table = pa.Table.from_pandas(frame, preserve_index=False)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
-        raise ModelFileError(
-            sentence("save", "table columns must hold values of one type each", str(error))
-        ) from error
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    name = f"a{len(arrays)}"
-    arrays[name] = np.frombuffer(sink.getvalue(), dtype=np.uint8)
-    label = getattr(value, "name", None)
+    if isinstance(value, pd.Index):
+        return _pack_index(value, arrays)
+    frame = value if isinstance(value, pd.DataFrame) else value.to_frame()
     return {
-        "$arrow": name,
-        "kind": kind,
-        "names": pack(names, arrays),
-        "name": pack(label, arrays),
-        "dtypes": [pack(d, arrays) for d in dtypes],
+        "$table": type(value).__name__ if type(value) is pd.Series else "DataFrame",
+        "rows": len(frame),
+        "columns": [_pack_column(frame.iloc[:, i], arrays) for i in range(frame.shape[1])],
+        "names": pack(frame.columns, arrays) if frame is value else None,
+        "name": pack(getattr(value, "name", None), arrays),
     }
 
 
-def _unpack_pandas(packed: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
+def _pack_index(value: pd.Index, arrays: dict[str, np.ndarray]) -> Any:
+    multi = isinstance(value, pd.MultiIndex)
+    levels = [value.get_level_values(i) for i in range(value.nlevels)] if multi else [value]
+    columns = [_pack_column(pd.Series(level), arrays) for level in levels]
+    return {"$index": columns, "names": [pack(name, arrays) for name in value.names], "multi": multi}
+
+
+def _unpack_index(packed: dict[str, Any], arrays: dict[str, np.ndarray]) -> pd.Index:
+    columns = [_unpack_column(column, arrays) for column in packed["$index"]]
+    names = [unpack(name, arrays) for name in packed["names"]]
+    if packed["multi"]:
+        return pd.MultiIndex.from_arrays(columns, names=names)
+    return pd.Index(columns[0], dtype=columns[0].dtype, name=names[0], tupleize_cols=False)
+
+
+def _pack_column(column: pd.Series, arrays: dict[str, np.ndarray]) -> Any:
+    """Pack the cells of a column: as an Arrow stream, or one by one where Arrow would change them."""
     import pyarrow as pa
 
-    table = pa.ipc.open_stream(pa.py_buffer(arrays[packed["$arrow"]].tobytes())).read_all()
-    columns = []
-    for i, described in enumerate(packed["dtypes"]):
-        dtype, column = unpack(described, arrays), table.column(i)
-        if isinstance(dtype, pd.api.extensions.ExtensionDtype) and hasattr(dtype, "__from_arrow__"):
-            columns.append(pd.Series(dtype.__from_arrow__(column)))
-        elif dtype == np.dtype("O"):
-            columns.append(pd.Series(column.to_pylist(), dtype=object))
-        else:
-            columns.append(column.to_pandas().astype(dtype))
-    frame = pd.DataFrame(dict(enumerate(columns)))
-    frame.columns = pd.Index(unpack(packed["names"], arrays))
-    if packed["kind"] == "DataFrame":
-        return frame
-    series = frame.iloc[:, 0].rename(unpack(packed["name"], arrays))
-    return series if packed["kind"] == "Series" else pd.Index(series)
+    dtype = column.dtype
+    if isinstance(dtype, pd.SparseDtype):
+        column = column.sparse.to_dense()
+    cells = column.cat.categories if isinstance(dtype, pd.CategoricalDtype) else column
+    described = pack(dtype, arrays)
+    if cells.dtype != object or all(type(cell) is str or cell is None for cell in cells):
+        with contextlib.suppress(pa.ArrowException, OverflowError, TypeError, UnicodeEncodeError):
+            table = pa.Table.from_pandas(column.to_frame("c0").reset_index(drop=True), preserve_index=False)
+            sink = pa.BufferOutputStream()
+            with pa.ipc.new_stream(sink, table.schema) as writer:
+                writer.write_table(table)
+            name = f"a{len(arrays)}"
+            arrays[name] = np.frombuffer(sink.getvalue(), dtype=np.uint8)
+            return {"arrow": name, "dtype": described}
+    if isinstance(dtype, pd.CategoricalDtype):
+        return {"codes": pack(column.cat.codes.to_numpy(), arrays), "dtype": described}
+    return {"cells": [pack(cell, arrays) for cell in column], "dtype": described}
+
+
+def _unpack_column(packed: dict[str, Any], arrays: dict[str, np.ndarray]) -> pd.Series:
+    import pyarrow as pa
+
+    dtype = unpack(packed["dtype"], arrays)
+    if "codes" in packed:
+        return pd.Series(pd.Categorical.from_codes(unpack(packed["codes"], arrays), dtype=dtype))
+    if "cells" in packed:
+        cells = np.empty(len(packed["cells"]), dtype=object)
+        for i, cell in enumerate(packed["cells"]):
+            cells[i] = unpack(cell, arrays)
+        return pd.Series(cells, dtype=dtype)
+    buffer = pa.py_buffer(arrays[packed["arrow"]].tobytes())
+    column = pa.ipc.open_stream(buffer).read_all().column(0)
+    if isinstance(dtype, pd.api.extensions.ExtensionDtype) and hasattr(dtype, "__from_arrow__"):
+        return pd.Series(dtype.__from_arrow__(column))
+    if dtype == np.dtype("O"):
+        return pd.Series(column.to_pylist(), dtype=object)
+    return column.to_pandas().astype(dtype)
+
+
+def _unpack_table(packed: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
+    columns = [_unpack_column(column, arrays) for column in packed["columns"]]
+    if packed["$table"] == "Series":
+        return columns[0].rename(unpack(packed["name"], arrays))
+    frame = pd.DataFrame(dict(enumerate(columns)), index=pd.RangeIndex(packed["rows"]))
+    frame.columns = unpack(packed["names"], arrays)
+    return frame
 
 
 def _pack_dtype(dtype: Any, arrays: dict[str, np.ndarray]) -> Any:

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from augsynth.core.arrays import unmask
 from augsynth.core.errors import ConditionError, DataError, offenders, sentence
 from augsynth.core.persistence import persistent
 
-__all__ = ["Attribute", "give_label", "learn_label", "sorted_levels", "take_label"]
+__all__ = ["Attribute", "check_hashable", "give_label", "learn_label", "sorted_levels", "take_label"]
 
 N_TARGET_BINS = 10
 MAX_CLASSES = 1_000
@@ -67,6 +68,7 @@ def take_label(y: Any, where: str) -> tuple[pd.Series, dict[str, Any]]:
     if isinstance(y, pd.Series):
         series, form = y.reset_index(drop=True), {"kind": "series", "name": y.name, "dtype": y.dtype}
     else:
+        y = unmask(y) if isinstance(y, np.ma.MaskedArray) else y
         array = np.asarray(y.detach().cpu().numpy() if type(y).__module__ == "torch" else y)
         if array.ndim == 2 and array.shape[1] == 1:
             array = array[:, 0]
@@ -77,6 +79,9 @@ def take_label(y: Any, where: str) -> tuple[pd.Series, dict[str, Any]]:
         series = pd.Series(array)
         if array.dtype == object:
             series = series.infer_objects()
+    if pd.api.types.is_complex_dtype(series.dtype):
+        raise DataError(f"{where}: Complex data not supported; given y of {series.dtype}.")
+    check_hashable(series, where)
     missing = series.isna().to_numpy()
     if missing.any():
         raise DataError(
@@ -90,6 +95,16 @@ def take_label(y: Any, where: str) -> tuple[pd.Series, dict[str, Any]]:
     if pd.api.types.is_float_dtype(series.dtype) and not np.isfinite(series.to_numpy(dtype=float)).all():
         raise DataError(f"{where}: y must be finite; Input y contains infinity or a value too large.")
     return series, form
+
+
+def check_hashable(labels: pd.Series, where: str) -> None:
+    """Raise DataError for labels that are lists, tuples, arrays and the like."""
+    if labels.dtype != object and not isinstance(labels.dtype, pd.ArrowDtype):
+        return
+    odd = [value for value in labels if isinstance(value, (list, tuple, dict, set, np.ndarray))]
+    if odd:
+        must, todo = "a label must be a single value", "Join them into one text, or pass groups apart."
+        raise DataError(sentence(where, must, offenders(odd), todo))
 
 
 def give_label(values: pd.Series, form: dict[str, Any]) -> Any:

@@ -30,8 +30,16 @@ def group_frame(sensitive_features: Any, *, where: str = "sensitive_features") -
         frame = sensitive_features.rename(name).to_frame()
     else:
         array = np.asarray(sensitive_features)
-        frame = pd.DataFrame(array.reshape(len(array), -1))
+        if array.ndim not in (1, 2):
+            given = f"{type(sensitive_features).__name__} of shape {array.shape}"
+            must = "sensitive_features must hold one group, or one row of groups, a row of X"
+            raise DataError(sentence(where, must, given, "Pass a column, such as X['sex']."))
+        frame = pd.DataFrame(array.reshape(-1, 1) if array.ndim == 1 else array)
         frame.columns = pd.Index([f"group_{j}" for j in range(frame.shape[1])])
+    if not frame.columns.is_unique:
+        repeated = frame.columns[frame.columns.duplicated()].unique()
+        must = "the columns of sensitive_features must have distinct names"
+        raise DataError(sentence(where, must, f"duplicates of {offenders(repeated)}", "Rename them."))
     missing = frame.isna().any(axis=1).to_numpy()
     if missing.any():
         raise DataError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ import pandas as pd
 from augsynth.core.errors import DataError, InputTypeError, ParameterError, offenders, sentence
 from augsynth.core.parameters import check_option
 from augsynth.core.persistence import persistent
-from augsynth.encode.column import KINDS, Column, is_time, times_as_int
+from augsynth.encode.column import KINDS, LARGEST, Column, is_time, times_as_int
 
 __all__ = ["KINDS", "MAX_LEVELS", "Column", "Schema"]
 
@@ -61,6 +62,10 @@ class Schema:
         DataError, InputTypeError
             For infinities, mixed types in one column, over 10,000 levels, ...
         """
+        if not (overrides is None or isinstance(overrides, (Mapping, Schema))):
+            must = "schema must map column names to kinds"
+            todo = f"Such as {{{frame.columns[0]!r}: 'categorical'}}."
+            raise ParameterError(sentence(where, must, repr(overrides), todo))
         said = {c.name: c.kind for c in overrides} if isinstance(overrides, Schema) else dict(overrides or {})
         unknown = [name for name in said if name not in frame.columns]
         if unknown:
@@ -72,6 +77,9 @@ def _infer(values: pd.Series, said: Any, where: str) -> Column:
     levels = None
     if isinstance(said, (list, tuple, pd.Index)):
         levels, said = pd.Index(said), "ordinal"
+        if not levels.is_unique:
+            must = f"schema[{values.name!r}] must name each level once"
+            raise ParameterError(sentence(where, must, offenders(levels[levels.duplicated()].unique())))
     if said is not None:
         check_option(where, f"schema[{values.name!r}]", said, KINDS)
     kind = said or _guess(values, where)
@@ -175,7 +183,11 @@ def _levelled(values: pd.Series, kind: str, levels: pd.Index | None, where: str)
     if levels is None and isinstance(dtype, pd.CategoricalDtype):
         levels = pd.Index(dtype.categories)
     if levels is None:
-        found = pd.unique(values.dropna().astype(object))
+        try:
+            found = pd.unique(values.dropna().astype(object))
+        except TypeError:
+            must = f"column {values.name!r} must hold text, numbers, truth values or dates"
+            raise InputTypeError(sentence(where, must, f"cells of dtype {dtype}")) from None
         try:
             levels = pd.Index(sorted(found), dtype=object)
         except TypeError:
@@ -199,7 +211,11 @@ def _numeric(values: pd.Series, kind: str, where: str) -> Column:
     if kind == "datetime" or (kind == "integer" and pd.api.types.is_integer_dtype(values.dtype)):
         origin = _origin(values, kind)
     column = Column(values.name, kind, values.dtype, origin=origin)
-    return _with_range(column, column.encode(values, where))
+    column = _with_range(column, column.encode(values, where))
+    if 0 < column.high - column.low < 1 / LARGEST:
+        must = f"column {values.name!r} must vary by more than {1 / LARGEST:g}"
+        raise DataError(sentence(where, must, f"{column.low!r} to {column.high!r}", "Rescale it."))
+    return column
 
 
 def _with_range(column: Column, encoded: np.ndarray) -> Column:
@@ -221,6 +237,8 @@ def _origin(values: pd.Series, kind: str) -> int:
 
 def _parse_times(values: pd.Series, where: str) -> pd.Series:
     try:
-        return pd.to_datetime(values)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # each date in a form of its own is fine
+            return pd.to_datetime(values)
     except (ValueError, TypeError) as error:
         raise DataError(sentence(where, f"column {values.name!r} must hold dates", str(error))) from error

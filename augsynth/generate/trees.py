@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -120,6 +120,9 @@ class TreeGenerator(BaseGenerator):
         names = self.codec_.names
         if self.order is None:
             return list(range(len(names)))
+        if isinstance(self.order, (str, bytes)) or not isinstance(self.order, Iterable):
+            must = "order must be a list of columns of X"
+            raise ParameterError(sentence("TreeGenerator", must, repr(self.order)))
         known = [column.name for column in self.codec_.schema]
         odd = [name for name in self.order if name not in known]
         if odd or len(set(self.order)) < len(self.order):

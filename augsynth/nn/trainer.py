@@ -243,6 +243,11 @@ class Trainer(BaseEstimator):
         if self.batch_size is not None:
             check_number("Trainer", "batch_size", self.batch_size, low=1, integer=True)
         check_number("Trainer", "learning_rate", self.learning_rate, low=0, low_open=True)
+        if self.checkpoint is not None and not isinstance(self.checkpoint, (str, os.PathLike)):
+            raise ParameterError(sentence("Trainer", "checkpoint must be a path", repr(self.checkpoint)))
+        if not isinstance(self.options, (Mapping, type(None))):
+            must, todo = "options must be a mapping of names to values", "Such as {'ema': 0.99}."
+            raise ParameterError(sentence("Trainer", must, repr(self.options), todo))
         options = dict(self.options or {})
         known = set(asdict(Settings())) - {"learning_rate", "checkpoint", "budget"}
         unknown = sorted(set(options) - known)
@@ -266,6 +271,8 @@ class Trainer(BaseEstimator):
         check_number("Trainer", "options['weight_decay']", settings.weight_decay, low=0)
         check_number("Trainer", "options['holdout']", settings.holdout, low=0, high=0.9, low_open=True)
         check_option("Trainer", "options['precision']", settings.precision, ("32-true", "bf16-mixed"))
+        check_option("Trainer", "options['deterministic']", settings.deterministic, (False, True))
+        check_option("Trainer", "options['progress']", settings.progress, (None, False, True))
         for name in ("patience", "check_every"):
             if getattr(settings, name) is not None:
                 check_number("Trainer", f"options[{name!r}]", getattr(settings, name), low=1, integer=True)

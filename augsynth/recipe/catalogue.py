@@ -10,7 +10,9 @@ from augsynth import registry
 from augsynth.core.errors import RecipeError
 from augsynth.recipe.wording import meant
 
-__all__ = ["find", "first_line", "shipped", "shipped_headers"]
+__all__ = ["find", "first_line", "read_text", "shipped", "shipped_headers"]
+
+_MAX_BYTES = 1_000_000
 
 
 def shipped() -> dict[str, Path]:
@@ -43,6 +45,22 @@ def find(name: str | Path) -> Path:
         return known[path.stem]
     near, all_of = meant(path.stem, known), ", ".join(known) or "none"
     raise RecipeError([f"{name}: neither a recipe of this name nor such a file{near}. Known: {all_of}."])
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a recipe's file.
+
+    Raises
+    ------
+    RecipeError
+        If it is too large for a recipe, cannot be read, or is no text.
+    """
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise RecipeError([f"{path}: a recipe must be smaller than {_MAX_BYTES:,} bytes"])
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError([f"{path}: cannot be read ({error})"]) from None
 
 
 def shipped_headers() -> dict[str, str]:

@@ -10,15 +10,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from augsynth.core.errors import RecipeError
-from augsynth.recipe.catalogue import find
+from augsynth.recipe.catalogue import find, read_text
 from augsynth.recipe.overrides import from_yaml, override
 from augsynth.recipe.problems import problem, recipe_problems
 from augsynth.recipe.schema import Recipe
 from augsynth.recipe.wording import kind_name
 
 __all__ = ["load", "parse"]
-
-_MAX_BYTES = 1_000_000
 
 
 def load(name: str | Path, overrides: Iterable[str] = ()) -> Recipe:
@@ -30,13 +28,7 @@ def load(name: str | Path, overrides: Iterable[str] = ()) -> Recipe:
         With every problem, each with its path in the recipe.
     """
     path = find(name)
-    if path.stat().st_size > _MAX_BYTES:
-        raise RecipeError([f"{path}: a recipe must be smaller than {_MAX_BYTES:,} bytes"])
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError([f"{path}: cannot be read ({error})"]) from None
-    return parse(from_yaml(text, str(path)), overrides, where=path.name)
+    return parse(from_yaml(read_text(path), str(path)), overrides, where=path.name)
 
 
 def parse(raw: Any, overrides: Iterable[str] = (), *, where: str = "recipe") -> Recipe:

@@ -29,9 +29,10 @@ def problem(error: Any, model: Any) -> str:
         return f"{where}: is required"
     if error["type"] == "value_error":
         return f"{where}: {error['ctx']['error']}"
-    must = error["msg"].replace("Input should be a valid ", "must be a ").replace("Input should", "must")
+    must = error["msg"].replace("Input should be a valid ", "must be a ").partition(", unable to parse")[0]
     must = (
-        must.partition(", unable to parse")[0]
+        must.replace("Input should", "must")
+        .replace("String should", "must")
         .replace("a dictionary", "a mapping")
         .replace("a integer", "an integer")
     )

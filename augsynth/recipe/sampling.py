@@ -9,7 +9,15 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from augsynth.core.errors import ConditionError, DataError, ParameterError, offenders, sentence
+from augsynth.core.errors import (
+    AugsynthError,
+    ConditionError,
+    DataError,
+    ModelFileError,
+    ParameterError,
+    offenders,
+    sentence,
+)
 from augsynth.core.random import keyed_rng, resolve_seed
 from augsynth.recipe.wording import meant
 
@@ -44,12 +52,17 @@ def draw(model: str | Path, n: int, labels: list[str], seed: int | None) -> pd.D
     generator = load(model)
     if not isinstance(generator, BaseGenerator):
         raise DataError(sentence(str(model), "must hold a saved generator", type(generator).__name__))
-    drawn = (
-        generator.sample_labelled(n, random_state=seed)
-        if not labels
-        else _draw_wanted(generator, n, labels, seed)
-    )
-    X, y, groups = drawn
+    try:
+        X, y, groups = (
+            _draw_wanted(generator, n, labels, seed)
+            if labels
+            else generator.sample_labelled(n, random_state=seed)
+        )
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, AugsynthError):
+            raise
+        reason = f"one that cannot draw ({type(error).__name__}: {' '.join(str(error).split())})"
+        raise ModelFileError(sentence(str(model), "must hold a whole, fitted generator", reason)) from error
     table = X.copy() if isinstance(X, pd.DataFrame) else pd.DataFrame(np.asarray(X)).add_prefix("x")
     for values, name in ((groups, "group"), (y, "y")):
         for column, cells in _named(values, name).items():

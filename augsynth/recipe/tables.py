@@ -7,6 +7,7 @@ the end: whoever kills the run finds the old file or the new one.
 from __future__ import annotations
 
 import bz2
+import codecs
 import contextlib
 import errno
 import gzip
@@ -149,6 +150,10 @@ def read_table(
             frame, names = _read_text(
                 path, compression, separator or ("," if kind == "csv" else "\t"), missing
             )
+    except UnicodeDecodeError as error:
+        given = f"byte 0x{error.object[error.start]:02x}, which is none"
+        must, todo = "a text table must be encoded in UTF-8", "Save it as UTF-8."
+        raise DataError(sentence(str(path), must, given, todo)) from error
     except (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError) as error:
         if isinstance(error, DataError):
             raise
@@ -166,6 +171,8 @@ def _read_text(
         start = stream.read(65536)
     if not start.strip():
         raise DataError(f"{path}: the file is empty. A table needs a header line and rows.")
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise DataError(f"{path}: a text table must be encoded in UTF-8; given UTF-16. Save it as UTF-8.")
     if b"\0" in start:
         raise DataError(f"{path}: this is a binary file, not a text table. Check the file and its ending.")
     na: dict[str, Any] = {} if missing is None else {"na_values": list(missing), "keep_default_na": False}
@@ -325,7 +332,7 @@ class Destination:
     def staged(self) -> Iterator[Path]:
         """Give an empty folder; what the block writes there appears in ``directory`` when it ends well."""
         self.directory.parent.mkdir(parents=True, exist_ok=True)
-        folder = self.directory.parent / f".{self.directory.name}.{secrets.token_hex(4)}.part"
+        folder = self.directory.parent / f".{self.directory.name[:32]}.{secrets.token_hex(4)}.part"
         folder.mkdir()
         try:
             yield folder

@@ -12,6 +12,7 @@ from sklearn.utils.validation import validate_data
 
 from augsynth.core import arrays
 from augsynth.core.errors import DataError, ParameterError, offenders, sentence
+from augsynth.encode.attribute import check_hashable
 from augsynth.encode.condition import group_frame
 from augsynth.resample.cells import Cells, cells_of, cross
 
@@ -141,6 +142,8 @@ def as_container(values: Any) -> Any:
     """Return a container that rows can be taken from: other array-likes become arrays."""
     if sparse.issparse(values):
         return values if values.format in ("csr", "csc") else values.tocsr()
+    if isinstance(values, np.ma.MaskedArray):
+        return arrays.unmask(values)
     known = (pd.DataFrame, pd.Series, np.ndarray, list, tuple)
     if values is None or isinstance(values, known) or hasattr(values, "detach"):
         return values
@@ -230,11 +233,15 @@ def read_target(y: Any, where: str, *, continuous: bool = False) -> pd.Series:
         raise DataError(f"{where}: requires y to be passed, but the target y is None. Pass one label a row.")
     if sparse.issparse(y):
         y = y.toarray()
+    if not (hasattr(y, "shape") or isinstance(y, (list, tuple))) or np.ndim(y) not in (1, 2):
+        must = "y must hold one label a row"
+        raise DataError(sentence(where, must, f"{type(y).__name__} of {np.ndim(y)} dimensions"))
     frame = y if isinstance(y, pd.DataFrame) else _as_frame(y)
     if frame.shape[1] > 1:
         labels = _read_indicator(frame, where)
     else:
         labels = frame.iloc[:, 0].reset_index(drop=True).infer_objects()
+    check_hashable(labels, where)
     if pd.api.types.is_complex_dtype(labels.dtype):
         raise DataError(f"{where}: Complex data not supported; given y of {labels.dtype}.")
     if pd.api.types.is_float_dtype(labels.dtype):

@@ -1,3 +1,6 @@
+import os
+
+import numpy as np
 import pytest
 
 from augsynth.core.errors import AugsynthError, ParameterError, RecipeError, offenders, sentence
@@ -46,3 +49,26 @@ def test_atomic_path_leaves_nothing_after_ctrl_c(tmp_path):
         temporary.write_text("half")
         raise KeyboardInterrupt
     assert not list(tmp_path.iterdir())
+
+
+def test_atomic_path_never_replaces_a_device_or_a_directory(tmp_path):
+    pipe, inner = tmp_path / "pipe", tmp_path / "folder"
+    os.mkfifo(pipe)
+    inner.mkdir()
+    for target, says in ((pipe, "a device or a pipe"), (inner, "a directory")):
+        with pytest.raises(OSError, match=says), atomic_path(target) as temporary:
+            temporary.write_text("new")
+    assert pipe.is_fifo() and sorted(tmp_path.iterdir()) == [inner, pipe]
+
+
+def test_atomic_path_follows_a_link_and_takes_long_names(tmp_path):
+    link, real = tmp_path / "link", tmp_path / ("r" * 250)
+    link.symlink_to(real)
+    with atomic_path(link) as temporary:
+        temporary.write_text("new")
+    assert link.is_symlink() and real.read_text() == "new"
+
+
+def test_offenders_are_shown_as_the_user_wrote_them():
+    assert offenders(np.array([0.5, 2.0])) == "0.5, 2.0"
+    assert offenders(np.array(["a"])) == "'a'" and offenders([np.int8(3), None]) == "3, None"

@@ -1,3 +1,5 @@
+import datetime
+import decimal
 import json
 
 import numpy as np
@@ -163,3 +165,78 @@ def test_classes_of_the_same_name_in_two_modules_do_not_clash():
         value.x = 1
         again = round_trip(value)
         assert type(again) is cls and again.x == 1
+
+
+ODD_CELLS = [
+    pd.Timedelta(1, unit="ns"),
+    pd.Timestamp("2024-02-29 12:00:00.000000001", tz="Europe/Paris"),
+    pd.Period("2024-01", freq="M"),
+    pd.Interval(0, 2.5, closed="left"),
+    datetime.date(2024, 2, 29),
+    datetime.timedelta(days=-1, microseconds=3),
+    decimal.Decimal("0.10"),
+    b"\x00\xff",
+    2**70,
+    "\ud800",
+    pd.NaT,
+    pd.NA,
+    1 + 2j,
+]
+
+
+@pytest.mark.parametrize("cell", ODD_CELLS, ids=repr)
+def test_cells_of_every_type_come_back(cell):
+    again = round_trip(pd.Series([cell, None], dtype=object)).tolist()
+    assert type(again[0]) is type(cell) and again[1] is None
+    assert again[0] is cell or again[0] == cell
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        pd.MultiIndex.from_tuples([("a", 1), ("b", 2)], names=["u", None]),
+        pd.Index([("a", "b"), None], dtype=object, tupleize_cols=False),
+        pd.Index([1, "a", 2.5], dtype=object, name="mixed"),
+        pd.Index([2**64 - 1, 3], dtype=object),
+        pd.to_datetime(["2024-01-01"]).tz_localize("UTC"),
+    ],
+    ids=repr,
+)
+def test_indexes_come_back(index):
+    again = round_trip(index)
+    assert type(again) is type(index) and again.tolist() == index.tolist() and again.names == index.names
+    frame = round_trip(pd.DataFrame([[0.5] * len(index)], columns=index))
+    assert type(frame.columns) is type(index) and frame.columns.tolist() == index.tolist()
+
+
+def test_categories_of_mixed_types_and_sparse_columns_come_back():
+    mixed = pd.Series(pd.Categorical([3, "a", None, 3]))
+    sparse = pd.Series(pd.arrays.SparseArray([0, 0, 1]))
+    for column in (mixed, sparse):
+        pd.testing.assert_series_equal(round_trip(column), column)
+
+
+def test_arrays_that_the_format_cannot_hold_are_refused(tmp_path):
+    rows = np.ones((4, 2), dtype=np.longdouble)
+    with pytest.raises(ModelFileError, match=str(rows.dtype)):
+        BootstrapGenerator().fit(rows).save(tmp_path / "m.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        {},
+        {"$objects": ["a"], "shape": [1], "dtype": "<U900000000", "scalar": False},
+        {"$dtype": "numpy", "text": "08"},
+        {"$scalar": "os.system", "value": ["true"]},
+        {"$scalar": "Decimal", "value": ["x"]},
+    ],
+    ids=str,
+)
+def test_hostile_headers_fail_in_one_sentence(tmp_path, packed):
+    path = tmp_path / "m.safetensors"
+    header = json.dumps({"format": 1, "object": packed})
+    save_file({"augsynth": np.zeros(1, np.uint8)}, str(path), metadata={"augsynth": header})
+    with pytest.raises(ModelFileError):
+        load(path)

@@ -300,3 +300,15 @@ def test_small_models_run_on_one_thread_and_the_number_is_put_back():
         assert during == [1] and torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"options": "fast"}, {"options": [1]}, {"options": {"progress": "x"}}, {"checkpoint": 5}],
+    ids=str,
+)
+def test_parameters_of_the_wrong_type_are_named(given):
+    rng = np.random.default_rng(0)
+    rows, cells = torch.zeros(8, 3), torch.zeros(8, dtype=torch.int64)
+    with pytest.raises(ParameterError, match=f"Trainer: {next(iter(given))}"):
+        Trainer(1, **given).run(Line(), rows, cells, rng=rng)

@@ -42,7 +42,8 @@ def test_rubbish_is_refused_in_one_sentence(tmp_path, style):
         ("a,b,a\n1,2,3\n", "'a' more than once"),
         ("a,b\n1,2\n1,2,3\n", "cannot be read as a table"),
         ("a,b\n1,2,3\n4,5,6\n", "more fields than the header"),
-        (b"a,b\n\xe9,2\n", "cannot be read as a table"),
+        (b"a,b\n\xe9,2\n", "encoded in UTF-8; given byte 0xe9"),
+        ("a,b\n1,2\n".encode("utf-16"), "UTF-16"),
     ],
 )
 def test_text_that_is_no_table(tmp_path, text, told):

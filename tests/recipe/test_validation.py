@@ -148,3 +148,10 @@ def test_text_that_is_no_recipe(tmp_path, text, told):
 def test_unknown_names_are_told_with_the_nearest():
     with pytest.raises(RecipeError, match="did you mean 'table_balance_kde'"):
         load("table_balanc_kde")
+
+
+@pytest.mark.parametrize("text", ["name: x\n? [1, 2]\n: 3\n", "? {a: 1}\n: 3\n"])
+def test_keys_that_are_no_words(tmp_path, text):
+    (tmp_path / "r.yaml").write_text(text)
+    with pytest.raises(RecipeError, match="a key must be a word"):
+        load(tmp_path / "r.yaml")

@@ -1,0 +1,71 @@
+"""Single values that JSON has no form for, as text and back: times, decimals, bytes, periods, intervals."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+__all__ = ["pack_scalar", "unpack_scalar"]
+
+# Of each class, what its constructor (below) is given back. Subclasses come before their bases.
+_PARTS: list[tuple[type, str, Callable[[Any], list[Any]]]] = [
+    (type(pd.NaT), "NaT", lambda value: []),
+    (type(pd.NA), "NA", lambda value: []),
+    (pd.Timestamp, "Timestamp", lambda value: [value.isoformat(), value.unit, str(value.tz or "")]),
+    (pd.Timedelta, "Timedelta", lambda value: [value.isoformat(), value.unit]),
+    (pd.Period, "Period", lambda value: [str(value), value.freqstr]),
+    (pd.Interval, "Interval", lambda value: [value.left, value.right, value.closed]),
+    (datetime.datetime, "datetime", lambda value: [value.isoformat()]),
+    (datetime.date, "date", lambda value: [value.isoformat()]),
+    (datetime.time, "time", lambda value: [value.isoformat()]),
+    (datetime.timedelta, "timedelta", lambda value: [value.days, value.seconds, value.microseconds]),
+    (decimal.Decimal, "Decimal", lambda value: [str(value)]),
+    (bytes, "bytes", lambda value: [value.hex()]),
+    (complex, "complex", lambda value: [value.real, value.imag]),
+]
+
+
+def _timestamp(text: str, unit: str, zone: str) -> pd.Timestamp:
+    made = pd.Timestamp(text).as_unit(unit)
+    return made.tz_convert(zone) if zone else made
+
+
+_MAKERS: dict[str, Callable[..., Any]] = {
+    "NaT": lambda: pd.NaT,
+    "NA": lambda: pd.NA,
+    "Timestamp": _timestamp,
+    "Timedelta": lambda text, unit: pd.Timedelta(text).as_unit(unit),
+    "Period": lambda text, freq: pd.Period(text, freq=freq),
+    "Interval": lambda left, right, closed: pd.Interval(left, right, closed=closed),
+    "datetime": datetime.datetime.fromisoformat,
+    "date": datetime.date.fromisoformat,
+    "time": datetime.time.fromisoformat,
+    "timedelta": datetime.timedelta,
+    "Decimal": decimal.Decimal,
+    "bytes": bytes.fromhex,
+    "complex": complex,
+}
+
+
+def pack_scalar(value: Any) -> tuple[str, list[Any]] | None:
+    """Return the kind of a value and its parts, or None for what is no such value.
+
+    Examples
+    --------
+    >>> kind, parts = pack_scalar(decimal.Decimal("1.50"))
+    >>> unpack_scalar(kind, parts)
+    Decimal('1.50')
+    """
+    for cls, kind, parts in _PARTS:
+        if type(value) is cls:
+            return kind, parts(value)
+    return None
+
+
+def unpack_scalar(kind: str, parts: list[Any]) -> Any:
+    """Return the value that :func:`pack_scalar` took apart."""
+    return _MAKERS[kind](*parts)
