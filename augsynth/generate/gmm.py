@@ -97,7 +97,7 @@ class GaussianMixtureGenerator(BaseGenerator):
     >>> generator = GaussianMixtureGenerator(random_state=0).fit(X)
     >>> len(generator.mixtures_[0])
     2
-    >>> bool(generator.complete([[5.0, np.nan]])[0, 1] > 0)
+    >>> bool(generator.complete(np.array([[5.0, np.nan]]))[0, 1] > 0)
     True
     """
 
