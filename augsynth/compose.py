@@ -136,6 +136,9 @@ class Resampled(MetaEstimatorMixin, BaseEstimator):
             raise ParameterError(
                 sentence(where, "resampler must have fit_resample", repr(self.resampler), todo)
             )
+        if isinstance(self.estimator, type) or not hasattr(self.estimator, "fit"):
+            todo = "Pass one such as LogisticRegression(), an object and not its class."
+            raise ParameterError(sentence(where, "estimator must have fit", repr(self.estimator), todo))
         for_estimator, for_resampler = self._route(fit_params)
         for name, values in (("sensitive_features", sensitive_features), ("sample_weight", sample_weight)):
             if values is None:

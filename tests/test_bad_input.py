@@ -7,9 +7,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from scipy import sparse
+from sklearn.linear_model import LogisticRegression
 from test_contracts import cheap
 
-from augsynth import OverSampler, registry
+from augsynth import OverSampler, Resampled, compare, registry
 from augsynth.core.errors import AugsynthError, DataError, ThinCellWarning
 
 KINDS = [k for k in registry.names("generator") if k != "function"]
@@ -220,3 +221,38 @@ def test_masked_cells_are_missing_cells():
     rows.data[::2] = 1e9  # under the mask: nobody may see it
     drawn = cheap("generator", "independent").set_params(random_state=0).fit(rows, Y).sample(60)
     assert np.isnan(drawn).any() and np.nanmax(drawn) == 7
+
+
+@pytest.mark.parametrize("estimator", [None, "svm", LogisticRegression], ids=str)
+def test_what_is_no_estimator(estimator):
+    resampler = OverSampler(cheap("generator", "bootstrap"))
+    with pytest.raises(AugsynthError, match="Resampled: estimator must have fit"):
+        Resampled(estimator, resampler).fit(X, Y)
+    with pytest.raises(AugsynthError, match="compare: estimator must be an estimator"):
+        compare(estimator, resampler, X, Y)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"n_jobs": 0}, "n_jobs must be a whole number"),
+        ({"sample_weight": [-1] * 40}, "sample_weight must be finite, non-negative"),
+        ({"sample_weight": "a"}, "sample_weight must hold numbers"),
+        ({"sensitive_features": "a"}, "one group, or one row of groups"),
+        ({"sensitive_features": [None, *GROUPS[1:]]}, "every row must have a group"),
+        ({"X": None}, "X must be a DataFrame"),
+    ],
+    ids=str,
+)
+def test_compare_refuses_in_one_sentence(given, says):
+    resampler = OverSampler(cheap("generator", "bootstrap"))
+    with pytest.raises(AugsynthError, match=f"compare: .*{says}"):
+        compare(LogisticRegression(), resampler, **({"X": X, "y": Y, "cv": 2, "n_repeats": 1} | given))
+
+
+@pytest.mark.parametrize("given", [{"sensitive_features": "u"}, {"sensitive_features": {"a": 1}}], ids=str)
+def test_oversampler_wants_one_group_a_row(given):
+    with pytest.raises(DataError, match="sensitive_features must have one entry a row of X"):
+        OverSampler(cheap("generator", "bootstrap"), by="group").fit_resample(X, Y, **given)
+    with pytest.raises(AugsynthError, match="group_columns must be a list"):
+        OverSampler(cheap("generator", "bootstrap"), by="group", group_columns=5).fit_resample(X, Y)

@@ -10,9 +10,11 @@ import pandas as pd
 from sklearn.utils.multiclass import type_of_target
 
 from augsynth.check.baselines import BASELINES
+from augsynth.core.arrays import as_rows
 from augsynth.core.errors import DataError, InputTypeError, ParameterError, offenders, sentence
+from augsynth.encode.condition import group_frame
 
-__all__ = ["column", "group_names", "named_resamplers", "rows_and_labels"]
+__all__ = ["check_estimator", "column", "group_names", "named_resamplers", "rows_and_labels"]
 
 
 def named_resamplers(resamplers: Any) -> dict[str, Any]:
@@ -58,7 +60,7 @@ def _name_of(resampler: Any) -> str:
 def rows_and_labels(X: Any, y: Any, classification: bool) -> tuple[Any, Any, np.ndarray]:
     """Return rows, labels in their own container, and labels as a plain array."""
     if not hasattr(X, "shape"):
-        X = list(X)
+        X = list(as_rows(X, where="compare"))
     rows = X.shape[0] if hasattr(X, "shape") else len(X)
     y = y if hasattr(y, "iloc") else np.asarray(y)
     if isinstance(y, pd.DataFrame) and y.shape[1] == 1:
@@ -88,16 +90,16 @@ def rows_and_labels(X: Any, y: Any, classification: bool) -> tuple[Any, Any, np.
         )
     if len(np.unique(labels)) < 2:
         raise DataError(
-            sentence("compare", "y must hold at least two classes", f"only {np.unique(labels)[0]!r}")
+            sentence("compare", "y must hold at least two classes", f"only {offenders(np.unique(labels))}")
         )
     return X, y, labels
 
 
-def column(name: str, values: Any, rows: int, numeric: bool = False) -> np.ndarray | None:
+def column(name: str, values: Any, rows: int) -> np.ndarray | None:
     """Return one value a row as an array, None where nothing was given."""
     if values is None:
         return None
-    array = np.asarray(values, dtype=float) if numeric else np.asarray(values)
+    array = np.asarray(values)
     if array.shape != (rows,):
         raise DataError(
             sentence("compare", f"{name} must hold one value a row ({rows})", f"shape {array.shape}")
@@ -107,11 +109,18 @@ def column(name: str, values: Any, rows: int, numeric: bool = False) -> np.ndarr
     return array
 
 
+def check_estimator(estimator: Any) -> None:
+    """Raise InputTypeError unless ``estimator`` is an object with ``fit``."""
+    if isinstance(estimator, type) or not hasattr(estimator, "fit"):
+        todo = "Pass one such as LogisticRegression(), an object and not its class."
+        raise InputTypeError(sentence("compare", "estimator must be an estimator", repr(estimator), todo))
+
+
 def group_names(sensitive_features: Any, rows: int) -> np.ndarray | None:
     """Return one text a row: the levels of all sensitive columns."""
-    if sensitive_features is None:
+    frame = group_frame(sensitive_features, where="compare")
+    if frame is None:
         return None
-    frame = pd.DataFrame(sensitive_features)
     if len(frame) != rows:
         raise DataError(
             sentence("compare", f"sensitive_features must have {rows} rows as X has", f"{len(frame)} rows")

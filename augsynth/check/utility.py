@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,12 @@ from sklearn.base import is_classifier
 from augsynth.check import baselines
 from augsynth.check.comparison import Comparison
 from augsynth.check.folds import Plan, take
-from augsynth.check.inputs import column, group_names, named_resamplers, rows_and_labels
+from augsynth.check.inputs import check_estimator, column, group_names, named_resamplers, rows_and_labels
 from augsynth.check.leak import refuse_frozen, row_keys
 from augsynth.check.metric import Metric, build_metrics, rarer_class
 from augsynth.check.running import run_all
 from augsynth.check.splits import Split, make_splits
+from augsynth.core.arrays import check_weights
 from augsynth.core.errors import AugsynthWarning, ParameterError, sentence
 from augsynth.core.random import resolve_seed
 
@@ -141,11 +143,15 @@ def compare(
     'no evidence'
     """
     seed = resolve_seed(random_state)
+    check_estimator(estimator)
     named = named_resamplers(resamplers)
     if not generator_fitted_elsewhere:
         for name, component in ({"the estimator": estimator} | named).items():
             refuse_frozen(name, component)
     _check_numbers(alpha, n_repeats)
+    if n_jobs is not None and (not isinstance(n_jobs, Integral) or n_jobs == 0):
+        must = "n_jobs must be a whole number of processes, -1 for all, or None"
+        raise ParameterError(sentence("compare", must, repr(n_jobs)))
     plan = _plan(estimator, X, y, sensitive_features, groups, sample_weight, seed, generator_fitted_elsewhere)
     splits, notes = make_splits(
         plan.X,
@@ -188,7 +194,7 @@ def _plan(
         sensitive_features=sensitive_features,
         strata=group_names(sensitive_features, len(labels)),
         groups=column("groups", groups, len(labels)),
-        sample_weight=column("sample_weight", sample_weight, len(labels), numeric=True),
+        sample_weight=check_weights(sample_weight, len(labels), "compare"),
         seed=seed,
         frozen_allowed=frozen_allowed,
     )

@@ -31,7 +31,9 @@ class DataSection(_Section):
     test_size: float = Field(default=0.25, gt=0, lt=1, description="share of rows to hold out")
     thin: dict[str | int | float | bool, int] = Field(default={}, description="label: training rows to keep")
     missing: list[str] | None = Field(default=None, description="texts that stand for a missing value")
-    separator: str | None = Field(default=None, min_length=1, description="separator of a CSV file")
+    separator: str | None = Field(
+        default=None, min_length=1, max_length=1, description="separator of a CSV file"
+    )
 
     @field_validator("path")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,8 +85,10 @@ class ResamplerMixin:
         validate_data(self, X=X, skip_check_array=True)
         labels = None if by is None else read_target(y, where, continuous=by == "target_bins")
         for name, values in (("y", labels if by else y), ("sensitive_features", sensitive_features)):
-            if values is not None and arrays.count_rows(values) != n:
-                given = f"{arrays.count_rows(values)}"
+            if values is None:
+                continue
+            given = f"{arrays.count_rows(values)}" if np.ndim(values) else f"a single value ({values!r:.40})"
+            if not np.ndim(values) or arrays.count_rows(values) != n:
                 raise DataError(sentence(where, f"{name} must have one entry a row of X ({n})", given))
         groups = self._groups(frame, sensitive_features, where)
         weights = arrays.check_weights(sample_weight, n, where)
@@ -94,7 +97,10 @@ class ResamplerMixin:
 
     def _groups(self, frame: pd.DataFrame | None, sensitive_features: Any, where: str) -> pd.DataFrame | None:
         given = getattr(self, "group_columns", ())
-        columns = [given] if isinstance(given, str) else list(given or ())
+        if given is not None and not isinstance(given, Iterable):
+            must = "group_columns must be a list of columns of X"
+            raise ParameterError(sentence(where, must, repr(given)))
+        columns = [given] if isinstance(given, str) else list(() if given is None else given)
         if not columns:
             return group_frame(sensitive_features, where=where)
         if sensitive_features is not None:
