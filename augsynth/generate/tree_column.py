@@ -1,4 +1,4 @@
-"""One column of a sequential-tree model: its form, and its tree within a class."""
+"""One column of a sequential-tree model: its form, and its tree over a family of classes."""
 
 from __future__ import annotations
 
@@ -79,15 +79,17 @@ class ColumnForm:
 
 @persistent
 class TreeColumn:
-    """A column given the groups and the columns before it, within one class.
+    """A column given the conditions and the columns before it, for a family of classes.
 
     Parameters
     ----------
     form : ColumnForm
     earlier : list of ColumnForm
         The columns before it.
-    z, groups : ndarray, (n, p) and (n, k)
-        Rows of the class, and their group codes.
+    z, conditions : ndarray, (n, p) and (n, k)
+        Rows of the family, and the codes of their label and groups.
+    classes : ndarray of int, (n,)
+        Code of the label.
     weights : ndarray, (n,)
     leaf_rows : int
         Fewest rows in a leaf.
@@ -101,7 +103,8 @@ class TreeColumn:
         form: ColumnForm,
         earlier: list[ColumnForm],
         z: np.ndarray,
-        groups: np.ndarray,
+        conditions: np.ndarray,
+        classes: np.ndarray,
         weights: np.ndarray,
         *,
         leaf_rows: int,
@@ -118,27 +121,39 @@ class TreeColumn:
             wide = np.eye(len(levels))[target]
         else:
             learner = DecisionTreeRegressor(min_samples_leaf=leaf_rows, random_state=seed)
-            target = wide = _target(form, earlier, z, groups, weights)
+            target = wide = _target(form, earlier, z, conditions, weights)
         self.smoothing = smoothing
         self.places = [_level_places(column, z, wide, weights) for column in earlier]
-        features = self._features(earlier, z, groups)
-        learner.fit(features, target, sample_weight=weights)
+        features = self._features(earlier, z, conditions)
+        evened = _evened(weights, classes)
+        learner.fit(features, target, sample_weight=evened)
         self.tree = RoutingTree(learner.tree_)
         node = self.tree.apply(features)
         group = self.tree.groups(2 * leaf_rows)
         self.leaf_nodes, leaf = np.unique(node, return_inverse=True)
         self.group_nodes, grouped = np.unique(group[node], return_inverse=True)
         self.group_of_leaf = np.searchsorted(self.group_nodes, group[self.leaf_nodes])
-        sizes = [(leaf, len(self.leaf_nodes), 32), (grouped, len(self.group_nodes), 128)]
+        self.n_classes = int(classes.max()) + 1
+        self.cells, cell = np.unique(leaf * self.n_classes + classes, return_inverse=True)
+        sizes = [
+            (cell, len(self.cells), 32, weights),
+            (leaf, len(self.leaf_nodes), 32, evened),
+            (grouped, len(self.group_nodes), 128, evened),
+        ]
         self.tables = [
-            LeafTable(at.reshape(-1), n, code, score, weights, scale=form.scale, max_pieces=pieces)
-            for at, n, pieces in sizes
+            LeafTable(at.reshape(-1), n, code, score, mass, scale=form.scale, max_pieces=pieces)
+            for at, n, pieces, mass in sizes
         ]
 
-    def route(self, earlier: list[ColumnForm], z: np.ndarray, groups: np.ndarray) -> np.ndarray:
-        """Return the places (3, n) of rows: leaf, group of leaves, whole column."""
-        leaf = np.searchsorted(self.leaf_nodes, self.tree.apply(self._features(earlier, z, groups)))
-        return np.stack([leaf, self.group_of_leaf[leaf], np.zeros_like(leaf)])
+    def route(
+        self, earlier: list[ColumnForm], z: np.ndarray, conditions: np.ndarray, classes: np.ndarray
+    ) -> np.ndarray:
+        """Return the places (4, n) of rows: leaf x class (-1 if unseen), leaf, group of leaves, whole."""
+        leaf = np.searchsorted(self.leaf_nodes, self.tree.apply(self._features(earlier, z, conditions)))
+        wanted = leaf * self.n_classes + classes
+        cell = np.minimum(np.searchsorted(self.cells, wanted), len(self.cells) - 1)
+        cell = np.where(self.cells[cell] == wanted, cell, -1)
+        return np.stack([cell, leaf, self.group_of_leaf[leaf], np.zeros_like(leaf)])
 
     def draw(
         self, form: ColumnForm, place: np.ndarray, rng: np.random.Generator, *, missing: bool = True
@@ -146,7 +161,7 @@ class TreeColumn:
         """Return a cell (n,) for each row, encoded as in ``z``; never missing unless ``missing``."""
         u, v, which = rng.random((3, place.shape[1]))
         edges = np.cumsum(self._shares(form, place, missing), axis=0)
-        table_of_row = np.minimum((which >= edges / edges[-1]).sum(axis=0), 2)
+        table_of_row = np.minimum((which >= edges / edges[-1]).sum(axis=0), len(edges) - 1)
         is_piece = np.zeros(len(u), dtype=bool)
         value = np.zeros(len(u))
         for k, table in enumerate([*self.tables, form.whole]):
@@ -158,27 +173,41 @@ class TreeColumn:
     def density(self, form: ColumnForm, place: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Return the probability or density (n,) of encoded cells at their places."""
         share = self._shares(form, place, True)
-        parts = [form.density(table, place[k], values) for k, table in enumerate([*self.tables, form.whole])]
-        return (share * np.stack(parts)).sum(axis=0)
+        total = np.zeros(len(values))
+        for k, table in enumerate([*self.tables, form.whole]):
+            at = np.flatnonzero(share[k])
+            total[at] += share[k, at] * form.density(table, place[k, at], values[at])
+        return total
 
-    def _features(self, earlier: list[ColumnForm], z: np.ndarray, groups: np.ndarray) -> np.ndarray:
-        k = groups.shape[1]
+    def _features(self, earlier: list[ColumnForm], z: np.ndarray, conditions: np.ndarray) -> np.ndarray:
+        k = conditions.shape[1]
         features = np.zeros((len(z), max(k + len(earlier), 1)), dtype=np.float32)
-        features[:, :k] = groups
+        features[:, :k] = conditions
         for j, (column, places) in enumerate(zip(earlier, self.places, strict=True), start=k):
             cells = z[:, column.position]
             features[:, j] = column.scale.encode(cells) if places is None else places[column.levels(cells)]  # type: ignore[union-attr]
         return features
 
     def _shares(self, form: ColumnForm, place: np.ndarray, missing: bool) -> np.ndarray:
-        """Return how much of each draw comes from the leaf, the group and the whole, (3, n)."""
-        rows = self.tables[0].rows[place[0]]
-        stay = (1 - _WHOLE) * rows / np.maximum(rows + self.smoothing, 1e-300)
-        share = np.stack([stay, 1 - _WHOLE - stay, np.full_like(stay, _WHOLE)])
+        """Return how much of each draw comes from its four places, (4, n)."""
+        tiny = 1e-12
+        own = np.where(place[0] >= 0, self.tables[0].rows[place[0]], 0.0)
+        leaf = self.tables[1].rows[place[1]]
+        stay = own / (own + self.smoothing + tiny)
+        further = (1 - stay) * leaf / (leaf + self.smoothing + tiny)
+        share = (1 - _WHOLE) * np.stack([stay, further, 1 - stay - further, np.zeros_like(stay)])
+        share[3] = _WHOLE
         if not missing:
             for k, table in enumerate([*self.tables, form.whole]):
                 share[k] *= 1 - table.missing[place[k]]
         return share
+
+
+def _evened(weights: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Raise rare classes by the square root of their rarity, so that trees see where they differ."""
+    share = np.bincount(classes, weights)[classes]
+    evened = weights / np.sqrt(np.maximum(share, 1e-300))
+    return evened * (weights.sum() / evened.sum())
 
 
 def _level_places(
@@ -192,7 +221,7 @@ def _level_places(
 
 
 def _target(
-    form: ColumnForm, earlier: list[ColumnForm], z: np.ndarray, groups: np.ndarray, weights: np.ndarray
+    form: ColumnForm, earlier: list[ColumnForm], z: np.ndarray, conditions: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
     """Return what a regression tree is grown on, (n, t): ranks, or where a level stands."""
     own = z[:, form.position]
@@ -205,7 +234,7 @@ def _target(
     # Many levels: they are told apart by what comes before them, and by how frequent they are.
     levels = form.levels(own)
     count = np.bincount(levels, weights, minlength=form.block.n_levels + 1)
-    context = [groups, np.log1p(count)[levels][:, None]]
+    context = [conditions, np.log1p(count)[levels][:, None]]
     context += [column.codes(z[:, column.position])[1][:, None] for column in earlier]
     known = np.concatenate(context, axis=1).astype(np.float64)
     known = (known - known.mean(axis=0)) / (known.std(axis=0) + 1e-9)

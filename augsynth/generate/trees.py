@@ -16,6 +16,7 @@ from augsynth.generate.tree_column import ColumnForm, TreeColumn
 __all__ = ["TreeGenerator"]
 
 _PARTICLES = 24
+_ALONE = 50  # a class of fewer rows has trees of its own
 _COMPLETE_ROWS = 1024  # rows completed at once: bounds the particles in memory
 
 
@@ -23,11 +24,12 @@ class TreeGenerator(BaseGenerator):
     """Draw tables column by column, each from a decision tree over the columns before it.
 
     The usual first choice for tables: nearly as faithful as real rows, ready in
-    seconds, at home with mixed columns, missing cells and repeated values. Every class
-    has trees of its own, so a rare class is never filled up with the ways of a common
-    one; groups are features of the trees. A leaf does not hand out the values it holds:
-    it is an even density between them (values that repeat often keep their exact
-    probability), mixed with the distribution of its parent node.
+    seconds, at home with mixed columns, missing cells and repeated values. The label
+    and groups come first, so every column may depend on them; rare classes count more
+    than their share when trees are grown, and a class of fewer than 50 rows has trees of
+    its own. A leaf does not hand out the values it holds: it is an even density between
+    them (values that repeat often keep their exact probability), first of the class, then
+    of all in the leaf, then mixed with its parent node.
 
     Parameters
     ----------
@@ -36,8 +38,8 @@ class TreeGenerator(BaseGenerator):
         With 5, new rows lie measurably closer to training rows than to unseen ones;
         with 50, that is gone and rare detail with it.
     smoothing : float, default=5.0
-        Rows' worth of the parent node mixed into a leaf. More of it hides the training
-        rows a little better and loosens the ties between columns.
+        Rows' worth of the next larger set of rows mixed in. More of it hides the
+        training rows a little better and loosens the ties between columns.
     order : list of column names, optional
         In which the columns are drawn; those not named follow. Default: as in ``X``.
     schema : mapping or Schema, optional
@@ -47,11 +49,12 @@ class TreeGenerator(BaseGenerator):
     Attributes
     ----------
     columns_ : dict of int to list of TreeColumn
-        For each class (by its code), one a column in the order of drawing.
+        One a column in the order of drawing: -1 for all larger classes together, the
+        class's code for a thin one.
 
     Notes
     -----
-    Cost: one tree a column and class, O(p^2 n log n) in all; a draw of n rows O(n p depth).
+    Cost: one tree a column (and thin class), O(p^2 n log n) in all; a draw of n rows O(n p depth).
 
     ``log_prob`` is the exact density of the draws: probabilities of levels, repeated
     values, integers (the unit cell round each) and missing cells, densities of all
@@ -94,20 +97,27 @@ class TreeGenerator(BaseGenerator):
     def _fit(self, z: np.ndarray, c: np.ndarray, w: np.ndarray | None, rng: np.random.Generator) -> None:
         check_number("TreeGenerator", "min_samples_leaf", self.min_samples_leaf, low=1, integer=True)
         check_number("TreeGenerator", "smoothing", self.smoothing, low=0)
-        kept = slice(None) if w is None else w > 0
-        z, c, weights = z[kept], c[kept], np.ones(len(z)) if w is None else w[kept]
+        weights = np.ones(len(z)) if w is None else w
+        lost = np.bincount(c, weights, minlength=self.condition_.n_cells)[c] == 0
+        weights = np.where(lost, 1.0, weights)  # a cell that may be asked for needs rows, whatever it weighs
+        kept = weights > 0
+        z, c, weights = z[kept], c[kept], weights[kept]
         atom_rows = min(self.min_samples_leaf, max(2, int(np.ceil(0.05 * len(z)))))
         self.forms_ = [ColumnForm(j, self.layout_[j], z[:, j], weights, atom_rows) for j in self._positions()]
-        groups, classes = self._groups(c), self.condition_.class_of_cell[c]
+        conditions, classes = self._conditions(c), self.condition_.class_of_cell[c]
+        # Too few rows show where a class differs: borrowing from others would blur it away.
+        thin = np.bincount(classes) < _ALONE
+        self.family_ = np.where(thin, np.arange(len(thin)), -1)
         self.columns_ = {}
-        for label in np.unique(classes).tolist():
-            rows = np.flatnonzero(classes == label)
-            self.columns_[label] = [
+        for family in np.unique(self.family_[classes]).tolist():
+            rows = np.flatnonzero(self.family_[classes] == family)
+            self.columns_[family] = [
                 TreeColumn(
                     form,
                     self.forms_[:k],
                     z[rows],
-                    groups[rows],
+                    conditions[rows],
+                    classes[rows],
                     weights[rows],
                     leaf_rows=self.min_samples_leaf,
                     smoothing=float(self.smoothing),
@@ -131,30 +141,32 @@ class TreeGenerator(BaseGenerator):
         first = [names.index(name) for name in self.order if name in names]
         return first + [j for j in range(len(names)) if j not in first]
 
-    def _groups(self, c: np.ndarray) -> np.ndarray:
-        return self.condition_.attributes[c][:, int(self.condition_.has_y) :].astype(np.float32)
+    def _conditions(self, c: np.ndarray) -> np.ndarray:
+        return self.condition_.attributes[c].astype(np.float32)
 
-    def _by_class(self, c: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-        classes = self.condition_.class_of_cell[c]
-        for label in np.unique(classes).tolist():
-            yield label, np.flatnonzero(classes == label)
+    def _by_family(self, c: np.ndarray) -> Iterator[tuple[list[TreeColumn], np.ndarray]]:
+        families = self.family_[self.condition_.class_of_cell[c]]
+        for family in np.unique(families).tolist():
+            yield self.columns_[family], np.flatnonzero(families == family)
 
     def _sample(self, c: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         out = np.empty((len(c), len(self.layout_)))
-        for label, rows in self._by_class(c):
-            z, groups = np.empty((len(rows), len(self.layout_))), self._groups(c[rows])
-            for k, (form, column) in enumerate(zip(self.forms_, self.columns_[label], strict=True)):
-                place = column.route(self.forms_[:k], z, groups)
+        for columns, rows in self._by_family(c):
+            z, conditions = np.empty((len(rows), len(self.layout_))), self._conditions(c[rows])
+            classes = self.condition_.class_of_cell[c[rows]]
+            for k, (form, column) in enumerate(zip(self.forms_, columns, strict=True)):
+                place = column.route(self.forms_[:k], z, conditions, classes)
                 z[:, form.position] = column.draw(form, place, rng)
             out[rows] = z
         return out
 
     def _log_prob(self, z: np.ndarray, c: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         total = np.zeros(len(z))
-        for label, rows in self._by_class(c):
-            part, groups = z[rows], self._groups(c[rows])
-            for k, (form, column) in enumerate(zip(self.forms_, self.columns_[label], strict=True)):
-                place = column.route(self.forms_[:k], part, groups)
+        for columns, rows in self._by_family(c):
+            part, conditions = z[rows], self._conditions(c[rows])
+            classes = self.condition_.class_of_cell[c[rows]]
+            for k, (form, column) in enumerate(zip(self.forms_, columns, strict=True)):
+                place = column.route(self.forms_[:k], part, conditions, classes)
                 with np.errstate(divide="ignore"):
                     total[rows] += np.log(column.density(form, place, part[:, form.position]))
         return total
@@ -163,12 +175,11 @@ class TreeGenerator(BaseGenerator):
         self, z: np.ndarray, observed: np.ndarray, c: np.ndarray, rng: np.random.Generator
     ) -> np.ndarray:
         out = z.copy()
-        for label, rows in self._by_class(c):
+        for columns, rows in self._by_family(c):
             rows = rows[~observed[rows].all(axis=1)]
             for begin in range(0, len(rows), _COMPLETE_ROWS):
                 part = rows[begin : begin + _COMPLETE_ROWS]
-                groups = self._groups(c[part])
-                out[part] = self._complete_block(self.columns_[label], z[part], observed[part], groups, rng)
+                out[part] = self._complete_block(columns, z[part], observed[part], c[part], rng)
         return out
 
     def _complete_block(
@@ -176,17 +187,18 @@ class TreeGenerator(BaseGenerator):
         columns: list[TreeColumn],
         z: np.ndarray,
         observed: np.ndarray,
-        groups: np.ndarray,
+        c: np.ndarray,
         rng: np.random.Generator,
     ) -> np.ndarray:
         n = len(z)
         row = np.repeat(np.arange(n), _PARTICLES)
-        particles, groups = z[row], groups[row]
+        particles, conditions = z[row], self._conditions(c)[row]
+        classes = self.condition_.class_of_cell[c][row]
         log_weight = np.zeros((n, _PARTICLES))
         for k, (form, column) in enumerate(zip(self.forms_, columns, strict=True)):
             j = form.position
             seen = observed[row, j]
-            place = column.route(self.forms_[:k], particles, groups)
+            place = column.route(self.forms_[:k], particles, conditions, classes)
             drawn = column.draw(form, place, rng, missing=False)
             with np.errstate(divide="ignore"):
                 likely = np.log(column.density(form, place, particles[:, j]))
