@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from augsynth.core import arrays
-from augsynth.core.errors import DataError, ParameterError, sentence
+from augsynth.core.errors import DataError, ParameterError, offenders, sentence
 from augsynth.generate.base import BaseGenerator, Drawn
 
 __all__ = ["FunctionGenerator"]
@@ -66,23 +66,38 @@ class FunctionGenerator(BaseGenerator):
         return Drawn(self._like_training(made, len(c)))
 
     def _like_training(self, made: Any, n: int) -> Any:
+        where = "FunctionGenerator"
+        if not (np.ndim(made) if hasattr(made, "shape") else isinstance(made, (list, tuple))):
+            raise DataError(sentence(where, f"function must return {n} rows", f"{made!r:.40}"))
         given = arrays.count_rows(made)
         if given != n:
-            raise DataError(sentence("FunctionGenerator", f"function must return {n} rows", str(given)))
+            raise DataError(sentence(where, f"function must return {n} rows", str(given)))
         if isinstance(self.rows_, pd.DataFrame):
             if not isinstance(made, pd.DataFrame) or set(made.columns) != set(self.rows_.columns):
-                raise DataError(
-                    sentence(
-                        "FunctionGenerator",
-                        f"function must return a DataFrame with columns {list(self.rows_.columns)}",
-                        str(list(getattr(made, "columns", [type(made).__name__]))),
-                    )
-                )
-            return made[self.rows_.columns].astype(self.rows_.dtypes.to_dict()).reset_index(drop=True)
+                must = f"function must return a DataFrame with columns {list(self.rows_.columns)}"
+                got = str(list(getattr(made, "columns", [type(made).__name__])))
+                raise DataError(sentence(where, must, got))
+            cells = {name: _cast(made[name], dtype, repr(name)) for name, dtype in self.rows_.dtypes.items()}
+            return pd.DataFrame(cells, columns=self.rows_.columns).reset_index(drop=True)
         if isinstance(self.rows_, np.ndarray):
             made = np.asarray(made)
             if made.shape[1:] != self.rows_.shape[1:]:
                 must = f"function must return rows of shape {self.rows_.shape[1:]}"
-                raise DataError(sentence("FunctionGenerator", must, str(made.shape[1:])))
-            return made.astype(self.rows_.dtype, copy=False)
+                raise DataError(sentence(where, must, str(made.shape[1:])))
+            return _cast(made, self.rows_.dtype, "the rows")
         return made
+
+
+def _cast(values: Any, dtype: Any, name: str) -> Any:
+    """Return values in the dtype of the training rows, or say that it would change them."""
+    must = f"function must return {name} as {dtype}, as in fit"
+    kinds = (getattr(dtype, "kind", ""), getattr(values.dtype, "kind", ""))
+    if kinds[0] in "iub" and kinds[1] == "f":
+        numbers = np.asarray(values, dtype=np.float64)
+        odd = numbers[numbers != np.rint(numbers)]  # NaN too: it is not equal to itself
+        if odd.size:
+            raise DataError(sentence("FunctionGenerator", must, offenders(odd.ravel()), "Round them."))
+    try:
+        return values if values.dtype == dtype else values.astype(dtype)
+    except (TypeError, ValueError) as error:
+        raise DataError(sentence("FunctionGenerator", must, str(error))) from error

@@ -222,3 +222,14 @@ def test_missingness_of_an_integer_column_gets_a_sentence():
         Missingness(columns=["n"]).fit(X)
     new = Missingness(1.0).fit(X)(X, random_state=0)
     assert new["a"].isna().all() and new["n"].equals(X["n"])
+
+
+@pytest.mark.parametrize("made", [None, 3, np.nan, 2.5, "text"], ids=str)
+def test_a_function_may_not_return_other_rows_than_those_of_fit(made):
+    whole = made is None or np.ndim(made) == 0 and isinstance(made, int)
+    array = FunctionGenerator(lambda y, rng: made if whole else np.full((len(y), 1), made))
+    with pytest.raises(DataError, match="FunctionGenerator: function must return"):
+        array.fit(np.array([[1], [2]]), [0, 1]).sample(y=[0, 1])
+    table = FunctionGenerator(lambda y, rng: made if whole else pd.DataFrame({"a": [made] * len(y)}))
+    with pytest.raises(DataError, match="FunctionGenerator: function must return"):
+        table.fit(pd.DataFrame({"a": [1, 2]}), [0, 1]).sample(y=[0, 1])
