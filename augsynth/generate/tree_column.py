@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
@@ -13,7 +13,7 @@ from augsynth.generate.tree_leaves import LeafTable
 from augsynth.generate.tree_routes import RoutingTree, level_directions
 from augsynth.generate.tree_scale import CONTINUOUS, MISSING, ColumnScale
 
-__all__ = ["ColumnForm", "TreeColumn"]
+__all__ = ["ColumnForm", "FamilyRows", "TreeColumn"]
 
 _CLASSIFIED = 64  # more levels than this are grouped by regression on directions
 _DIRECTIONS = 4
@@ -37,12 +37,19 @@ class ColumnForm:
 
     def __init__(self, position: int, block: Block, values: np.ndarray, weights: np.ndarray, atom_rows: int):
         self.position, self.block = position, block
+        if np.isnan(values).all():  # in the rows that weigh anything: no more is known than the range
+            values, weights = np.append(values, self._stand_ins()), np.append(weights, [1e-9] * 2)
         self.scale = (
             ColumnScale(values, integer=block.integer, atom_rows=atom_rows) if block.is_numeric else None
         )
         everywhere = np.zeros(len(values), dtype=np.intp)
         code, score = self.codes(values)
         self.whole = LeafTable(everywhere, 1, code, score, weights, scale=self.scale, max_pieces=256)
+
+    def _stand_ins(self) -> list[float]:
+        return (
+            [self.block.low, self.block.high] if self.block.is_numeric else [0.0, self.block.n_levels - 1.0]
+        )
 
     def codes(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the atom code and the place in [0, 1] of encoded cells."""
@@ -69,12 +76,21 @@ class ColumnForm:
         mass = table.atom_mass(place, code)
         if self.scale is None:
             return mass
-        if self.scale.integer:
+        if not self.scale.by_density:
             ends = [self.scale.encode(values + half) for half in (0.5, -0.5)]
             cell = table.piece_mass_below(place, ends[0]) - table.piece_mass_below(place, ends[1])
             return mass + np.where(np.isnan(values), 0.0, cell)
         spread = table.piece_density(place, score) * self.scale.slope(values)
-        return mass + np.where(code == CONTINUOUS, spread, 0.0)
+        return mass + np.where((code == CONTINUOUS) | self.scale.integer & (code != MISSING), spread, 0.0)
+
+
+class FamilyRows(NamedTuple):
+    """Encoded rows (n, p), the codes of their conditions (n, k) and class (n,), and their weights (n,)."""
+
+    z: np.ndarray
+    conditions: np.ndarray
+    classes: np.ndarray
+    weights: np.ndarray
 
 
 @persistent
@@ -86,11 +102,8 @@ class TreeColumn:
     form : ColumnForm
     earlier : list of ColumnForm
         The columns before it.
-    z, conditions : ndarray, (n, p) and (n, k)
-        Rows of the family, and the codes of their label and groups.
-    classes : ndarray of int, (n,)
-        Code of the label.
-    weights : ndarray, (n,)
+    rows : FamilyRows
+        The training rows of the family.
     leaf_rows : int
         Fewest rows in a leaf.
     smoothing : float
@@ -102,15 +115,13 @@ class TreeColumn:
         self,
         form: ColumnForm,
         earlier: list[ColumnForm],
-        z: np.ndarray,
-        conditions: np.ndarray,
-        classes: np.ndarray,
-        weights: np.ndarray,
+        rows: FamilyRows,
         *,
         leaf_rows: int,
         smoothing: float,
         seed: int,
     ):
+        z, conditions, classes, weights = rows
         own = z[:, form.position]
         code, score = form.codes(own)
         levels = np.unique(code)

@@ -64,7 +64,6 @@ def level_directions(
     target: np.ndarray,
     weights: np.ndarray,
     n_directions: int,
-    shrink: float = 10.0,
 ) -> np.ndarray:
     """Place the levels of a column where rows with like targets are near.
 

@@ -10,6 +10,8 @@ __all__ = ["CONTINUOUS", "MISSING", "ColumnScale"]
 
 MISSING, CONTINUOUS = -1, -2
 _KNOTS = 1024
+_KNOT_ROWS = 16  # closer knots would follow the gaps between single training values
+_WIDE = 1e6  # integers: beyond this range masses of single cells cancel to nothing
 
 
 @persistent
@@ -26,6 +28,8 @@ class ColumnScale:
         Repeated values, ascending.
     values, scores : ndarray
         Knots in data units and their places in [0, 1], both increasing.
+    by_density : bool
+        Whether a value is priced by the density there rather than by the mass of its unit cell.
     """
 
     def __init__(self, column: np.ndarray, *, integer: bool, atom_rows: int):
@@ -35,9 +39,10 @@ class ColumnScale:
         self.atoms = distinct[counts >= atom_rows]
         rest = np.sort(present[~np.isin(present, self.atoms)])
         low, high = float(distinct[0]), float(distinct[-1])
+        self.by_density = not integer or high - low > _WIDE
         if integer or low == high:
             low, high = low - 0.5, high + 0.5
-        share = np.linspace(0, 1, min(_KNOTS, len(rest)))
+        share = np.linspace(0, 1, min(_KNOTS, -(-len(rest) // _KNOT_ROWS)))
         inner = np.quantile(rest, share, method="inverted_cdf") if len(rest) else rest
         knots = np.unique(np.concatenate([[low, high], inner, self.atoms]))
         if integer:

@@ -11,7 +11,7 @@ from augsynth.core.errors import ParameterError, offenders, sentence
 from augsynth.core.parameters import check_number
 from augsynth.core.random import resolve_seed
 from augsynth.generate.base import BaseGenerator
-from augsynth.generate.tree_column import ColumnForm, TreeColumn
+from augsynth.generate.tree_column import ColumnForm, FamilyRows, TreeColumn
 
 __all__ = ["TreeGenerator"]
 
@@ -110,15 +110,13 @@ class TreeGenerator(BaseGenerator):
         self.family_ = np.where(thin, np.arange(len(thin)), -1)
         self.columns_ = {}
         for family in np.unique(self.family_[classes]).tolist():
-            rows = np.flatnonzero(self.family_[classes] == family)
+            members = np.flatnonzero(self.family_[classes] == family)
+            rows = FamilyRows(z[members], conditions[members], classes[members], weights[members])
             self.columns_[family] = [
                 TreeColumn(
                     form,
                     self.forms_[:k],
-                    z[rows],
-                    conditions[rows],
-                    classes[rows],
-                    weights[rows],
+                    rows,
                     leaf_rows=self.min_samples_leaf,
                     smoothing=float(self.smoothing),
                     seed=resolve_seed(rng) % 2**32,
