@@ -247,3 +247,54 @@ def test_arrays_may_be_asked_of_a_model_of_a_frame():
     with pytest.warns(UserWarning, match="feature names"):
         density = g.log_prob(X.to_numpy())
     assert (density == g.log_prob(X)).all()
+
+
+def test_the_density_of_unseen_rows_is_not_that_of_single_training_values():
+    """The truth is two independent standard normals; pieces between single values would cost some nats."""
+    rng = np.random.default_rng(1)
+    fit, fresh = rng.normal(size=(2000, 2)), rng.normal(size=(4000, 2))
+    fresh = fresh[((fresh > fit.min(axis=0)) & (fresh < fit.max(axis=0))).all(axis=1)]
+    truth = -0.5 * (fresh**2).sum(axis=1) - np.log(2 * np.pi)
+    assert (truth - TreeGenerator(random_state=0).fit(fit).log_prob(fresh)).mean() < 0.6
+
+
+def test_wide_integers_and_dates_have_a_density():
+    rng = np.random.default_rng(0)
+    when = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 10**15, 400), unit="ns")
+    table = pd.DataFrame({"id": rng.integers(0, 2**62, 400), "when": when})
+    g = TreeGenerator(random_state=0).fit(table)
+    assert np.isfinite(g.log_prob(table)).all() and np.isfinite(g.log_prob(g.sample(400))).all()
+    # far from the edges of pieces, the mass of an integer is about its share of the range
+    x = rng.integers(0, 10**7, 5000)
+    at = np.array([[2.5e6], [5e6], [7.5e6]])
+    assert np.abs(TreeGenerator(random_state=0).fit(x[:, None]).log_prob(at) + np.log(1e7)).max() < 0.7
+
+
+def test_weights_that_leave_a_column_or_a_class_empty():
+    X = RNG.normal(size=(60, 2))
+    X[:30, 1] = np.nan
+    g = TreeGenerator(random_state=0).fit(X, sample_weight=np.arange(60) < 30)
+    assert np.isnan(g.sample(50)[:, 1]).all()
+    assert np.isfinite(g.complete(X[:5], random_state=0)).all()
+    y = np.arange(60) % 3
+    g = TreeGenerator(random_state=0).fit(X[:, :1], y, sample_weight=y < 2)
+    assert g.sample(y=[2, 2, 0]).shape == (3, 1)
+
+
+@pytest.mark.parametrize("n", [2, 3, 7])
+def test_a_handful_of_rows_is_enough_to_fit(n):
+    X = pd.DataFrame({"x": RNG.normal(size=n), "k": list("abcdefg")[:n], "flat": [1.5] + [2.5] * (n - 1)})
+    y = np.arange(n) % 2
+    g = TreeGenerator(random_state=0).fit(X, y)
+    new = g.sample(y=[0, 1] * 100)
+    assert set(new["k"]) <= set(X["k"]) and new["x"].between(X["x"].min(), X["x"].max()).all()
+    assert np.isfinite(g.log_prob(X, y)).all() and np.isfinite(g.log_prob(new, [0, 1] * 100)).all()
+
+
+def test_a_column_that_is_constant_or_missing_in_one_class_stays_so():
+    y = np.repeat([0, 1], 400)
+    X = pd.DataFrame({"x": RNG.normal(size=800), "only": np.where(y == 1, 7.5, RNG.normal(size=800))})
+    X["never"] = np.where(y == 0, np.nan, RNG.normal(size=800))
+    new = TreeGenerator(random_state=0).fit(X, y).sample(y=y)
+    assert (new["only"][y == 1] == 7.5).mean() > 0.95 and (new["only"][y == 0] == 7.5).mean() < 0.05
+    assert new["never"].isna()[y == 0].mean() > 0.95 and new["never"].notna()[y == 1].mean() > 0.95
