@@ -71,13 +71,13 @@ class Column:
         return numbers
 
     def _encode_levels(self, values: pd.Series, where: str) -> np.ndarray:
-        assert_levels = self.levels
+        levels: Any = self.levels
         absent = values.isna().to_numpy()
         if isinstance(values.dtype, pd.CategoricalDtype):
-            positions = assert_levels.get_indexer(values.cat.categories)  # type: ignore[union-attr]
+            positions = levels.get_indexer(values.cat.categories)
             codes = np.append(positions, -1)[values.cat.codes.to_numpy()]
         else:
-            codes = assert_levels.get_indexer(pd.Index(values.astype(object)))  # type: ignore[union-attr]
+            codes = levels.get_indexer(pd.Index(values.astype(object)))
         unseen = (codes < 0) & ~absent
         if unseen.any():
             raise DataError(
@@ -208,11 +208,17 @@ def _add_origin(whole: np.ndarray, origin: int, dtype: Any) -> np.ndarray:
     base = getattr(dtype, "numpy_dtype", dtype)
     base = np.dtype(np.int64) if getattr(base, "kind", "") not in ("i", "u") else base
     limits = np.iinfo(base)
-    low, high = int(limits.min) - origin, int(limits.max) - origin
-    clipped = np.clip(whole, float(low), float(high))
-    wide = np.uint64 if base.kind == "u" else np.int64
-    exact = np.clip(clipped, -(2.0**63), 2.0**63 - 1024).astype(np.int64)
-    return (exact.astype(wide) + wide(origin)) if origin else exact.astype(wide)
+    clipped = np.clip(whole, _toward_zero(int(limits.min) - origin), _toward_zero(int(limits.max) - origin))
+    size = np.abs(clipped).astype(np.uint64)
+    # Modulo 2**64, signed and unsigned sums have the same bits.
+    total = np.where(clipped < 0, np.negative(size), size) + np.uint64(origin % 2**64)
+    return total if base.kind == "u" else total.view(np.int64)
+
+
+def _toward_zero(bound: int) -> float:
+    """Return the float nearest to a bound that does not lie beyond it, nor beyond 64 bits."""
+    near = float(bound)
+    return near if abs(int(near)) <= abs(bound) else float(np.nextafter(near, 0.0))
 
 
 def _cast_times(whole: np.ndarray, absent: np.ndarray, dtype: Any, unit: Any, name: Any) -> pd.Series:

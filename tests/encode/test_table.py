@@ -109,6 +109,18 @@ def test_integers_stay_inside_their_dtype():
     frame = pd.DataFrame({"a": np.array([0, 255, 3], dtype=np.uint8)})
     codec = TableCodec().fit(frame, Schema.infer(frame))
     assert codec.decode(np.array([[-7.0], [300.4], [2.6]]))["a"].tolist() == [0, 255, 3]
+    low = np.uint64(2**63)
+    ends = {"signed": np.array([2**62 + 1, 2**62 + 9]), "unsigned": np.array([low + np.uint64(7), low])}
+    for name, values in ends.items():
+        frame = pd.DataFrame({name: values})
+        codec = TableCodec().fit(frame, Schema.infer(frame))
+        assert codec.decode(codec.encode(frame)).equals(frame)
+        beyond = codec.decode(np.array([[1e30], [-1e30]]))[name].tolist()  # must not wrap round
+        limit = np.iinfo(values.dtype)
+        assert limit.max - 2048 < beyond[0] <= limit.max and beyond[1] < beyond[0]
+    large = pd.DataFrame({"a": np.array([0, 5, 2**64 - 1], dtype=np.uint64)})
+    codec = TableCodec().fit(large, Schema.infer(large))
+    assert codec.decode(codec.encode(large))["a"].iloc[2] > 2**64 - 2049  # as near as a float comes
 
 
 def test_overrides():
