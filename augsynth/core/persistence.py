@@ -225,6 +225,8 @@ def _unpack_array(packed: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
     if "$objects" in packed:
         array = np.empty(len(packed["$objects"]), dtype=object)
         array[:] = unpack(packed["$objects"], arrays)
+        if dtype.kind not in "OUS":
+            raise ModelFileError(f"load: an array of objects must be of objects or text; given {dtype}.")
         if dtype.kind in "US" and dtype.itemsize > 4 * max(map(len, array), default=0) + 4:
             raise ModelFileError("load: a text array must not be wider than its longest text.")
         array = array.astype(dtype)
@@ -310,6 +312,8 @@ def _unpack_table(packed: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
     columns = [_unpack_column(column, arrays) for column in packed["columns"]]
     if packed["$table"] == "Series":
         return columns[0].rename(unpack(packed["name"], arrays))
+    if any(len(column) != packed["rows"] for column in columns):  # pandas would fill the rest up, at any cost
+        raise ModelFileError(f"load: every column of a table must have its {packed['rows']} rows.")
     frame = pd.DataFrame(dict(enumerate(columns)), index=pd.RangeIndex(packed["rows"]))
     frame.columns = unpack(packed["names"], arrays)
     return frame

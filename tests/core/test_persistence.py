@@ -115,6 +115,27 @@ def test_hostile_files_fail_and_execute_nothing(tmp_path, entry):
         load(hostile(tmp_path, json.dumps({"format": 1, "object": entry})))
 
 
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ({"$objects": [0], "shape": [1], "dtype": f"|V{2**31 - 1}", "scalar": False}, "objects or text"),
+        (
+            {
+                "$table": "DataFrame",
+                "rows": 10**12,
+                "columns": [{"cells": [1], "dtype": {"$dtype": "numpy", "text": "<i8"}}],
+                "names": ["a"],
+                "name": None,
+            },
+            "1000000000000 rows",
+        ),
+    ],
+)
+def test_sizes_in_a_header_are_checked_before_memory_is_asked_for(entry, says):
+    with pytest.raises(ModelFileError, match=says):
+        unpack(entry, {})
+
+
 @pytest.mark.parametrize("text", ["not json", "{}", "[]", '{"format": 99, "object": null}', "[" * 100_000])
 def test_damaged_headers_get_a_sentence(tmp_path, text):
     with pytest.raises(ModelFileError, match="must be a model that augsynth saved"):
