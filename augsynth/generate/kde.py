@@ -196,8 +196,8 @@ class KDEGenerator(BaseGenerator):
         numeric, categorical = self.layout_.numeric, self.layout_.categorical
         n = effective_size(self.weights_[rows])
         smoothed = (self.states_[rows] == SMOOTH).mean(axis=0)[numeric]  # share that the rule's n counts
-        rule = self.bandwidth if self.bandwidth in ("scott", "silverman") else "scott"
-        factors = np.array([rule_factor(str(rule), n * share, len(numeric)) for share in smoothed])
+        rule = "silverman" if isinstance(self.bandwidth, str) and self.bandwidth == "silverman" else "scott"
+        factors = np.array([rule_factor(rule, n * share, len(numeric)) for share in smoothed])
         if not isinstance(self.bandwidth, str):
             factors = np.asarray(self.bandwidth, dtype=float)
         numbers = factors if np.ndim(self.bandwidth) else factors * spread

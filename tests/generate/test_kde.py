@@ -145,6 +145,12 @@ def test_repeated_values_do_not_pull_the_cross_validated_bandwidth_to_zero():
     assert KDEGenerator(bandwidth="cv").fit(X).widths_[0, 0] > 0.05
 
 
+def test_bandwidths_may_come_as_an_array():
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    listed, array = (KDEGenerator(bandwidth=given).fit(X) for given in ([0.5, 0.7], np.array([0.5, 0.7])))
+    np.testing.assert_array_equal(listed.log_prob(X), array.log_prob(X))
+
+
 def test_weights_count_as_repetitions():
     rng = np.random.default_rng(10)
     X, w, at = rng.normal(size=(20, 2)), rng.integers(0, 4, 20), rng.normal(size=(10, 2))
