@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ __all__ = ["few_threads"]
 SMALL = 1_000_000_000  # parameters times rows a block; below it a second thread gains little
 _LOCK = threading.Lock()
 _inside = 0
-_before = 1
+_restore = contextlib.ExitStack()
 
 
 @contextmanager
@@ -28,17 +29,17 @@ def few_threads(model: nn.Module, rows: int) -> Iterator[None]:
     if rows * sum(p.numel() for p in model.parameters()) >= SMALL:
         yield
         return
-    global _inside, _before
+    global _inside
     with _LOCK:  # several fits may run at once in threads: the first one in sets, the last one out restores
         if _inside == 0:
-            _before = torch.get_num_threads()
+            _restore.callback(torch.set_num_threads, torch.get_num_threads())
             torch.set_num_threads(1)
+            _restore.enter_context(threadpool_limits(limits=1, user_api="blas"))
         _inside += 1
     try:
-        with threadpool_limits(limits=1, user_api="blas"):
-            yield
+        yield
     finally:
         with _LOCK:
             _inside -= 1
             if _inside == 0:
-                torch.set_num_threads(_before)
+                _restore.close()

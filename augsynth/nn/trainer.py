@@ -137,12 +137,16 @@ class Trainer(BaseEstimator):
             return min(int(self.batch_size), n)
         return min(n, int(2 ** np.clip(np.round(np.log2(max(n, 1) / 48)), 5, 9)))
 
-    def planned_steps(self, n: int) -> int:
-        """Return the number of steps for ``n`` training rows (of a budget in steps or epochs)."""
+    def planned_steps(self, n: int, batch: int | None = None) -> int:
+        """Return the number of steps for ``n`` training rows (of a budget in steps or epochs).
+
+        ``batch`` is the rows a step, where that is settled: rows put aside as a hold-out
+        count for it, but not for ``n``.
+        """
         if self.steps is not None:
             return int(self.steps)
         if self.epochs is not None:
-            return max(1, math.ceil(float(self.epochs) * (n // self.batch_rows(n))))
+            return max(1, math.ceil(float(self.epochs) * (n // (batch or self.batch_rows(n)))))
         return int(np.clip(15 * math.sqrt(n), 300, 50_000))
 
     def run(
@@ -216,7 +220,7 @@ class Trainer(BaseEstimator):
         elif self.seconds is not None:
             planned = max(1, int(float(self.seconds) / seconds_a_step(run, 0.05 * float(self.seconds))))
         else:
-            planned = self.planned_steps(rows.n)
+            planned = self.planned_steps(rows.n, rows.batch)
         if loud:
             pace = seconds_a_step(run, 0.2)
             left = (planned - run.resumed_from) * pace

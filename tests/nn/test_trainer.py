@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from augsynth.core.errors import ModelFileError, ParameterError, TrainingError
 from augsynth.nn import trainer as module
 from augsynth.nn.objective import Objective
 from augsynth.nn.randomness import forked, keyed_generator, noise
+from augsynth.nn.threads import few_threads
 from augsynth.nn.trainer import Trainer
 
 
@@ -278,6 +280,13 @@ def test_the_default_budget_grows_with_the_rows():
     assert clone(Trainer(steps=3)).steps == 3
 
 
+def test_an_epoch_passes_once_over_the_rows_that_are_not_held_out():
+    # 2,200 rows have batches of 64, the 1,980 that are left to train on would have 32.
+    trainer = Trainer(epochs=1, options={"patience": 9, "holdout": 0.1})
+    assert [trainer.batch_rows(n) for n in (2200, 1980)] == [64, 32]
+    assert train(trainer, n=2200)[1].planned == 1980 // 64
+
+
 def test_keyed_generators_are_functions_of_their_keys():
     a, b, c = (torch.randn(4, generator=keyed_generator(1, k)) for k in [(0, 1), (0, 1), (1, 0)])
     assert torch.equal(a, b) and not torch.equal(a, c)
@@ -290,6 +299,27 @@ def test_deterministic_kernels_are_asked_for_only_during_the_run():
         settings, on_step=[lambda step, losses: during.append(torch.are_deterministic_algorithms_enabled())]
     )
     assert during == [True, True] and not torch.are_deterministic_algorithms_enabled()
+
+
+def test_fits_that_overlap_in_threads_put_every_number_of_threads_back():
+    model, before = torch.nn.Linear(2, 2), torch.get_num_threads()
+
+    def numbers():
+        return [each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"]
+
+    torch.set_num_threads(2)
+    try:
+        with threadpool_limits(limits=2, user_api="blas"):
+            outside = numbers()
+            first, second = few_threads(model, 1), few_threads(model, 1)
+            first.__enter__()
+            second.__enter__()  # as in another thread: it ends after the first
+            first.__exit__(None, None, None)
+            assert torch.get_num_threads() == 1 and set(numbers()) <= {1}
+            second.__exit__(None, None, None)
+            assert torch.get_num_threads() == 2 and numbers() == outside
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_small_models_run_on_one_thread_and_the_number_is_put_back():
