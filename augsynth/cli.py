@@ -131,13 +131,21 @@ def show(recipe: RecipeName) -> None:
 
 @app.command()
 def validate(recipe: RecipeName, overrides: Overrides = None) -> None:
-    """Check a recipe without running it: every problem at once."""
+    """Check a recipe without running it: every problem at once, and its columns if the table is there."""
     with _sentences():
         from augsynth.recipe import load
+        from augsynth.recipe.parts import divide
+        from augsynth.recipe.tables import SKLEARN, read_source
 
         checked = load(recipe, overrides or [])
         for note in checked.notes:
             _complain(f"note: {note}")
+        data = checked.data
+        if data.path.startswith(SKLEARN) or Path(data.path).exists():
+            frame = read_source(data.path, missing=data.missing, separator=data.separator)
+            divide(frame, data, checked.seed)
+        else:
+            _complain(f"note: data.path: {data.path} is not there, so its columns were not checked.")
         typer.echo(f"{checked.name}: the recipe is valid.")
 
 
@@ -145,7 +153,10 @@ def validate(recipe: RecipeName, overrides: Overrides = None) -> None:
 def run(
     recipe: RecipeName,
     overrides: Overrides = None,
-    out: Annotated[str | None, typer.Option("--out", "-o", help="Folder of the outputs.")] = None,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", "-o", help="Folder of the outputs; the recipe's output.dir if not given."),
+    ] = None,
     force: Force = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Say the verdict and the folder only.")
@@ -187,14 +198,14 @@ def _gentle_end() -> Iterator[None]:
 @app.command()
 def sample(
     model: Annotated[
-        str, typer.Argument(help="A saved generator, such as augsynth_output/model.safetensors.")
+        str, typer.Argument(help="A saved generator: model.safetensors in the folder of a run.")
     ],
     out: Annotated[str, typer.Option("--out", "-o", help="The table to write; its ending says the format.")],
     n: Annotated[int, typer.Option("-n", min=1, help="Rows to draw.")] = 100,
     label: Annotated[
         list[str] | None,
         typer.Option(
-            "--label", "-l", metavar="NAME=VALUE", help="Wanted class or group, e.g. y=malignant; repeatable."
+            "--label", "-l", metavar="NAME=VALUE", help="Wanted class or group, e.g. income=yes; repeatable."
         ),
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Same seed, same rows.")] = None,

@@ -63,12 +63,13 @@ def forest_plot(result: Comparison, path: Any = None) -> Figure:
 def _draw_rows(axes: Axes, result: Comparison, frame: pd.DataFrame) -> None:
     decimals = difference_format(frame)
     beside = axes.get_yaxis_transform()  # x in shares of the axes, y in rows
+    right = 1.86 + 0.06 * max(decimals - 3, 0)  # the three figures of a line grow with their decimals
     y = 0.0
     for method in result.methods:
         word = str(result.verdicts.loc[method, IN_ALL])
         axes.text(-0.52, y, method, transform=beside, va="center", weight="bold", color=_INK, size=10.5)
         axes.text(
-            1.86, y, word, transform=beside, va="center", ha="right", weight="bold", color="white", size=9.5,
+            right, y, word, transform=beside, va="center", ha="right", weight="bold", color="white", size=9.5,
             bbox={"boxstyle": "round,pad=0.35", "facecolor": _colour(word), "edgecolor": "none"},
         )  # fmt: skip
         for _, row in frame[frame["method"] == method].iterrows():
@@ -89,7 +90,7 @@ def _draw_rows(axes: Axes, result: Comparison, frame: pd.DataFrame) -> None:
             told = f"{row['difference']:+.{decimals}f}  {interval_text(row['low'], row['high'], decimals)}"
             axes.text(1.05, y, told, transform=beside, va="center", color=_INK, size=9.5)
             axes.text(
-                1.86, y, row["verdict"], transform=beside, va="center", ha="right", color=colour, size=9.5
+                right, y, row["verdict"], transform=beside, va="center", ha="right", color=colour, size=9.5
             )
         y -= 1.35
 

@@ -13,6 +13,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from augsynth import registry
 from augsynth.core.errors import AugsynthError
 from augsynth.recipe.wording import meant
+from augsynth.resample.cells import BY
 
 __all__ = ["component_problems", "problem", "recipe_problems", "takes_generator"]
 
@@ -68,7 +69,18 @@ def recipe_problems(raw: Mapping[str, Any]) -> list[str]:
             problems.append("resampler.generator: say it in the section generator")
         if isinstance(resampler, Mapping) and "group_columns" in resampler:
             problems.append("resampler.group_columns: say it in data.groups")
+        if isinstance(resampler, Mapping) and "by" in resampler:
+            problems += _by_problems(resampler["by"], raw.get("data"))
     return problems
+
+
+def _by_problems(by: Any, data: Any) -> list[str]:
+    """List what is wrong with what is balanced: an unknown word, or groups that no column gives."""
+    if by not in BY:
+        return [f"resampler.by: must be {' or '.join(BY)}; given {by!r:.80}{meant(by, BY)}"]
+    if "group" in by and isinstance(data, Mapping) and not data.get("groups"):
+        return [f"resampler.by: {by!r} needs columns of groups; name them in data.groups"]
+    return []
 
 
 def takes_generator(kind: str) -> bool:
@@ -83,7 +95,7 @@ def component_problems(role: str, spec: Mapping[str, Any], path: str) -> list[st
         return [] if "." not in path else [f"{path}.kind: is required; kinds: {kinds}"]
     kind = spec["kind"]
     if kind not in registry.names(role):
-        return [f"{path}.kind: unknown kind {kind!r}{meant(kind, registry.names(role))}; kinds: {kinds}"]
+        return [f"{path}.kind: unknown kind {kind!r}; kinds: {kinds}{meant(kind, registry.names(role))}"]
     try:
         cls = registry.resolve(role, str(kind))
     except (AugsynthError, ImportError) as error:

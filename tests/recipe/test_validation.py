@@ -76,6 +76,8 @@ def test_components_come_from_the_registry_only():
             {"resampler": {"kind": "over", "group_columns": ["a"]}},
             "resampler.group_columns: say it in data.groups",
         ),
+        ({"resampler": {"kind": "over", "by": "classes"}}, "resampler.by: must be class or group"),
+        ({"resampler": {"kind": "over", "by": "class+group"}}, "resampler.by: 'class+group' needs columns"),
         ({"data": {"path": "a.csv"}}, "data.target: must name the column"),
         ({"data": None}, "data: must be a mapping"),
         ({"generator": {"kind": "function"}}, "generator.kind: 'function' needs a Python function"),
