@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from augsynth.core.errors import DataError, ParameterError, sentence
+from augsynth.core.errors import ParameterError, sentence
 from augsynth.core.persistence import persistent
-from augsynth.encode.layout import Layout
+from augsynth.encode.layout import Layout, refuse_gaps
 
 __all__ = ["Binner"]
 
@@ -87,20 +87,19 @@ class Binner:
         return self
 
     def encode(self, z: np.ndarray) -> np.ndarray:
-        """Turn rows ``z`` (n, p) into tokens (n, p); numbers beyond the range seen go to the end bins."""
+        """Turn rows ``z`` (n, p) into tokens (n, p); numbers beyond the range seen go to the end bins.
+
+        Raises
+        ------
+        DataError
+            For a missing cell in a column that had none in fit.
+        """
         z = np.asarray(z, dtype=np.float64)
         tokens = np.empty(z.shape, dtype=self.dtype_)
         for j in range(z.shape[1]):
             gap = np.isnan(z[:, j])
-            if gap.any() and self.missing_token_[j] < 0:
-                raise DataError(
-                    sentence(
-                        f"column {self.names_[j]!r}",
-                        "must have no missing cell, since none was seen in fit",
-                        f"{int(gap.sum())} missing",
-                        "Fill them, or fit on rows that show how cells go missing.",
-                    )
-                )
+            if self.missing_token_[j] < 0:
+                refuse_gaps(self.names_[j], gap)
             values = np.where(gap, 0.0, z[:, j])
             if len(self.uppers_[j]):
                 values = np.minimum(np.searchsorted(self.uppers_[j], values), len(self.uppers_[j]) - 1)

@@ -11,9 +11,10 @@ from functools import cached_property
 
 import numpy as np
 
+from augsynth.core.errors import DataError, sentence
 from augsynth.core.persistence import persistent
 
-__all__ = ["Block", "Layout"]
+__all__ = ["Block", "Layout", "refuse_gaps"]
 
 
 @persistent
@@ -81,3 +82,16 @@ class Layout:
     def n_levels(self) -> np.ndarray:
         """Number of levels of each column, (p,) int; 0 where numeric."""
         return np.array([b.n_levels for b in self.blocks], dtype=np.intp)
+
+
+def refuse_gaps(name: str, gap: np.ndarray) -> None:
+    """Raise DataError if a cell of a column is missing, ``gap`` (n,) bool, in which none was in fit."""
+    if gap.any():
+        raise DataError(
+            sentence(
+                f"column {name!r}",
+                "must have no missing cell, since none was seen in fit",
+                f"{int(gap.sum())} missing",
+                "Fill them, or fit on rows that show how cells go missing.",
+            )
+        )

@@ -12,7 +12,7 @@ from scipy.special import ndtri
 
 from augsynth.core.errors import ParameterError, sentence
 from augsynth.core.persistence import persistent
-from augsynth.encode.layout import Layout
+from augsynth.encode.layout import Layout, refuse_gaps
 
 __all__ = ["NormalScores"]
 
@@ -59,6 +59,8 @@ class NormalScores:
     def fit(self, z: np.ndarray, layout: Layout) -> NormalScores:
         """Learn the distribution of each numeric column of the rows ``z`` (n, p)."""
         self.numeric_ = layout.numeric
+        # A missing number is left out of a row; a missing category needs a level of its own.
+        self.full_ = {j: layout[j].name for j in layout.categorical.tolist() if not layout[j].missing}
         self.values_: list[np.ndarray] = []
         self.scores_: list[np.ndarray] = []
         self.low_: list[np.ndarray] = []
@@ -94,8 +96,16 @@ class NormalScores:
         self.high_.append(high)
 
     def encode(self, z: np.ndarray) -> np.ndarray:
-        """Turn rows ``z`` (n, p) into scores (n, p) float64."""
+        """Turn rows ``z`` (n, p) into scores (n, p) float64.
+
+        Raises
+        ------
+        DataError
+            For a missing category in a column that had none in fit.
+        """
         out = np.array(z, dtype=np.float64)
+        for j, name in self.full_.items():
+            refuse_gaps(name, np.isnan(out[:, j]))
         for k, j in enumerate(self.numeric_):
             out[:, j] = _line(out[:, j], self.values_[k], self.scores_[k])
         return out

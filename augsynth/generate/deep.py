@@ -83,7 +83,6 @@ class TorchGenerator(BaseGenerator):
 
     def _fit(self, z: np.ndarray, c: np.ndarray, w: np.ndarray | None, rng: np.random.Generator) -> None:
         self._check()
-        self.__dict__.pop("parents_", None)
         self.coder_ = self._coder().fit(z, self.layout_)
         rows, cells = self._rows(z), torch.as_tensor(c)
         self._before(rows, cells, rng)

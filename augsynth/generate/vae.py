@@ -281,8 +281,8 @@ class VAEGenerator(TorchGenerator):
             check_number(where, "likelihood", self.likelihood, low=0, low_open=True)
 
     def _before(self, rows: Tensor, cells: Tensor, rng: np.random.Generator) -> None:
-        if isinstance(self.coder_, Binner):
-            self.parents_ = dependence_tree(rows.numpy(), self.coder_.sizes_, rng)
+        tokens = isinstance(self.coder_, Binner)
+        self.parents_ = dependence_tree(rows.numpy(), self.coder_.sizes_, rng) if tokens else None
 
     def _build(self, layout: Layout, n_condition: int) -> VAEObjective:
         if isinstance(self.coder_, Binner):
@@ -298,7 +298,7 @@ class VAEGenerator(TorchGenerator):
         if attributes.shape[1]:
             condition = ConditionEmbedding(attributes, self.condition_.attribute_sizes, min(width, 32))
         return VAEObjective(
-            RowEnds(sizes, gaps, width=width, variance=variance, parents=getattr(self, "parents_", None)),
+            RowEnds(sizes, gaps, width=width, variance=variance, parents=self.parents_),
             condition,
             backbone,
             width=width,
@@ -322,7 +322,7 @@ class VAEGenerator(TorchGenerator):
         self, rows: Tensor, cells: Tensor, w: Tensor | None, own: np.ndarray, rng: np.random.Generator
     ) -> np.ndarray:
         """Draw codes (draws, rows, d) of the rows ``own`` from their posteriors; more draws of fewer rows."""
-        if w is not None and w[own].sum() > 0:  # a mixture knows no weights: take rows in proportion
+        if w is not None:  # a mixture knows no weights: take rows in proportion
             share = w[own].double().numpy()
             own = rng.choice(own, len(own), p=share / share.sum())
         draws = 1 if self.beta == 0 else max(1, min(16, CODES // len(own)))

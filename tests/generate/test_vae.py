@@ -212,6 +212,14 @@ def test_tiny_and_odd_tables():
     assert made["a"].dtype == bool and set(made["b"]) <= {"x", "y"}
 
 
+@pytest.mark.parametrize("likelihood", ["categorical", "gaussian"])
+def test_a_category_that_was_never_missing_must_not_be(likelihood):
+    X = pd.DataFrame({"a": np.arange(40.0), "b": list("xy") * 20})
+    vae = VAEGenerator(trainer=Trainer(steps=1), backbone=SMALL, likelihood=likelihood).fit(X)
+    with pytest.raises(DataError, match="column 'b': must have no missing cell.* 1 missing"):
+        vae.log_prob(X.assign(b=X["b"].where(X["a"] > 0)))
+
+
 def test_weights_change_what_is_drawn():
     X = pd.DataFrame({"a": pd.Categorical(np.repeat(["x", "y"], 200)), "b": np.repeat([0.0, 9.0], 200)})
     w = np.repeat([9.0, 1.0], 200)
