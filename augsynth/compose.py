@@ -328,7 +328,7 @@ class TrainOnly(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             raise ParameterError(
                 sentence(where, "perturbation must be a Perturbation object", repr(self.perturbation))
             )
-        if _is_table(X):
+        if arrays.is_table(X):
             arrays.take_in(X, where=where)
         validate_data(self, X=X, skip_check_array=True)
         self.perturbation_ = clone(self.perturbation).fit(X, y)
@@ -348,7 +348,7 @@ class TrainOnly(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def transform(self, X: Any) -> Any:
         """Return ``X`` itself."""
         check_is_fitted(self, "perturbation_")
-        if _is_table(X):
+        if arrays.is_table(X):
             arrays.take_in(X, where=type(self).__name__)
         validate_data(self, X=X, skip_check_array=True, reset=False)
         return X
@@ -358,12 +358,6 @@ class TrainOnly(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
-
-
-def _is_table(X: Any) -> bool:
-    if isinstance(X, (list, tuple)) and len(X) and isinstance(X[0], (str, bytes)):
-        return False  # texts
-    return isinstance(X, pd.DataFrame) or len(getattr(X, "shape", ())) <= 2
 
 
 def _like_input(X: Any, rows: Any) -> Any:

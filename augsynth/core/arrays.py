@@ -19,6 +19,7 @@ __all__ = [
     "check_weights",
     "concat_rows",
     "count_rows",
+    "is_table",
     "take_in",
     "take_rows",
     "unmask",
@@ -197,6 +198,19 @@ def unmask(array: np.ma.MaskedArray) -> np.ndarray:
         np.result_type(array.dtype, np.float32) if array.dtype.kind in "biuf" else object
     )
     return plain.filled(np.nan)
+
+
+def is_table(X: Any) -> bool:
+    """Tell whether rows are rows of columns, rather than images, clips or texts.
+
+    Examples
+    --------
+    >>> is_table([[1, 2]]), is_table(["a text"]), is_table(np.zeros((5, 28, 28)))
+    (True, False, False)
+    """
+    if isinstance(X, (list, tuple)) and len(X) and isinstance(X[0], (str, bytes)):
+        return False
+    return (len(X.shape) if hasattr(X, "shape") else np.ndim(X[:1])) <= 2
 
 
 def count_rows(X: Any) -> int:

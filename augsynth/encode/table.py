@@ -101,14 +101,18 @@ class TableCodec:
         """Return ``z`` itself as an array of ``dtype`` where nothing has to be decoded, else None."""
         return z.astype(dtype, copy=False) if self._plain else None
 
-    def off_constant(self, frame: pd.DataFrame) -> np.ndarray:
-        """Return which rows (n,) differ in a column that had one value in every training row."""
+    def off_support(self, frame: pd.DataFrame, given: pd.DataFrame | None = None) -> np.ndarray:
+        """Return which rows (n,) differ in a column that is not learned: a constant, or a given one."""
         off = np.zeros(len(frame), dtype=bool)
         for column in self.schema:
-            if column.name not in self.names and column.name not in self.given:
-                constant = column.decode(np.array([column.low])).astype(object).to_numpy()[0]
-                cells = frame[column.name]
-                off |= (cells.notna() & (cells.astype(object) != constant)).to_numpy(dtype=bool)
+            if column.name in self.names:
+                continue
+            cells = frame[column.name].astype(object)
+            if given is not None and column.name in given:
+                wanted: Any = given[column.name].astype(object).to_numpy()
+            else:
+                wanted = column.decode(np.array([column.low])).astype(object).to_numpy()[0]
+            off |= (cells.notna() & (cells != wanted)).to_numpy(dtype=bool)
         return off
 
 

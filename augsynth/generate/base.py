@@ -67,7 +67,7 @@ class BaseGenerator(BaseEstimator, ABC):
     principled ``_complete(z, observed, c, rng)``. ``z`` (n, p) float64 holds numbers
     in data units, level codes, NaN where missing; ``c`` (n,) int32 holds cells of
     ``condition_``; ``layout_`` says what the columns of ``z`` are. Columns with one
-    value in every row never reach a hook.
+    value in every row never reach a hook; weights that do leave no cell without any.
 
     Attributes
     ----------
@@ -119,17 +119,17 @@ class BaseGenerator(BaseEstimator, ABC):
         n = arrays.count_rows(X)
         weights = arrays.check_weights(sample_weight, n, where)
         rng = keyed_rng(resolve_seed(self.random_state))
-        frame, z = self._take_training_table(X, sensitive_features, where) if self._encodes else (None, X)
-        if not self._encodes:
+        if self._encodes:
+            z = self._take_training_table(X, sensitive_features, where)
+        else:
+            z = X
             self._take_training_rows(X, sensitive_features, where)
-        self.condition_ = ConditionCodec().fit(
-            y, sensitive_features, weights=weights, n=n if frame is None else len(frame), where=where
-        )
+        self.condition_ = ConditionCodec().fit(y, sensitive_features, weights=weights, n=n, where=where)
         self.n_rows_ = n
         c = self.condition_.pop_codes()
         if self._encodes and len(self.layout_) == 0:
             return self  # nothing varies: decoding alone makes the rows
-        self._fit(z, c, weights, rng)
+        self._fit(z, c, None if weights is None else _with_every_cell(weights, c), rng)
         return self
 
     def sample(
@@ -219,8 +219,11 @@ class BaseGenerator(BaseEstimator, ABC):
             array = self.codec_.decode_array(z, self.container_.dtype)
             if array is not None:
                 return self.container_.wrap(array)
-        given = self.condition_.groups_of(c) if self.given_ else None
-        return self.container_.give_back(self.codec_.decode(z, given))
+        return self.container_.give_back(self.codec_.decode(z, self._given(c)))
+
+    def _given(self, c: np.ndarray) -> pd.DataFrame | None:
+        """Return the values (n, k) of the columns of X that are conditioned on."""
+        return self.condition_.groups_of(c) if self.given_ else None
 
     @_has("_log_prob")
     def log_prob(
@@ -239,11 +242,12 @@ class BaseGenerator(BaseEstimator, ABC):
         -------
         ndarray, (n,)
             Nats, in data units: densities of numeric columns, probabilities of
-            categorical ones. Minus infinity where a constant column differs.
+            categorical ones. Minus infinity where a constant column differs, or a
+            group column of ``X`` from the group that is asked about.
         """
         frame, z, c, rng = self._take_query(X, y, sensitive_features, random_state, "log_prob")
         density = self._log_prob(z, c, rng) if len(self.layout_) else np.zeros(len(z))  # type: ignore[attr-defined]
-        return np.where(self.codec_.off_constant(frame), -np.inf, density)
+        return np.where(self.codec_.off_support(frame, self._given(c)), -np.inf, density)
 
     @_has("_complete")
     def complete(
@@ -261,9 +265,8 @@ class BaseGenerator(BaseEstimator, ABC):
         frame, z, c, rng = self._take_query(X, y, sensitive_features, random_state, "complete")
         observed = ~np.isnan(z)
         filled = z if observed.all() else self._complete(z, observed, c, rng)  # type: ignore[attr-defined]
-        given = self.condition_.groups_of(c) if self.given_ else None
         container = arrays.take_in(X, where="complete")[1]
-        decoded = self.codec_.decode(np.where(observed, z, filled), given)
+        decoded = self.codec_.decode(np.where(observed, z, filled), self._given(c))
         return container.give_back(_fill(frame.reset_index(drop=True), decoded))
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -283,9 +286,7 @@ class BaseGenerator(BaseEstimator, ABC):
     @abstractmethod
     def _sample(self, c: np.ndarray, rng: np.random.Generator) -> Any: ...
 
-    def _take_training_table(
-        self, X: Any, sensitive_features: Any, where: str
-    ) -> tuple[pd.DataFrame, np.ndarray]:
+    def _take_training_table(self, X: Any, sensitive_features: Any, where: str) -> np.ndarray:
         frame, self.container_ = arrays.take_in(X, where=where)
         validate_data(self, X=X, skip_check_array=True)
         schema = Schema.infer(frame, self.schema, where=where)
@@ -293,12 +294,11 @@ class BaseGenerator(BaseEstimator, ABC):
         self.given_ = _columns_in_both(frame, sensitive_features)
         self.codec_ = TableCodec().fit(frame, schema, given=self.given_)
         self.layout_ = self.codec_.layout
-        return frame, self.codec_.encode(frame, where)
+        return self.codec_.encode(frame, where)
 
     def _take_training_rows(self, X: Any, sensitive_features: Any, where: str) -> None:
         self.given_ = []
-        text = isinstance(X, (list, tuple)) and len(X) > 0 and isinstance(X[0], (str, bytes))
-        if not text and (isinstance(X, pd.DataFrame) or np.ndim(X[:1]) <= 2):
+        if arrays.is_table(X):
             frame, container = arrays.take_in(X, where=where)
             if container.dtype == object:
                 Schema.infer(frame, where=where)  # names what is neither text nor number
@@ -360,6 +360,12 @@ class BaseGenerator(BaseEstimator, ABC):
         tags.input_tags.categorical = True
         tags.target_tags.required = False
         return tags
+
+
+def _with_every_cell(weights: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """Return weights under which no cell weighs nothing: it may be asked for, so its rows count alike."""
+    nothing = np.bincount(c, weights)[c] == 0
+    return np.where(nothing, weights.mean(), weights)
 
 
 def _fill(frame: pd.DataFrame, decoded: pd.DataFrame) -> pd.DataFrame:

@@ -144,9 +144,6 @@ class GaussianMixtureGenerator(BaseGenerator):
         self._check_parameters()
         numeric = self.layout_.numeric
         weights = np.ones(len(z)) if w is None else np.asarray(w, dtype=float)
-        if w is not None:  # a cell whose weights are all 0 counts its rows alike
-            sums = np.bincount(c, weights, minlength=self.condition_.n_cells)
-            weights = np.where(sums[c] > 0, weights, 1.0)
         self.atoms_ = [find_atoms(z[:, j], self.atoms) for j in numeric]
         states = cell_states(z[:, numeric], self.atoms_)
         smooth = np.where(states == SMOOTH, z[:, numeric], np.nan)

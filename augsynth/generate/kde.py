@@ -156,8 +156,6 @@ class KDEGenerator(BaseGenerator):
         self._check_parameters()
         n_cells = self.condition_.n_cells
         weights = np.ones(len(z)) if w is None else np.asarray(w, dtype=float)
-        if w is not None:  # a cell whose weights are all 0 counts its rows alike
-            weights = np.where(np.bincount(c, weights, minlength=n_cells)[c] > 0, weights, 1.0)
         kept = np.flatnonzero(weights > 0)
         order = kept[np.argsort(c[kept], kind="stable")]
         self.source_, self.centers_, self.weights_ = order, z[order], weights[order]

@@ -225,8 +225,6 @@ class SmoteGenerator(BaseGenerator):
     def _chances(self, cell: int, parents: np.ndarray, penalty: float) -> np.ndarray | None:
         """Running sum of each parent's chance to be drawn; None if all are alike."""
         chance = np.ones(len(parents)) if self.row_weights_ is None else self.row_weights_[parents]
-        if not chance.any():  # a cell that is asked for although its rows weigh nothing
-            chance = np.ones(len(parents))
         if self.selection != "regular":
             picked = chance * self._hardness(cell, parents, penalty)
             if picked.any():

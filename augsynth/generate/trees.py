@@ -117,8 +117,6 @@ class TreeGenerator(BaseGenerator):
         check_number("TreeGenerator", "min_samples_leaf", self.min_samples_leaf, low=1, integer=True)
         check_number("TreeGenerator", "smoothing", self.smoothing, low=0)
         weights = np.ones(len(z)) if w is None else w
-        lost = np.bincount(c, weights, minlength=self.condition_.n_cells)[c] == 0
-        weights = np.where(lost, 1.0, weights)  # a cell that may be asked for needs rows, whatever it weighs
         kept = weights > 0
         z, c, weights = z[kept], c[kept], weights[kept]
         atom_rows = min(self.min_samples_leaf, max(2, int(np.ceil(0.05 * len(z)))))

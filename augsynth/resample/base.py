@@ -22,7 +22,6 @@ __all__ = [
     "ResamplerMixin",
     "Rows",
     "as_container",
-    "is_table",
     "index_labels",
     "read_target",
     "take",
@@ -156,13 +155,6 @@ def as_container(values: Any) -> Any:
     return np.asarray(values)
 
 
-def is_table(X: Any) -> bool:
-    """Tell whether rows are rows of columns, rather than images, clips or texts."""
-    if isinstance(X, (list, tuple)) and len(X) and isinstance(X[0], (str, bytes)):
-        return False  # texts
-    return sparse.issparse(X) or isinstance(X, pd.DataFrame) or np.ndim(X[:1]) <= 2
-
-
 def take(values: Any, positions: np.ndarray) -> Any:
     """Return rows in their container, sparse matrices included."""
     return values[positions] if sparse.issparse(values) else arrays.take_rows(values, positions)
@@ -291,7 +283,7 @@ def _check_rows(X: Any, where: str, *, accepts_sparse: bool) -> tuple[pd.DataFra
                 sentence(where, "X must have at least one row and one column", f"shape {X.shape}")
             )
         return None, X.shape[0]
-    if not is_table(X):
+    if not arrays.is_table(X):
         if arrays.count_rows(X) == 0:
             raise DataError(sentence(where, "X must have at least one row", f"shape {np.shape(X)}"))
         return None, arrays.count_rows(X)

@@ -61,12 +61,14 @@ class Enlarged:
             index, source=source, kind=kind, generator=type(generator).__name__, seed=seed, pooled=pooled
         )
 
-    def weights(self, given: np.ndarray | None, parts: Cells, codes: np.ndarray) -> np.ndarray | None:
-        """Return the weight of every row: parents' mean, or the cell's mean where there is no parent."""
+    def weights(
+        self, given: np.ndarray | None, parts: Cells, codes: np.ndarray, *, of_parents: bool
+    ) -> np.ndarray | None:
+        """Return the weight of every row: that of its cell's rows, or ``of_parents``, in the mean."""
         if given is None:
             return None
         new = (np.bincount(parts.codes, weights=given) / parts.counts)[codes]
-        if self.source is not None and len(codes):
+        if of_parents and self.source is not None and len(codes):
             known = self.source >= 0
             total = np.where(known, given[self.source], 0.0).sum(axis=1)
             number = known.sum(axis=1)

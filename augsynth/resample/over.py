@@ -19,7 +19,7 @@ from augsynth.core.errors import ParameterError, sentence
 from augsynth.core.random import keyed_rng, resolve_seed
 from augsynth.encode.schema import Schema
 from augsynth.generate.base import BaseGenerator
-from augsynth.resample.base import ResamplerMixin, Rows, is_table
+from augsynth.resample.base import ResamplerMixin, Rows
 from augsynth.resample.cells import Cells
 from augsynth.resample.enlarge import Enlarged, bin_of_part, enlarge, split_target, with_target
 from augsynth.resample.strategy import Strategy, allocate, wanted_totals
@@ -114,7 +114,7 @@ class OverSampler(ResamplerMixin, BaseOverSampler):
         generator = self._inner()
         rows = self._read(X, y, **params, by=self.by)
         where = type(self).__name__
-        if is_table(X):
+        if arrays.is_table(X):
             frame, container = arrays.take_in(X, where=where)
             if generator._encodes or container.dtype == object:
                 generator._check_missing(Schema.infer(frame, generator.schema, where=where), where)
@@ -214,7 +214,7 @@ class OverSampler(ResamplerMixin, BaseOverSampler):
             if name.rpartition("__")[2] == "random_state" and value is None
         }
         fitted.set_params(**unset)
-        weights = rows.weights if generator._kind == "generated" else None
+        weights = rows.weights if _learns_weights(generator) else None
         table = with_target(rows) if joint else rows.X
         labels: Any = _condition_labels(rows, parts, self.by)
         if not isinstance(rows.y, (pd.Series, pd.DataFrame)) and not isinstance(
@@ -242,7 +242,8 @@ class OverSampler(ResamplerMixin, BaseOverSampler):
         generator = self.generator_
         positions = np.concatenate([np.arange(rows.n), parts.first_rows[codes]])
         self.provenance_ = made.passport(rows.index, parts, codes, generator, seed)
-        self.sample_weight_ = made.weights(rows.weights, parts, codes)
+        even = not _learns_weights(generator)  # parents drawn by their weights must not hand them on too
+        self.sample_weight_ = made.weights(rows.weights, parts, codes, of_parents=even)
         self.sensitive_features_ = self._give_groups(rows, positions)
         return made.X, made.labels(rows.y, positions, rows.n, y_new)
 
@@ -260,6 +261,11 @@ class OverSampler(ResamplerMixin, BaseOverSampler):
             tags.input_tags.string = inner.string
             tags.input_tags.categorical = inner.categorical
         return tags
+
+
+def _learns_weights(generator: BaseGenerator) -> bool:
+    """Whether the weights of the rows go into what is drawn, rather than along with copies of the rows."""
+    return generator._kind == "generated"
 
 
 def _condition_labels(rows: Rows, parts: Cells, by: str) -> pd.Series:

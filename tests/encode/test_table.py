@@ -94,8 +94,10 @@ def test_constants_are_left_out_and_put_back():
 def test_changed_constants_are_found():
     frame = pd.DataFrame({"a": [1.0, 2.0, 3.0], "k": ["x"] * 3, "n": [7] * 3})
     codec = TableCodec().fit(frame, Schema.infer(frame))
-    assert codec.off_constant(frame.assign(k=["x", "y", None])).tolist() == [False, True, False]
-    assert codec.off_constant(frame.assign(n=[7, 7, 8])).tolist() == [False, False, True]
+    assert codec.off_support(frame.assign(k=["x", "y", None])).tolist() == [False, True, False]
+    assert codec.off_support(frame.assign(n=[7, 7, 8])).tolist() == [False, False, True]
+    codec = TableCodec().fit(frame, Schema.infer(frame), given=["a"])
+    assert codec.off_support(frame, frame[["a"]].assign(a=[1.0, 5.0, 3.0])).tolist() == [False, True, False]
 
 
 def test_float64_arrays_are_not_copied():

@@ -9,7 +9,9 @@ from augsynth import (
     BootstrapGenerator,
     FunctionGenerator,
     IndependentGenerator,
+    KDEGenerator,
     PerturbGenerator,
+    SmoteGenerator,
 )
 from augsynth.core.errors import ConditionError, DataError, ParameterError
 from augsynth.generate.cells import CellRows
@@ -40,6 +42,23 @@ def test_weights_are_the_odds_of_a_row():
     new = g.sample(y=[0] * 4000)
     assert abs(new.mean() - 0.75) < 4 * (0.75 * 0.25 / 4000) ** 0.5
     assert (g.sample(y=[1] * 100) == 2).all()
+
+
+def test_a_row_of_another_group_than_it_says_has_no_density():
+    X = pd.DataFrame({"sex": ["f", "m"] * 20, "x": np.random.default_rng(0).normal(size=40)})
+    g = KDEGenerator().fit(X, sensitive_features=X["sex"])
+    assert np.isfinite(g.log_prob(X)).all() and np.isfinite(g.log_prob(X, sensitive_features=X["sex"])).all()
+    assert np.isneginf(g.log_prob(X, sensitive_features=X["sex"][::-1].to_numpy())).all()
+
+
+def test_rows_of_a_cell_without_weight_count_alike():
+    X = np.column_stack([np.arange(8.0), np.tile([0.0, 1.0], 4)])
+    y, w = np.repeat([0, 1], 4), np.repeat([2.0, 0.0], 4)
+    generators = [BootstrapGenerator(), IndependentGenerator(), SmoteGenerator(k_neighbors=1)]
+    for g in (each.set_params(random_state=0).fit(X, y, sample_weight=w) for each in generators):
+        drawn = g.sample(y=[1] * 800)[:, 0]
+        assert drawn.min() >= 4 and abs(drawn.mean() - 5.5) < 4 * (1.25 / 800) ** 0.5
+        assert set(g.sample_labelled(50).y) == {0}
 
 
 def test_cell_rows_draw_uniformly():

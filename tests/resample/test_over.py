@@ -14,6 +14,7 @@ from augsynth.core.errors import (
     DataError,
     InputTypeError,
     ParameterError,
+    ThinCellWarning,
 )
 from augsynth.generate.base import BaseGenerator, Drawn
 from augsynth.generate.bootstrap import BootstrapGenerator
@@ -213,6 +214,15 @@ def test_generated_rows_carry_their_cells_mean_weight():
     sampler.fit_resample(X, y)
     assert sampler.sample_weight_ is None
     assert sampler.sensitive_features_ is None
+
+
+def test_weights_that_choose_the_parents_do_not_count_twice():
+    X, y = np.arange(8.0).reshape(-1, 1), [0, 0, 0, 0, 0, 0, 1, 1]
+    sampler = OverSampler(KDEGenerator(bandwidth=[1e-9]), random_state=0, sampling_strategy={1: 402})
+    with pytest.warns(ThinCellWarning):
+        X_new, _ = sampler.fit_resample(X, y, sample_weight=[1, 1, 1, 1, 1, 1, 1, 9])
+    assert abs((X_new[8:] > 6.5).mean() - 0.9) < 4 * (0.9 * 0.1 / 400) ** 0.5  # drawn by weight
+    assert (sampler.sample_weight_[8:] == 5).all()  # and then worth the mean of the cell
 
 
 def test_the_seed_in_the_passport_draws_the_rows_again():
