@@ -39,6 +39,8 @@ class Column:
     origin : int
         Subtracted from integers and datetimes before they become floats, so that
         64-bit values keep their exactness.
+    step : int
+        Largest unit that all times seen are multiples of: whole days stay whole days.
     """
 
     name: Any
@@ -49,6 +51,7 @@ class Column:
     high: float = float("nan")
     missing: bool = False
     origin: int = 0
+    step: int = 1
 
     @property
     def is_numeric(self) -> bool:
@@ -67,6 +70,7 @@ class Column:
         if self.levels is not None:
             return self._encode_levels(values, where)
         numbers = _to_floats(values, self.origin, self.name, where)
+        numbers = numbers / self.step if self.step != 1 else numbers
         _check_finite(numbers, self.name, where)
         return numbers
 
@@ -98,7 +102,7 @@ class Column:
             return self._decode_levels(encoded)
         if self.kind == "continuous":
             return _cast_floats(encoded, self.dtype, self.name)
-        return _cast_integers(encoded, self.dtype, self.origin, self.name)
+        return _cast_integers(np.rint(encoded) * self.step, self.dtype, self.origin, self.name)
 
     def _decode_levels(self, encoded: np.ndarray) -> pd.Series:
         absent = np.isnan(encoded)

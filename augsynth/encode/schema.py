@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -210,7 +210,8 @@ def _numeric(values: pd.Series, kind: str, where: str) -> Column:
     origin = 0
     if kind == "datetime" or (kind == "integer" and pd.api.types.is_integer_dtype(values.dtype)):
         origin = _origin(values, kind)
-    column = Column(values.name, kind, values.dtype, origin=origin)
+    step = _step(values, origin) if kind == "datetime" else 1
+    column = Column(values.name, kind, values.dtype, origin=origin, step=step)
     column = _with_range(column, column.encode(values, where))
     if 0 < column.high - column.low < 1 / LARGEST:
         must = f"column {values.name!r} must vary by more than {1 / LARGEST:g}"
@@ -222,7 +223,12 @@ def _with_range(column: Column, encoded: np.ndarray) -> Column:
     missing = bool(np.isnan(encoded).any())
     present = encoded[~np.isnan(encoded)] if missing else encoded
     low, high = (float(present.min()), float(present.max())) if len(present) else (float("nan"), float("nan"))
-    return Column(column.name, column.kind, column.dtype, column.levels, low, high, missing, column.origin)
+    return replace(column, low=low, high=high, missing=missing)
+
+
+def _step(values: pd.Series, origin: int) -> int:
+    present = values.dropna()
+    return max(int(np.gcd.reduce(times_as_int(present) - origin)), 1) if len(present) else 1
 
 
 def _origin(values: pd.Series, kind: str) -> int:

@@ -182,3 +182,13 @@ def test_unseen_categories_are_named():
     codec = TableCodec().fit(frame, Schema.infer(frame))
     with pytest.raises(DataError, match="unseen 'z'"):
         codec.encode(pd.DataFrame({"a": ["x", "z"]}))
+
+
+def test_whole_days_stay_whole_days():
+    frame = pd.DataFrame({"d": pd.Timestamp("2020-01-01") + pd.to_timedelta([0, 3, 700], unit="D")})
+    codec = TableCodec().fit(frame, Schema.infer(frame))
+    assert codec.encode(frame)[:, 0].tolist() == [0, 3, 700]
+    assert codec.decode(np.array([[1.4], [35_000.0]]))["d"].tolist() == [
+        pd.Timestamp("2020-01-02"),
+        pd.Timestamp("2115-10-30"),
+    ]
