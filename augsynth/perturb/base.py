@@ -15,7 +15,7 @@ from augsynth.core.errors import ParameterError, sentence
 from augsynth.core.parameters import check_number
 from augsynth.core.random import keyed_rng, resolve_seed
 
-__all__ = ["Compose", "Maybe", "OneOf", "Perturbation", "SomeOf"]
+__all__ = ["Compose", "Maybe", "OneOf", "Perturbation", "SomeOf", "take_where"]
 
 
 class Perturbation(BaseEstimator, ABC):
@@ -201,8 +201,11 @@ class Maybe(Perturbation):
 
 
 def _where(used: np.ndarray, edited: Any, x: Any, per_row: bool) -> Any:
-    if not per_row:
-        return edited if used[0] else x
+    return take_where(used, edited, x) if per_row else edited if used[0] else x
+
+
+def take_where(used: np.ndarray, edited: Any, x: Any) -> Any:
+    """Return the rows of ``edited`` where ``used`` (n,), those of ``x`` elsewhere."""
     n = arrays.count_rows(x)
     # Stacking and taking keeps every dtype, which assignment into a frame would not.
     return arrays.take_rows(arrays.concat_rows([x, edited]), np.arange(n) + n * used)

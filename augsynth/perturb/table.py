@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import pandas as pd
 
 from augsynth.core import arrays
 from augsynth.core.errors import ParameterError, offenders, sentence
 from augsynth.core.parameters import check_number
-from augsynth.encode.schema import Schema
+from augsynth.encode.schema import Column, Schema
 from augsynth.encode.table import TableCodec
-from augsynth.perturb.base import Perturbation
+from augsynth.perturb.base import Perturbation, take_where
 
 __all__ = ["CategoryFlip", "Missingness", "ScaledJitter", "TablePerturbation", "ValueSwap"]
 
@@ -31,42 +30,48 @@ class TablePerturbation(Perturbation):
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn the columns' kinds, scales and values from training rows."""
         where = type(self).__name__
-        frame, self.container_ = arrays.take_in(X, where=where)
-        self.codec_ = TableCodec().fit(frame, Schema.infer(frame, where=where))
-        z = self.codec_.encode(frame, where)
-        self.edited_ = self._choose(frame, where)
-        self._learn(z)
+        frame, _ = arrays.take_in(X, where=where)
+        names = list(frame.columns if self.columns is None else self.columns)
+        unknown = [name for name in names if name not in frame.columns]
+        if unknown:
+            raise ParameterError(sentence(where, "columns must be columns of X", offenders(unknown)))
+        kinds = Schema.infer(frame[[name for name in frame.columns if name in names]], where=where)
+        schema = Schema(tuple(c for c in kinds if not c.is_constant and self._can(c)))
+        self.codec_ = TableCodec().fit(frame[[column.name for column in schema]], schema)
+        self._learn(self.codec_.encode(frame[self.codec_.names], where))
         return self
 
     def apply(self, x: Any, params: dict[str, Any]) -> Any:
         """Return the rows with their edits, in the container and dtypes of ``x``."""
         frame, container = arrays.take_in(x, where=type(self).__name__)
-        z = self._edit(np.array(self.codec_.encode(frame)), params)
-        return container.give_back(self.codec_.decode(z))
-
-    def _choose(self, frame: pd.DataFrame, where: str) -> np.ndarray:
         names = self.codec_.names
-        if self.columns is not None:
-            unknown = [name for name in self.columns if name not in frame.columns]
-            if unknown:
-                raise ParameterError(sentence(where, "columns must be columns of X", offenders(unknown)))
-        wanted = names if self.columns is None else self.columns
-        chosen = [j for j, name in enumerate(names) if name in wanted and self._can(j)]
-        return np.array(chosen, dtype=np.intp)
+        z = self.codec_.encode(frame[names])
+        edited = self._edit(z.copy(), params)
+        changed = (edited != z) & ~(np.isnan(edited) & np.isnan(z))
+        decoded = self.codec_.decode(edited)
+        frame = frame.reset_index(drop=True)
+        # Only changed cells: a float does not hold all others (a date in nanoseconds, say) to the last bit.
+        for j in np.flatnonzero(changed.any(axis=0)):
+            new = decoded[names[j]]
+            frame[names[j]] = take_where(changed[:, j], new, frame[names[j]].astype(new.dtype))
+        return container.give_back(frame)
 
     def _hits(self, x: Any, p: float, rng: np.random.Generator) -> np.ndarray:
         """Draw which cells (n, p) are edited."""
         check_number(type(self).__name__, "p", p, low=0, high=1)
-        return rng.random((arrays.count_rows(x), len(self.edited_))) < p
+        return rng.random((arrays.count_rows(x), len(self.codec_.names))) < p
 
     @abstractmethod
-    def _can(self, j: int) -> bool: ...
+    def _can(self, column: Column) -> bool:
+        """Whether a column is of a kind that this edits."""
 
     @abstractmethod
-    def _learn(self, z: np.ndarray) -> None: ...
+    def _learn(self, z: np.ndarray) -> None:
+        """Learn from the encoded columns (n, p) that are edited."""
 
     @abstractmethod
-    def _edit(self, z: np.ndarray, params: dict[str, Any]) -> np.ndarray: ...
+    def _edit(self, z: np.ndarray, params: dict[str, Any]) -> np.ndarray:
+        """Edit a copy of these columns, in place or not."""
 
 
 class ScaledJitter(TablePerturbation):
@@ -95,24 +100,23 @@ class ScaledJitter(TablePerturbation):
         self.scale = scale
         self.columns = columns
 
-    def _can(self, j: int) -> bool:
-        return self.codec_.layout[j].is_numeric
+    def _can(self, column: Column) -> bool:
+        return column.is_numeric
 
     def _learn(self, z: np.ndarray) -> None:
         check_number("ScaledJitter", "scale", self.scale, low=0)
-        self.spread_ = np.nanstd(z[:, self.edited_], axis=0)
+        self.spread_ = np.nanstd(z, axis=0)
 
     def draw(self, x: Any, rng: np.random.Generator) -> dict[str, Any]:
         """Return the noise (n, columns), in data units."""
-        shape = (arrays.count_rows(x), len(self.edited_))
+        shape = (arrays.count_rows(x), len(self.spread_))
         return {"noise": rng.standard_normal(shape) * self.spread_ * self.scale}
 
     def _edit(self, z: np.ndarray, params: dict[str, Any]) -> np.ndarray:
-        for k, j in enumerate(self.edited_):
-            block = self.codec_.layout[j]
+        for j, block in enumerate(self.codec_.layout):
             old = z[:, j]
             low, high = np.fmin(old, block.low), np.fmax(old, block.high)
-            z[:, j] = np.clip(old + params["noise"][:, k], low, high)
+            z[:, j] = np.clip(old + params["noise"][:, j], low, high)
         return z
 
 
@@ -131,14 +135,14 @@ class CategoryFlip(TablePerturbation):
         self.p = p
         self.columns = columns
 
-    def _can(self, j: int) -> bool:
-        return not self.codec_.layout[j].is_numeric
+    def _can(self, column: Column) -> bool:
+        return not column.is_numeric
 
     def _learn(self, z: np.ndarray) -> None:
         self.running_ = []
-        for j in self.edited_:
+        for j, block in enumerate(self.codec_.layout):
             present = z[~np.isnan(z[:, j]), j].astype(np.intp)
-            counts = np.bincount(present, minlength=self.codec_.layout[j].n_levels)
+            counts = np.bincount(present, minlength=block.n_levels)
             self.running_.append(np.cumsum(counts) / counts.sum())
 
     def draw(self, x: Any, rng: np.random.Generator) -> dict[str, Any]:
@@ -149,9 +153,7 @@ class CategoryFlip(TablePerturbation):
         return {"hits": hits, "codes": np.stack(codes, axis=1) if codes else np.zeros(hits.shape)}
 
     def _edit(self, z: np.ndarray, params: dict[str, Any]) -> np.ndarray:
-        old = z[:, self.edited_]
-        z[:, self.edited_] = np.where(params["hits"] & ~np.isnan(old), params["codes"], old)
-        return z
+        return np.where(params["hits"] & ~np.isnan(z), params["codes"], z)
 
 
 class ValueSwap(TablePerturbation):
@@ -172,11 +174,11 @@ class ValueSwap(TablePerturbation):
         self.p = p
         self.columns = columns
 
-    def _can(self, j: int) -> bool:
+    def _can(self, column: Column) -> bool:
         return True
 
     def _learn(self, z: np.ndarray) -> None:
-        self.donors_ = z[:, self.edited_]
+        self.donors_ = z.copy()  # an array of floats is not copied by the codec
 
     def draw(self, x: Any, rng: np.random.Generator) -> dict[str, Any]:
         """Return which cells are replaced (n, columns) and the donor rows."""
@@ -184,9 +186,7 @@ class ValueSwap(TablePerturbation):
         return {"hits": hits, "donors": rng.integers(0, len(self.donors_), hits.shape)}
 
     def _edit(self, z: np.ndarray, params: dict[str, Any]) -> np.ndarray:
-        values = np.take_along_axis(self.donors_, params["donors"], axis=0)
-        z[:, self.edited_] = np.where(params["hits"], values, z[:, self.edited_])
-        return z
+        return np.where(params["hits"], np.take_along_axis(self.donors_, params["donors"], axis=0), z)
 
 
 class Missingness(TablePerturbation):
@@ -212,15 +212,14 @@ class Missingness(TablePerturbation):
         self.p = p
         self.columns = columns
 
-    def _can(self, j: int) -> bool:
-        name = self.codec_.names[j]
-        dtype = next(c.dtype for c in self.codec_.schema if c.name == name)
+    def _can(self, column: Column) -> bool:
+        dtype = column.dtype
         able = not (isinstance(dtype, np.dtype) and dtype.kind in "biu")
         if not able and self.columns is not None:
             raise ParameterError(
                 sentence(
                     "Missingness",
-                    f"column {name!r} must have a dtype that can be missing",
+                    f"column {column.name!r} must have a dtype that can be missing",
                     str(dtype),
                     "Convert it to a float or to pandas' nullable Int64 or boolean.",
                 )
@@ -235,5 +234,4 @@ class Missingness(TablePerturbation):
         return {"hits": self._hits(x, self.p, rng)}
 
     def _edit(self, z: np.ndarray, params: dict[str, Any]) -> np.ndarray:
-        z[:, self.edited_] = np.where(params["hits"], np.nan, z[:, self.edited_])
-        return z
+        return np.where(params["hits"], np.nan, z)
