@@ -7,6 +7,8 @@ import json
 import math
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -29,7 +31,7 @@ _ORDER, _NOISE, _SCORE, _SPLIT = range(4)  # the streams of a run
 class Settings:
     """What the loop needs to know; :class:`augsynth.nn.trainer.Trainer` says what each means."""
 
-    learning_rate: float = 2e-3
+    learning_rate: float = 4e-3
     checkpoint: str | os.PathLike[str] | None = None
     patience: int | None = None
     holdout: float = 0.1
@@ -213,20 +215,17 @@ class Run:
         else:
             self.stale += 1
 
-    def _averaged(self) -> Any:
-        run = self
-
-        class Swap:
-            def __enter__(self) -> None:
-                self.raw = [p.detach().clone() for p in run.parameters]
-                run._put(run.average or self.raw)
-                run.objective.eval()
-
-            def __exit__(self, *_: object) -> None:
-                run._put(self.raw)
-                run.objective.train()
-
-        return Swap()
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """Look at the objective with its averaged weights."""
+        raw = [p.detach().clone() for p in self.parameters]
+        self._put(self.average or raw)
+        self.objective.eval()
+        try:
+            yield
+        finally:
+            self._put(raw)
+            self.objective.train()
 
     @torch.no_grad()
     def _put(self, values: list[Tensor]) -> None:

@@ -11,7 +11,6 @@ import pandas as pd
 
 from augsynth.core import arrays
 from augsynth.core.errors import InputTypeError, ParameterError, sentence
-from augsynth.encode.condition import PoolMap
 from augsynth.generate.base import BaseGenerator, Drawn
 from augsynth.resample.base import KINDS, Rows, provenance, take
 from augsynth.resample.cells import Cells
@@ -43,7 +42,7 @@ class Enlarged:
         """Return the provenance of all rows.
 
         A row is marked as pooled when a parent lies in another cell, or when the
-        generator keeps a map of the cells that it pooled.
+        generator says in its ``pool_`` (a PoolMap) that its cell was.
         """
         n, m = len(index), len(codes)
         source = np.full((n + m, 2), -1, dtype=np.int32 if n < 2**31 else np.int64)
@@ -53,8 +52,8 @@ class Enlarged:
             source[n:, : min(self.source.shape[1], 2)] = self.source[:, :2]
             for parent in self.source.T:
                 pooled[n:] |= (parts.codes[parent] != codes) & (parent >= 0)
-        for pool in (value for value in vars(generator).values() if isinstance(value, PoolMap)):
-            pooled[n:] |= pool.pooled[self.cells]
+        if hasattr(generator, "pool_"):
+            pooled[n:] |= generator.pool_.pooled[self.cells]
         kind = np.zeros(n + m, dtype=np.int8)
         kind[n:] = KINDS.index(generator._kind)
         return provenance(
