@@ -119,6 +119,8 @@ class BaseGenerator(BaseEstimator, ABC):
         n = arrays.count_rows(X)
         weights = arrays.check_weights(sample_weight, n, where)
         rng = keyed_rng(resolve_seed(self.random_state))
+        for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
+            delattr(self, name)  # an earlier fit's network or pool is not this one's
         if self._encodes:
             z = self._take_training_table(X, sensitive_features, where)
         else:

@@ -220,6 +220,17 @@ def test_a_category_that_was_never_missing_must_not_be(likelihood):
         vae.log_prob(X.assign(b=X["b"].where(X["a"] > 0)))
 
 
+def test_a_second_fit_keeps_nothing_of_the_first(tmp_path):
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    vae = VAEGenerator(trainer=Trainer(steps=1), backbone=SMALL, random_state=0).fit(X)
+    vae.set_params(prior="normal").fit(X)
+    assert not hasattr(vae, "pool_")
+    vae.fit(np.ones((5, 2)))
+    assert vae.encode(np.ones((3, 2))).shape == (3, 0) and not hasattr(vae, "objective_")
+    vae.save(tmp_path / "m.safetensors")
+    assert (augsynth.load(tmp_path / "m.safetensors").sample(2) == 1).all()
+
+
 def test_weights_change_what_is_drawn():
     X = pd.DataFrame({"a": pd.Categorical(np.repeat(["x", "y"], 200)), "b": np.repeat([0.0, 9.0], 200)})
     w = np.repeat([9.0, 1.0], 200)
