@@ -170,7 +170,9 @@ class VAEGenerator(TorchGenerator):
 
     ``log_prob`` is the importance-weighted bound of 64 draws: in expectation a lower
     bound of the log-density, closer than the training objective's. It is itself
-    random: give ``random_state`` for the same figure twice.
+    random: give ``random_state`` for the same figure twice. With the categorical
+    likelihood it is a probability at repeated values and a density between them; with the
+    Gaussian one a density everywhere, that of the scores before they snap to repeated values.
 
     With the categorical likelihood the decoder's columns are not independent given
     the latent numbers: each column's probabilities are also moved by the value of one
