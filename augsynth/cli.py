@@ -163,7 +163,7 @@ def run(
     ] = False,
 ) -> None:
     """Run a recipe: split, augment the training part, judge, and write the files."""
-    with _sentences(), _gentle_end():
+    with _sentences(), _gentle_end() as asked_to_stop:
         from augsynth.recipe import load
         from augsynth.recipe.summary import console, summarise
 
@@ -174,6 +174,8 @@ def run(
         from augsynth.recipe.run import run as run_recipe
 
         def tell(line: str) -> None:
+            if asked_to_stop:
+                raise KeyboardInterrupt
             if not quiet:
                 screen.print(line, style="cyan", markup=False, highlight=False)
 
@@ -182,17 +184,23 @@ def run(
 
 
 @contextlib.contextmanager
-def _gentle_end() -> Iterator[None]:
-    """Let a polite kill (SIGTERM) clean up as Ctrl-C does."""
+def _gentle_end() -> Iterator[list[int]]:
+    """Let a polite kill (SIGTERM) clean up as Ctrl-C does; yield the signals that came.
+
+    An exception raised inside a C callback of a library is lost, the list is not.
+    """
+    came: list[int] = []
 
     def stop(number: int, frame: Any) -> NoReturn:
+        came.append(number)
         raise KeyboardInterrupt
 
-    previous = signal.signal(signal.SIGTERM, stop)
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield
+        yield came
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 @app.command()
