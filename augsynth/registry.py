@@ -19,12 +19,17 @@ __all__ = ["build", "kind_of", "names", "register", "resolve", "roles", "target"
 
 _COMPONENTS: dict[str, dict[str, str]] = {
     "generator": {
+        "autoregressive": "augsynth.generate.autoregressive:AutoregressiveGenerator",
         "bootstrap": "augsynth.generate.bootstrap:BootstrapGenerator",
+        "diffusion": "augsynth.generate.diffusion:DiffusionGenerator",
+        "flow": "augsynth.generate.flow:FlowGenerator",
         "function": "augsynth.generate.function:FunctionGenerator",
+        "gan": "augsynth.generate.gan:GANGenerator",
         "gmm": "augsynth.generate.gmm:GaussianMixtureGenerator",
         "independent": "augsynth.generate.independent:IndependentGenerator",
         "kde": "augsynth.generate.kde:KDEGenerator",
         "perturbed": "augsynth.generate.perturbed:PerturbGenerator",
+        "regression": "augsynth.generate.regression:RegressionGenerator",
         "smote": "augsynth.generate.smote:SmoteGenerator",
         "trees": "augsynth.generate.trees:TreeGenerator",
         "vae": "augsynth.generate.vae:VAEGenerator",
@@ -45,7 +50,11 @@ _COMPONENTS: dict[str, dict[str, str]] = {
         "value_swap": "augsynth.perturb.table:ValueSwap",
     },
     "trainer": {"trainer": "augsynth.nn.trainer:Trainer"},
-    "backbone": {"mlp": "augsynth.nn.backbones:MLPBackbone"},
+    "backbone": {
+        "conv": "augsynth.nn.convnets:ConvBackbone",
+        "mlp": "augsynth.nn.backbones:MLPBackbone",
+        "unet": "augsynth.nn.unet:UNetBackbone",
+    },
 }
 _CLASSES: dict[tuple[str, str], type] = {}
 

@@ -14,7 +14,7 @@ from augsynth.encode.bins import Binner
 from augsynth.encode.layout import Layout
 from augsynth.encode.scores import NormalScores
 from augsynth.generate.base import BaseGenerator
-from augsynth.nn.backbones import MLPBackbone
+from augsynth.nn.backbones import ConditionEmbedding, MLPBackbone
 from augsynth.nn.objective import Objective
 from augsynth.nn.randomness import forked, keyed_generator
 from augsynth.nn.threads import few_threads
@@ -80,6 +80,13 @@ class TorchGenerator(BaseGenerator):
 
     def _backbone(self) -> Any:
         return MLPBackbone() if self.backbone is None else self.backbone
+
+    def _condition(self, width: int) -> ConditionEmbedding | None:
+        """Return an untrained embedding of the cells, or None where there is nothing to be told."""
+        attributes = self.condition_.attributes
+        if not attributes.shape[1]:
+            return None
+        return ConditionEmbedding(attributes, self.condition_.attribute_sizes, width)
 
     def _fit(self, z: np.ndarray, c: np.ndarray, w: np.ndarray | None, rng: np.random.Generator) -> None:
         self._check()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -20,6 +20,14 @@ class Objective(nn.Module, ABC):
     ``generator`` that it is handed, never from torch's global one (so no
     ``nn.Dropout``: draw the mask from the generator).
     """
+
+    def plan(self, n: int) -> Mapping[str, Any]:
+        """Say how ``n`` rows are best trained on, where the user has not said it.
+
+        Any of ``steps``, ``batch_size``, ``learning_rate``, and the names in the
+        trainer's ``options``. Nothing by default: the trainer's own rules.
+        """
+        return {}
 
     def begin(self, planned_steps: int) -> None:
         """Hear, once, how many steps are planned (for warm-ups); nothing by default."""
@@ -56,6 +64,20 @@ class Objective(nn.Module, ABC):
         """Return the hold-out loss (lower is better) that patience watches; the sum of the losses."""
         total = [loss for _, loss in self.losses(z, c, w, step=2**31, generator=generator)]
         return torch.stack(total).sum()
+
+    def watch(self) -> Mapping[str, Tensor]:
+        """Return scalars of the last step worth recording (D(x), say); read at some two hundred steps only."""
+        return {}
+
+    def alarms(self, history: Any) -> list[str]:
+        """Return in words what looks wrong so far; each text is said once.
+
+        Parameters
+        ----------
+        history : History
+            Losses, gradient norms and what :meth:`watch` named, up to now.
+        """
+        return []
 
     @abstractmethod
     def draw(self, c: Tensor, generator: torch.Generator) -> Tensor:
