@@ -59,8 +59,8 @@ class Attribute:
         return pd.Series(rows[take, low] + (place - low) * (rows[take, low + 1] - rows[take, low]))
 
 
-def take_label(y: Any, where: str) -> tuple[pd.Series, dict[str, Any]]:
-    """Return y as a Series with numbered rows, and its form for the way back."""
+def take_label(y: Any, where: str, *, missing: bool = False) -> tuple[pd.Series, dict[str, Any]]:
+    """Return y as a Series with numbered rows, and its form for the way back; ``missing`` lets gaps pass."""
     if isinstance(y, pd.DataFrame):
         if y.shape[1] != 1:
             raise DataError(sentence(where, "y must be one column", f"shape {y.shape}"))
@@ -82,17 +82,20 @@ def take_label(y: Any, where: str) -> tuple[pd.Series, dict[str, Any]]:
     if pd.api.types.is_complex_dtype(series.dtype):
         raise DataError(f"{where}: Complex data not supported; given y of {series.dtype}.")
     check_hashable(series, where)
-    missing = series.isna().to_numpy()
-    if missing.any():
+    gaps = series.isna().to_numpy()
+    if gaps.all() and missing:
+        raise DataError(sentence(where, "y must hold at least one label", "none", "Leave y out instead."))
+    if gaps.any() and not missing:
         raise DataError(
             sentence(
                 where,
                 "y must not be missing; Input y contains NaN",
-                f"missing in row {offenders(np.flatnonzero(missing).tolist())}",
+                f"missing in row {offenders(np.flatnonzero(gaps).tolist())}",
                 "Drop those rows.",
             )
         )
-    if pd.api.types.is_float_dtype(series.dtype) and not np.isfinite(series.to_numpy(dtype=float)).all():
+    known = series[~gaps]
+    if pd.api.types.is_float_dtype(known.dtype) and not np.isfinite(known.to_numpy(dtype=float)).all():
         raise DataError(f"{where}: y must be finite; Input y contains infinity or a value too large.")
     return series, form
 

@@ -13,7 +13,7 @@ from augsynth.core.errors import ConditionError, DataError, ThinCellWarning, off
 from augsynth.core.persistence import persistent
 from augsynth.encode.attribute import Attribute, give_label, learn_label, sorted_levels, take_label
 
-__all__ = ["ConditionCodec", "PoolMap", "group_frame"]
+__all__ = ["ConditionCodec", "PoolMap", "columns_in_both", "group_frame", "weigh_every_cell"]
 
 
 def group_frame(sensitive_features: Any, *, where: str = "sensitive_features") -> pd.DataFrame | None:
@@ -86,9 +86,12 @@ class ConditionCodec:
     counts, weights : ndarray, (n_cells,)
         Training rows, and the sum of their weights, in each cell.
     attributes : ndarray of int, (n_cells, k)
-        Level codes of the label (first, if there is one) and of each group column.
+        Level codes of the label (first, if there is one; -1 where unknown) and of each group column.
     attribute_sizes : ndarray of int, (k,)
     class_of_cell : ndarray of int, (n_cells,)
+        Code of the label, -1 in cells of rows whose label is unknown.
+    is_labelled : ndarray of bool, (n_cells,)
+        False for cells of rows without a label: trained on, never asked for.
     names : list of str
         Each cell in words.
     """
@@ -100,18 +103,22 @@ class ConditionCodec:
         *,
         weights: np.ndarray | None = None,
         n: int | None = None,
+        unlabelled: bool = False,
         where: str = "fit",
     ) -> ConditionCodec:
-        """Learn labels, groups and the cells that occur."""
+        """Learn labels, groups and the cells that occur; ``unlabelled`` allows missing labels."""
         groups = group_frame(sensitive_features, where=where)
         self.has_y = y is not None
         self.group_names = [] if groups is None else list(groups.columns)
         self._attributes: list[Attribute] = []
         codes = []
         if y is not None:
-            label, self._y_form = take_label(y, where)
-            self._attributes.append(learn_label(label, where))
-            codes.append(self._attributes[0].encode(label, where))
+            label, self._y_form = take_label(y, where, missing=unlabelled)
+            known = label.notna().to_numpy()
+            self._attributes.append(learn_label(label[known], where))
+            found = np.full(len(label), len(self._attributes[0].levels), dtype=np.intp)  # unknown comes last
+            found[known] = self._attributes[0].encode(label[known], where)
+            codes.append(found)
         for name in self.group_names:
             column = groups[name]  # type: ignore[index]
             self._attributes.append(Attribute(name, sorted_levels(column)))
@@ -139,13 +146,22 @@ class ConditionCodec:
             self.attributes, inverse = _combinations(codes)
             self._c = inverse.astype(np.int32)
         self.n_cells = len(self.attributes)
+        unknown = np.zeros(self.n_cells, dtype=bool)
+        if self.has_y:
+            unknown = self.attributes[:, 0] == self.attribute_sizes[0]
+            self.attributes[unknown, 0] = -1
+        self.is_labelled = ~unknown
         self.counts = np.bincount(self._c, minlength=self.n_cells)
         self.weights = np.bincount(self._c, weights=weights, minlength=self.n_cells).astype(np.float64)
+        self.weights[unknown] = 0.0  # never drawn
         self.class_of_cell = self.attributes[:, 0] if self.has_y else np.zeros(self.n_cells, dtype=np.intp)
         self.names = [self._name(cell) for cell in self.attributes]
 
     def _name(self, cell: np.ndarray) -> str:
-        parts = [f"{a.name}={a.levels[code]}" for a, code in zip(self._attributes, cell, strict=True)]
+        parts = [
+            f"{a.name}={a.levels[code] if code >= 0 else '(unknown)'}"
+            for a, code in zip(self._attributes, cell, strict=True)
+        ]
         return ", ".join(parts) or "all rows"
 
     def pop_codes(self) -> np.ndarray:
@@ -226,7 +242,8 @@ class ConditionCodec:
         unique, inverse = _combinations(wanted)
         out = np.empty(n, dtype=np.int32)
         for i, combination in enumerate(unique):
-            cells = np.flatnonzero((self.attributes[:, keys] == combination).all(axis=1))
+            match = (self.attributes[:, keys] == combination).all(axis=1)
+            cells = np.flatnonzero(match & self.is_labelled)
             rows = np.flatnonzero(inverse == i)
             if len(cells) == 0:
                 named = ", ".join(
@@ -288,11 +305,11 @@ class ConditionCodec:
         cells: list[tuple[int, ...]] = []
         pooled = np.zeros(self.n_cells, dtype=bool)
         thin = []
-        for cell in range(self.n_cells):
+        for cell in range(self.n_cells):  # the unlabelled ones make up a family of their own
             family = tuple(np.flatnonzero(self.class_of_cell == self.class_of_cell[cell]).tolist())
-            pooled[cell] = self.counts[cell] < min_rows and len(family) > 1
+            pooled[cell] = self.counts[cell] < min_rows and len(family) > 1 and self.is_labelled[cell]
             cells.append(family if pooled[cell] else (cell,))
-            if self.counts[list(cells[cell])].sum() < min_rows:
+            if self.is_labelled[cell] and self.counts[list(cells[cell])].sum() < min_rows:
                 thin.append(self.names[cell])
         if pooled.any():
             named = [self.names[i] for i in np.flatnonzero(pooled)]
@@ -325,3 +342,24 @@ def _combinations(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     first[key[::-1]] = np.arange(len(codes))[::-1]
     rank = np.cumsum(first >= 0) - 1
     return codes[first[first >= 0]], rank[key]
+
+
+def columns_in_both(frame: pd.DataFrame, sensitive_features: Any) -> list[Any]:
+    """Name the group columns that stay in X: conditioned on, so not learned."""
+    if not isinstance(sensitive_features, (pd.DataFrame, pd.Series)):
+        return []
+    groups = group_frame(sensitive_features)
+    if groups is None or len(groups) != len(frame):
+        return []
+    return [
+        name
+        for name in groups.columns
+        if name in frame.columns
+        and (frame[name].astype(object).to_numpy() == groups[name].astype(object).to_numpy()).all()
+    ]
+
+
+def weigh_every_cell(weights: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """Return weights under which no cell weighs nothing: it may be asked for, so its rows count alike."""
+    nothing = np.bincount(c, weights)[c] == 0
+    return np.where(nothing, weights.mean(), weights)

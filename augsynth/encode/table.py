@@ -13,7 +13,7 @@ from augsynth.encode.column import Column
 from augsynth.encode.layout import Block, Layout
 from augsynth.encode.schema import Schema
 
-__all__ = ["TableCodec"]
+__all__ = ["TableCodec", "fill_holes"]
 
 
 @persistent
@@ -121,3 +121,14 @@ def _block(column: Column) -> Block:
         return Block(str(column.name), len(column.levels), column.kind == "ordinal", missing=column.missing)
     whole = column.kind in ("integer", "datetime")
     return Block(str(column.name), 0, True, whole, column.low, column.high, column.missing)
+
+
+def fill_holes(frame: pd.DataFrame, decoded: pd.DataFrame) -> pd.DataFrame:
+    """Take decoded cells where the frame has holes; what was observed stays to the last bit."""
+    holes = frame.isna()
+    for name in frame.columns[holes.any()]:
+        column = frame[name]
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            column = column.astype(decoded[name].dtype)  # the drawn level may be absent from these rows
+        frame[name] = column.mask(holes[name], decoded[name])
+    return frame

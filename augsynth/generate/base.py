@@ -18,9 +18,10 @@ from augsynth.core import arrays, persistence
 from augsynth.core.errors import DataError, ParameterError, offenders, sentence
 from augsynth.core.parameters import check_number
 from augsynth.core.random import keyed_rng, resolve_seed
-from augsynth.encode.condition import ConditionCodec, group_frame
+from augsynth.encode.condition import ConditionCodec, columns_in_both, weigh_every_cell
+from augsynth.encode.image import ImageCodec, ImageLayout, is_image
 from augsynth.encode.schema import Schema
-from augsynth.encode.table import TableCodec
+from augsynth.encode.table import TableCodec, fill_holes
 
 __all__ = ["BLOCK_ROWS", "BaseGenerator", "Drawn", "Labelled"]
 
@@ -85,6 +86,8 @@ class BaseGenerator(BaseEstimator, ABC):
     _encodes: ClassVar[bool] = True
     _kind: ClassVar[str] = "generated"
     _allows_missing: ClassVar[bool] = True
+    _takes_images: ClassVar[bool] = False
+    _takes_unlabelled: ClassVar[bool] = False
     random_state: Any = None
     schema: Any = None
 
@@ -95,10 +98,12 @@ class BaseGenerator(BaseEstimator, ABC):
 
         Parameters
         ----------
-        X : DataFrame, ndarray, list or tensor, shape (n, p)
-            Training rows, and training rows only.
+        X : DataFrame, ndarray, list or tensor, shape (n, p); or images
+            Training rows, and training rows only. Deep generators take images too: arrays
+            (n, h, w) or (n, h, w, c), tensors (n, c, h, w), a map-style Dataset of them.
         y : array-like, shape (n,), optional
-            Labels to condition on; continuous ones are cut into bins.
+            Labels to condition on; continuous ones are cut into bins. Deep generators
+            learn from rows whose label is missing too.
         sensitive_features : array, Series or DataFrame, shape (n,) or (n, k), optional
             Groups to condition on. A column that is also in ``X`` (same name, same
             values) comes back in new rows with exactly the asked value.
@@ -121,17 +126,21 @@ class BaseGenerator(BaseEstimator, ABC):
         rng = keyed_rng(resolve_seed(self.random_state))
         for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
             delattr(self, name)  # an earlier fit's network or pool is not this one's
-        if self._encodes:
+        if self._encodes and self._takes_images and is_image(X):
+            z = self._take_training_images(X, where)
+        elif self._encodes:
             z = self._take_training_table(X, sensitive_features, where)
         else:
             z = X
             self._take_training_rows(X, sensitive_features, where)
-        self.condition_ = ConditionCodec().fit(y, sensitive_features, weights=weights, n=n, where=where)
+        self.condition_ = ConditionCodec().fit(
+            y, sensitive_features, weights=weights, n=n, unlabelled=self._takes_unlabelled, where=where
+        )
         self.n_rows_ = n
         c = self.condition_.pop_codes()
         if self._encodes and len(self.layout_) == 0:
             return self  # nothing varies: decoding alone makes the rows
-        self._fit(z, c, None if weights is None else _with_every_cell(weights, c), rng)
+        self._fit(z, c, None if weights is None else weigh_every_cell(weights, c), rng)
         return self
 
     def sample(
@@ -205,6 +214,8 @@ class BaseGenerator(BaseEstimator, ABC):
 
     def _empty(self) -> Drawn:
         if self._encodes:
+            if isinstance(self.layout_, ImageLayout):
+                return Drawn(np.empty((0, *self.layout_.shape), dtype=self.layout_.dtype))
             return Drawn(np.empty((0, len(self.layout_))))
         return Drawn(arrays.take_rows(self.rows_, np.zeros(0, dtype=np.intp)))
 
@@ -217,6 +228,8 @@ class BaseGenerator(BaseEstimator, ABC):
         return Drawn(self._decode(z, c), source, c)
 
     def _decode(self, z: np.ndarray, c: np.ndarray) -> Any:
+        if isinstance(self.layout_, ImageLayout):
+            return self.codec_.decode(z)
         if self.container_.kind != "frame":
             array = self.codec_.decode_array(z, self.container_.dtype)
             if array is not None:
@@ -248,6 +261,8 @@ class BaseGenerator(BaseEstimator, ABC):
             group column of ``X`` from the group that is asked about.
         """
         frame, z, c, rng = self._take_query(X, y, sensitive_features, random_state, "log_prob")
+        if frame is None:
+            return self._log_prob(z, c, rng)  # type: ignore[attr-defined]
         density = self._log_prob(z, c, rng) if len(self.layout_) else np.zeros(len(z))  # type: ignore[attr-defined]
         return np.where(self.codec_.off_support(frame, self._given(c)), -np.inf, density)
 
@@ -265,11 +280,14 @@ class BaseGenerator(BaseEstimator, ABC):
             Another seed, another draw.
         """
         frame, z, c, rng = self._take_query(X, y, sensitive_features, random_state, "complete")
+        if frame is None:
+            must = "the generator must be of a table"
+            raise DataError(sentence(f"{type(self).__name__}.complete", must, "one of images"))
         observed = ~np.isnan(z)
         filled = z if observed.all() else self._complete(z, observed, c, rng)  # type: ignore[attr-defined]
         container = arrays.take_in(X, where="complete")[1]
         decoded = self.codec_.decode(np.where(observed, z, filled), self._given(c))
-        return container.give_back(_fill(frame.reset_index(drop=True), decoded))
+        return container.give_back(fill_holes(frame.reset_index(drop=True), decoded))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted generator to one safetensors file; ``augsynth.load`` reads it.
@@ -293,10 +311,17 @@ class BaseGenerator(BaseEstimator, ABC):
         validate_data(self, X=X, skip_check_array=True)
         schema = Schema.infer(frame, self.schema, where=where)
         self._check_missing(schema, where)
-        self.given_ = _columns_in_both(frame, sensitive_features)
+        self.given_ = columns_in_both(frame, sensitive_features)
         self.codec_ = TableCodec().fit(frame, schema, given=self.given_)
         self.layout_ = self.codec_.layout
         return self.codec_.encode(frame, where)
+
+    def _take_training_images(self, X: Any, where: str) -> np.ndarray:
+        self.given_: list[Any] = []
+        self.codec_ = ImageCodec().fit(X, where)
+        self.layout_ = self.codec_.layout
+        self.n_features_in_ = len(self.layout_)
+        return self.codec_.encode(X, where)
 
     def _take_training_rows(self, X: Any, sensitive_features: Any, where: str) -> None:
         self.given_ = []
@@ -304,7 +329,7 @@ class BaseGenerator(BaseEstimator, ABC):
             frame, container = arrays.take_in(X, where=where)
             if container.dtype == object:
                 Schema.infer(frame, where=where)  # names what is neither text nor number
-            self.given_ = _columns_in_both(frame, sensitive_features)
+            self.given_ = columns_in_both(frame, sensitive_features)
         if arrays.count_rows(X) == 0:
             raise DataError(f"{where}: Found array with 0 sample(s) while a minimum of 1 is required.")
         validate_data(self, X=X, skip_check_array=True)
@@ -325,19 +350,26 @@ class BaseGenerator(BaseEstimator, ABC):
 
     def _take_query(
         self, X: Any, y: Any, sensitive_features: Any, random_state: Any, verb: str
-    ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np.random.Generator]:
+    ) -> tuple[pd.DataFrame | None, np.ndarray, np.ndarray, np.random.Generator]:
+        """Return the table (None for images), the coded rows, their cells and the noise to use."""
         check_is_fitted(self, "condition_")
         where = f"{type(self).__name__}.{verb}"
-        frame, _ = arrays.take_in(X, where=where)
-        validate_data(self, X=X, skip_check_array=True, reset=False)
-        frame = frame.set_axis(self.codec_.columns, axis=1)  # an array may be asked of a model of a DataFrame
         if self.condition_.has_y and y is None:
             raise DataError(sentence(where, "y must be given, as in fit", "none"))
-        seed = self._seed(random_state)
-        if sensitive_features is None and self.given_:
-            sensitive_features = frame[self.given_]
-        c = self.condition_.encode(y, sensitive_features, n=len(frame), rng=keyed_rng(seed, 3), where=where)
-        return frame, self.codec_.encode(frame, where), c, keyed_rng(seed, 2)
+        seed, frame = self._seed(random_state), None
+        if isinstance(self.layout_, ImageLayout):
+            z = self.codec_.encode(X, where)
+        else:
+            frame, _ = arrays.take_in(X, where=where)
+            validate_data(self, X=X, skip_check_array=True, reset=False)
+            frame = frame.set_axis(
+                self.codec_.columns, axis=1
+            )  # an array may be asked about a DataFrame's model
+            if sensitive_features is None and self.given_:
+                sensitive_features = frame[self.given_]
+            z = self.codec_.encode(frame, where)
+        c = self.condition_.encode(y, sensitive_features, n=len(z), rng=keyed_rng(seed, 3), where=where)
+        return frame, z, c, keyed_rng(seed, 2)
 
     def _cells(self, n: int | None, y: Any, sensitive_features: Any, seed: int) -> np.ndarray:
         check_is_fitted(self, "condition_")
@@ -362,35 +394,3 @@ class BaseGenerator(BaseEstimator, ABC):
         tags.input_tags.categorical = True
         tags.target_tags.required = False
         return tags
-
-
-def _with_every_cell(weights: np.ndarray, c: np.ndarray) -> np.ndarray:
-    """Return weights under which no cell weighs nothing: it may be asked for, so its rows count alike."""
-    nothing = np.bincount(c, weights)[c] == 0
-    return np.where(nothing, weights.mean(), weights)
-
-
-def _fill(frame: pd.DataFrame, decoded: pd.DataFrame) -> pd.DataFrame:
-    """Take decoded cells where the frame has holes; what was observed stays to the last bit."""
-    holes = frame.isna()
-    for name in frame.columns[holes.any()]:
-        column = frame[name]
-        if isinstance(column.dtype, pd.CategoricalDtype):
-            column = column.astype(decoded[name].dtype)  # the drawn level may be absent from these rows
-        frame[name] = column.mask(holes[name], decoded[name])
-    return frame
-
-
-def _columns_in_both(frame: pd.DataFrame, sensitive_features: Any) -> list[Any]:
-    """Name the group columns that stay in X: conditioned on, so not learned."""
-    if not isinstance(sensitive_features, (pd.DataFrame, pd.Series)):
-        return []
-    groups = group_frame(sensitive_features)
-    if groups is None or len(groups) != len(frame):
-        return []
-    return [
-        name
-        for name in groups.columns
-        if name in frame.columns
-        and (frame[name].astype(object).to_numpy() == groups[name].astype(object).to_numpy()).all()
-    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ import torch
 from augsynth.core.errors import ModelFileError, ParameterError, sentence
 from augsynth.core.random import keyed_rng
 from augsynth.encode.bins import Binner
+from augsynth.encode.image import ImageLayout
 from augsynth.encode.layout import Layout
 from augsynth.encode.scores import NormalScores
 from augsynth.generate.base import BaseGenerator
@@ -20,9 +21,10 @@ from augsynth.nn.randomness import forked, keyed_generator
 from augsynth.nn.threads import few_threads
 from augsynth.nn.trainer import Trainer
 
-__all__ = ["DRAW_ROWS", "TorchGenerator"]
+__all__ = ["DRAW_IMAGES", "DRAW_ROWS", "TorchGenerator"]
 
 DRAW_ROWS = 256  # networks always see blocks of this height: other heights change the last bits
+DRAW_IMAGES = 64
 
 
 class TorchGenerator(BaseGenerator):
@@ -31,11 +33,13 @@ class TorchGenerator(BaseGenerator):
     A subclass writes ``_build(layout, n_condition)``, which returns an
     :class:`augsynth.nn.objective.Objective`; everything else is here. ``self.coder_``
     (fitted by then) turns ``z`` into what the objective sees: tokens of 8 or 16 bits,
-    or normal scores when ``_coder`` is overridden.
+    or normal scores when ``_coder`` is overridden. Images (``layout`` is an
+    :class:`augsynth.encode.image.ImageLayout` then) are seen as the codec left them:
+    level codes or numbers in [-1, 1], read by :class:`augsynth.nn.pixels.Pixels`.
 
     Parameters
     ----------
-    backbone : MLPBackbone, optional
+    backbone : MLPBackbone, ConvBackbone or UNetBackbone, optional
         Size of the networks.
     trainer : Trainer, optional
         Budget, batch size, learning rate and device.
@@ -53,6 +57,8 @@ class TorchGenerator(BaseGenerator):
         Where it was trained.
     """
 
+    _takes_unlabelled: ClassVar[bool] = True
+
     def __init__(
         self, *, backbone: Any = None, trainer: Any = None, schema: Any = None, random_state: Any = None
     ):
@@ -62,8 +68,12 @@ class TorchGenerator(BaseGenerator):
         self.random_state = random_state
 
     @abstractmethod
-    def _build(self, layout: Layout, n_condition: int) -> Objective:
-        """Return the untrained objective for a table of this layout and number of cells."""
+    def _build(self, layout: Layout | ImageLayout, n_condition: int) -> Objective:
+        """Return the untrained objective for rows of this layout and a number of cells."""
+
+    @property
+    def _sees_images(self) -> bool:
+        return isinstance(self.layout_, ImageLayout)
 
     def _coder(self) -> Any:
         """Return the unfitted coder of rows: a Binner (tokens) or NormalScores."""
@@ -90,7 +100,7 @@ class TorchGenerator(BaseGenerator):
 
     def _fit(self, z: np.ndarray, c: np.ndarray, w: np.ndarray | None, rng: np.random.Generator) -> None:
         self._check()
-        self.coder_ = self._coder().fit(z, self.layout_)
+        self.coder_ = None if self._sees_images else self._coder().fit(z, self.layout_)
         rows, cells = self._rows(z), torch.as_tensor(c)
         self._before(rows, cells, rng)
         objective = self._make(int(rng.integers(2**63 - 1)))
@@ -99,7 +109,7 @@ class TorchGenerator(BaseGenerator):
         self.history_ = trainer.run(objective, rows, cells, w=weights, rng=rng)
         self.device_ = self.history_.device
         self.objective_ = objective
-        with few_threads(objective, DRAW_ROWS):
+        with few_threads(objective, self._height):
             self._after(rows, cells, weights, rng)
 
     def _before(self, rows: torch.Tensor, cells: torch.Tensor, rng: np.random.Generator) -> None:
@@ -114,7 +124,13 @@ class TorchGenerator(BaseGenerator):
         with forked(seed):
             return self._build(self.layout_, self.condition_.n_cells)
 
+    @property
+    def _height(self) -> int:
+        return DRAW_IMAGES if self._sees_images else DRAW_ROWS
+
     def _rows(self, z: np.ndarray) -> torch.Tensor:
+        if self.coder_ is None:
+            return torch.as_tensor(z)
         coded = self.coder_.encode(z)
         if isinstance(self.coder_, NormalScores):
             return torch.as_tensor(coded, dtype=torch.float32)
@@ -129,15 +145,18 @@ class TorchGenerator(BaseGenerator):
         return self._decode_rows(coded, keyed_rng(seed, 1))
 
     def _decode_rows(self, coded: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
+        if self.coder_ is None:
+            return coded
         if isinstance(self.coder_, NormalScores):
             return self.coder_.decode(coded, clip=True)
         return self.coder_.decode(coded, rng)
 
     @torch.no_grad()
     def _in_blocks(
-        self, function: Any, tensors: tuple[torch.Tensor, ...], seed: int, *, height: int = DRAW_ROWS
+        self, function: Any, tensors: tuple[torch.Tensor, ...], seed: int, *, height: int | None = None
     ) -> np.ndarray:
         """Apply ``function(*rows, generator)`` to zero-padded blocks of a fixed height; join the rows."""
+        height = height or self._height
         device = torch.device(self.device_)
         n, out = len(tensors[0]), []
         with few_threads(self.objective_, height):

@@ -24,7 +24,7 @@ class ConditionEmbedding(nn.Module):
     Parameters
     ----------
     attributes : ndarray of int, (n_cells, k)
-        Attribute codes of each cell.
+        Attribute codes of each cell; -1 (unknown) adds nothing to the vector.
     sizes : sequence of int, (k,)
         Number of codes of each attribute.
     width : int
@@ -32,17 +32,23 @@ class ConditionEmbedding(nn.Module):
     """
 
     rows: Tensor
+    known: Tensor | None
 
     def __init__(self, attributes: np.ndarray, sizes: Sequence[int] | np.ndarray, width: int):
         super().__init__()
         sizes = np.array(sizes, dtype=np.int64)
-        flat = np.asarray(attributes, dtype=np.int64) + (np.cumsum(sizes) - sizes)
+        codes = np.asarray(attributes, dtype=np.int64)
+        flat = np.maximum(codes, 0) + (np.cumsum(sizes) - sizes)
         self.register_buffer("rows", torch.as_tensor(flat), persistent=False)
+        known = torch.as_tensor(codes >= 0, dtype=torch.float32) if (codes < 0).any() else None
+        self.register_buffer("known", known, persistent=False)
         self.weight = nn.Parameter(torch.randn(int(sizes.sum()), width) / math.sqrt(len(sizes)))
 
     def forward(self, cells: Tensor) -> Tensor:
         """Map cell codes (n,) to vectors (n, width)."""
-        return F.embedding_bag(self.rows[cells.long()], self.weight, mode="sum")
+        cells = cells.long()
+        known = None if self.known is None else self.known[cells]
+        return F.embedding_bag(self.rows[cells], self.weight, mode="sum", per_sample_weights=known)
 
 
 class ResidualMLP(nn.Module):

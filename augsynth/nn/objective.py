@@ -66,7 +66,7 @@ class Objective(nn.Module, ABC):
         return torch.stack(total).sum()
 
     def watch(self) -> Mapping[str, Tensor]:
-        """Return scalars of the last step worth recording (D(x), say); read at some two hundred steps only."""
+        """Return scalars of the last step to record (D(x), say); read at some two hundred steps only."""
         return {}
 
     def alarms(self, history: Any) -> list[str]:

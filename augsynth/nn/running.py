@@ -16,15 +16,17 @@ import torch
 from torch import Tensor
 
 from augsynth.core.errors import ParameterError, TrainingError, sentence
+from augsynth.core.progress import busy, say
 from augsynth.core.random import keyed_rng
 from augsynth.nn.checkpoint import digest, read_checkpoint, write_checkpoint
+from augsynth.nn.history import History
 from augsynth.nn.objective import Objective
 from augsynth.nn.randomness import keyed_generator
 
 __all__ = ["Rows", "Run", "Settings", "seconds_a_step"]
 
 HOLDOUT_ROWS = 8192  # more make the hold-out loss no more useful
-_ORDER, _NOISE, _SCORE, _SPLIT = range(4)  # the streams of a run
+_ORDER, _NOISE, _SCORE, _SPLIT, _PICTURE = range(5)  # the streams of a run
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Settings:
     budget: str = ""
     deterministic: bool = False
     progress: bool | None = None
+    pictures: str | os.PathLike[str] | None = None
 
 
 @dataclass
@@ -83,7 +86,8 @@ class Rows:
         epoch, place = divmod(step, self.n // self.batch)
         if epoch != self._epoch or self._order is None:
             shuffled = keyed_rng(self.seed, _ORDER, epoch).permutation(self.n)
-            self._order, self._epoch = self.train[torch.as_tensor(shuffled)], epoch
+            # Once an epoch to where the rows are, so that no step waits for its positions.
+            self._order, self._epoch = self.train[torch.as_tensor(shuffled)].to(self.z.device), epoch
         return self._order[place * self.batch : (place + 1) * self.batch]
 
     def take(self, positions: Tensor, device: torch.device) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -109,8 +113,7 @@ class Run:
         self.step = self.resumed_from = self.best_step = self.stale = 0
         self.planned, self.best_score = 0, math.inf
         self.text = ""
-        self.losses: dict[str, list[tuple[int, float]]] = {}
-        self.holdout: list[tuple[int, float]] = []
+        self.history = History(device=str(device))
         self.best: list[Tensor] | None = None
         self.players = self.objective.players()
         self.parameters = [p for group in self.players.values() for p in group]
@@ -152,6 +155,7 @@ class Run:
         warm = min(1.0, (self.step + 1) / min(50, self.planned / 10 + 1))
         factor = 0.5 * (1 + math.cos(math.pi * share)) * warm
         seen: dict[str, Tensor] = {}
+        norms: dict[str, Tensor] = {}
         turns = iter(self.objective.losses(z, c, w, step=self.step, generator=generator))
         while True:
             with self.fabric.autocast():
@@ -162,7 +166,7 @@ class Run:
             optimizer = self.optimizers[player]
             optimizer.zero_grad()
             self.fabric.backward(loss)
-            torch.nn.utils.clip_grad_norm_(self.players[player], self.settings.clip)
+            norms[player] = torch.nn.utils.clip_grad_norm_(self.players[player], self.settings.clip)
             for group in optimizer.param_groups:
                 group["lr"] = self.rates[player] * factor
             optimizer.step()
@@ -171,9 +175,9 @@ class Run:
         if self.average is not None:
             decay = min(self.settings.ema, self.step / (self.step + 9))
             torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1.0 - decay)
-        return self._look(seen, wanted)
+        return self._look(seen, norms, wanted)
 
-    def _look(self, seen: dict[str, Tensor], wanted: bool) -> dict[str, float]:
+    def _look(self, seen: dict[str, Tensor], norms: dict[str, Tensor], wanted: bool) -> dict[str, float]:
         log = self.step % self.log_every == 0 or self.step == self.planned
         # Reading a loss makes a GPU wait, so there it is read now and then only.
         if not (wanted or log or self.device.type == "cpu"):
@@ -181,26 +185,60 @@ class Run:
         values = {player: float(loss) for player, loss in seen.items()}
         for player, value in values.items():
             if not math.isfinite(value):
-                raise TrainingError(
-                    sentence(
-                        "Trainer",
-                        "the loss must stay finite",
-                        f"{value} at step {self.step} ({player})",
-                        "Lower learning_rate, and look for extreme values in the columns.",
-                    )
-                )
-            if log:
-                self.losses.setdefault(player, []).append((self.step, value))
+                raise self._not_finite(f"{value} at step {self.step} ({player})")
+        if log:
+            self._record(values, norms)
         self.text = ", ".join(f"{player} {value:.3g}" for player, value in values.items())
         return values
 
+    def _record(self, values: dict[str, float], norms: dict[str, Tensor]) -> None:
+        history = self.history
+        for player, value in values.items():
+            history.losses.setdefault(player, []).append((self.step, value))
+        watched = {f"gradient {player}": norm for player, norm in norms.items()} | dict(
+            self.objective.watch()
+        )
+        for name, scalar in watched.items():
+            history.watched.setdefault(name, []).append((self.step, float(scalar)))
+        for text in self.objective.alarms(history):
+            if text not in [said for _, said in history.alarms]:
+                history.alarms.append((self.step, text))
+                if self.settings.progress or (self.settings.progress is None and not busy()):
+                    say(f"step {self.step}: {text}")
+
+    def _not_finite(self, given: str) -> TrainingError:
+        todo = "Lower learning_rate, and look for extreme values in the columns."
+        if self.settings.checkpoint is not None and os.path.exists(self.settings.checkpoint):
+            todo += f" {os.fspath(self.settings.checkpoint)!r} holds the last good weights."
+        return TrainingError(sentence("Trainer", "the loss must stay finite", given, todo))
+
     def check(self) -> None:
-        """Every so many steps: look at the hold-out, and write the checkpoint."""
+        """Every so many steps: look at the hold-out, write the checkpoint, draw the pictures."""
         if self.step % self.every and self.step != self.planned:
             return
+        if self.settings.checkpoint is not None and not all(
+            bool(p.isfinite().all()) for p in self.parameters
+        ):
+            raise self._not_finite(f"weights that are not, at step {self.step}")
         if self.settings.patience is not None and len(self.rows.held):
             self._look_at_holdout()
         self.save()
+        if self.settings.pictures is not None:
+            self._draw_pictures(os.fspath(self.settings.pictures))
+
+    @torch.no_grad()
+    def _draw_pictures(self, folder: str) -> None:
+        from augsynth.nn.pictures import image_sheet, loss_curves
+
+        os.makedirs(folder, exist_ok=True)
+        loss_curves(self.history, os.path.join(folder, "losses.png"))
+        if self.rows.z.dim() != 4:
+            return
+        cells = torch.arange(min(10, int(self.rows.c.max()) + 1), device=self.device).repeat_interleave(8)
+        with self._averaged():
+            generator = keyed_generator(self.seed, (_PICTURE,), "cpu")
+            drawn = self.objective.draw(cells.to(torch.int32), generator).float().cpu().numpy()
+        image_sheet(drawn, os.path.join(folder, "samples.png"), columns=8)
 
     @torch.no_grad()
     def _look_at_holdout(self) -> None:
@@ -208,7 +246,7 @@ class Run:
             z, c, w = self.rows.take(self.rows.held, self.device)
             generator = keyed_generator(self.seed, (_SCORE,), self.device)
             score = float(self.objective.score(z, c, w, generator=generator))
-        self.holdout.append((self.step, score))
+        self.history.holdout.append((self.step, score))
         if score < self.best_score:
             self.best_score, self.best_step, self.stale = score, self.step, 0
             self.best = [p.clone() for p in (self.average or [q.detach() for q in self.parameters])]
@@ -232,25 +270,21 @@ class Run:
         for parameter, value in zip(self.parameters, values, strict=True):
             parameter.copy_(value)
 
-    def finish(self) -> dict[str, Any]:
-        """Leave the kept weights in the objective; return the facts of the run."""
+    def finish(self) -> History:
+        """Leave the kept weights in the objective; return what the run did."""
         if self.best is None:
             self.best_step = self.step
         self._put(self.best or self.average or [p.detach() for p in self.parameters])
         self.objective.eval()
-        return {
-            "planned": self.planned,
-            "steps": self.step,
-            "losses": self.losses,
-            "holdout": self.holdout,
-            "best_step": self.best_step,
-            "resumed_from": self.resumed_from,
-        }
+        history = self.history
+        history.planned, history.steps, history.best_step = self.planned, self.step, self.best_step
+        history.resumed_from = self.resumed_from
+        return history
 
     # ---- the checkpoint -------------------------------------------------------------
 
     def _fingerprint(self) -> str:
-        ignored = {"checkpoint", "progress", "check_every"}
+        ignored = {"checkpoint", "progress", "check_every", "pictures"}
         told = {k: v for k, v in asdict(self.settings).items() if k not in ignored}
         shapes = [(k, tuple(v.shape)) for k, v in self.objective.state_dict().items()]
         told["run"] = f"{self.seed}/{self.rows.batch}"
@@ -274,8 +308,10 @@ class Run:
             "best_step": self.best_step,
             "best_score": self.best_score if math.isfinite(self.best_score) else None,
             "stale": self.stale,
-            "losses": self.losses,
-            "holdout": self.holdout,
+            "losses": self.history.losses,
+            "holdout": self.history.holdout,
+            "watched": self.history.watched,
+            "alarms": self.history.alarms,
         }
         write_checkpoint(self.settings.checkpoint, tensors, facts)
 
@@ -313,8 +349,11 @@ class Run:
         self.step = self.resumed_from = int(facts["step"])
         self.best_step, self.stale = int(facts["best_step"]), int(facts["stale"])
         self.best_score = math.inf if facts["best_score"] is None else facts["best_score"]
-        self.losses = {k: [(int(s), v) for s, v in points] for k, points in facts["losses"].items()}
-        self.holdout = [(int(s), v) for s, v in facts["holdout"]]
+        for name in ("losses", "watched"):
+            points = {k: [(int(s), v) for s, v in listed] for k, listed in facts[name].items()}
+            setattr(self.history, name, points)
+        for name in ("holdout", "alarms"):
+            setattr(self.history, name, [(int(s), v) for s, v in facts[name]])
 
 
 def seconds_a_step(run: Run, budget_s: float) -> float:
@@ -324,7 +363,7 @@ def seconds_a_step(run: Run, budget_s: float) -> float:
     trial.players = trial.objective.players()
     trial.parameters = [p for group in trial.players.values() for p in group]
     trial.average = None if run.average is None else [a.clone() for a in run.average]
-    trial.losses = {}
+    trial.history = History()
     trial._make_optimizers()
     trial.start(1_000_000)
     trial.step = 0

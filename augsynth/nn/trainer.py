@@ -6,7 +6,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,8 @@ from torch import Tensor
 
 from augsynth.core.errors import ParameterError, TrainingError, offenders, sentence
 from augsynth.core.parameters import check_number, check_option
-from augsynth.core.persistence import persistent
 from augsynth.core.progress import busy, say, track
+from augsynth.nn.history import History
 from augsynth.nn.objective import Objective
 from augsynth.nn.randomness import deterministic
 from augsynth.nn.running import Rows, Run, Settings, seconds_a_step
@@ -26,44 +26,13 @@ from augsynth.nn.threads import few_threads
 __all__ = ["History", "Trainer"]
 
 
-@persistent
-@dataclass
-class History:
-    """What a training run did.
-
-    Attributes
-    ----------
-    steps, planned : int
-        Steps done, and planned; fewer are done when patience ran out.
-    losses : dict of str to list of (step, float)
-        The loss of each player, some two hundred points.
-    holdout : list of (step, float)
-        The hold-out loss of the averaged weights, where patience is set.
-    best_step : int
-        The step whose weights were kept.
-    device : str
-    seconds : float
-        Wall time of this call (a resumed run counts its own part).
-    resumed_from : int
-        The step at which a checkpoint was picked up; 0 for none.
-    """
-
-    planned: int = 0
-    steps: int = 0
-    losses: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
-    holdout: list[tuple[int, float]] = field(default_factory=list)
-    best_step: int = 0
-    device: str = "cpu"
-    seconds: float = 0.0
-    resumed_from: int = 0
-
-
 class Trainer(BaseEstimator):
     """How long, how fast and where a deep model is trained.
 
     Give at most one of ``steps``, ``epochs`` and ``seconds``. By default the number
     of steps grows with the square root of the rows: about 340 for 500 rows, 2,700
-    for 32,000.
+    for 32,000. Models have rules of their own for what is not given here (their
+    ``Objective.plan``).
 
     Parameters
     ----------
@@ -76,8 +45,9 @@ class Trainer(BaseEstimator):
         says how many, and ``steps`` of that number repeats the run exactly.
     batch_size : int, optional
         Rows a step; by default from 32 to 512 with the number of rows.
-    learning_rate : float, default=4e-3
-        The highest; it rises over the first steps and falls to zero along a cosine.
+    learning_rate : float, optional
+        The highest; by default the model's own, or 4e-3. It rises over the first steps
+        and falls to zero along a cosine.
     device : str, default="auto"
         "auto" is the first CUDA device, else the processor; or "cpu", "cuda", "cuda:1", "mps".
     checkpoint : path, optional
@@ -94,6 +64,8 @@ class Trainer(BaseEstimator):
         - ``clip`` (5.0): largest norm of a gradient; ``weight_decay`` (0.0);
         - ``precision`` ("32-true"): or "bf16-mixed";
         - ``deterministic`` (False): same bytes on CUDA too, more slowly;
+        - ``pictures`` (None): a folder in which loss curves, and for images a sheet of
+          samples, are drawn anew at every check;
         - ``progress`` (None): True prints without a terminal too, False never does.
 
     Notes
@@ -117,7 +89,7 @@ class Trainer(BaseEstimator):
         epochs: float | None = None,
         seconds: float | None = None,
         batch_size: int | None = None,
-        learning_rate: float = 4e-3,
+        learning_rate: float | None = None,
         device: str = "auto",
         checkpoint: str | os.PathLike[str] | None = None,
         options: Mapping[str, Any] | None = None,
@@ -131,13 +103,14 @@ class Trainer(BaseEstimator):
         self.checkpoint = checkpoint
         self.options = options
 
-    def batch_rows(self, n: int) -> int:
-        """Return the rows a step for ``n`` training rows."""
-        if self.batch_size is not None:
-            return min(int(self.batch_size), n)
+    def batch_rows(self, n: int, plan: Mapping[str, Any] | None = None) -> int:
+        """Return the rows a step for ``n`` training rows; ``plan`` is what the model says of itself."""
+        batch = (plan or {}).get("batch_size") if self.batch_size is None else self.batch_size
+        if batch is not None:
+            return min(int(batch), n)
         return min(n, int(2 ** np.clip(np.round(np.log2(max(n, 1) / 48)), 5, 9)))
 
-    def planned_steps(self, n: int, batch: int | None = None) -> int:
+    def planned_steps(self, n: int, batch: int | None = None, plan: Mapping[str, Any] | None = None) -> int:
         """Return the number of steps for ``n`` training rows (of a budget in steps or epochs).
 
         ``batch`` is the rows a step, where that is settled: rows put aside as a hold-out
@@ -147,7 +120,8 @@ class Trainer(BaseEstimator):
             return int(self.steps)
         if self.epochs is not None:
             return max(1, math.ceil(float(self.epochs) * (n // (batch or self.batch_rows(n)))))
-        return int(np.clip(15 * math.sqrt(n), 300, 50_000))
+        planned = (plan or {}).get("steps")
+        return int(np.clip(15 * math.sqrt(n), 300, 50_000) if planned is None else planned)
 
     def run(
         self,
@@ -180,14 +154,15 @@ class Trainer(BaseEstimator):
         TrainingError
             When the device is not there, memory runs out, or the loss is not finite.
         """
-        settings = self._settings()
+        plan = objective.plan(len(z))
+        settings = self._settings(plan)
         device = resolve_device(self.device)
         seed = int(rng.integers(2**63 - 1))
-        rows = Rows.of(z, c, w, seed=seed, batch=self.batch_rows(len(z)), settings=settings)
+        rows = Rows.of(z, c, w, seed=seed, batch=self.batch_rows(len(z), plan), settings=settings)
         started = time.perf_counter()
         try:
             with deterministic(settings.deterministic), few_threads(objective, rows.batch):
-                history = self._run(objective, rows, settings, device, seed, tuple(on_step))
+                history = self._run(objective, rows, settings, device, seed, tuple(on_step), plan)
         except (MemoryError, RuntimeError) as error:
             if not _is_memory(error):
                 raise
@@ -210,6 +185,7 @@ class Trainer(BaseEstimator):
         device: torch.device,
         seed: int,
         on_step: tuple[Callable[[int, dict[str, float]], None], ...],
+        plan: Mapping[str, Any],
     ) -> History:
         run = Run(objective, rows, settings, device, seed)
         progress = settings.progress
@@ -220,7 +196,7 @@ class Trainer(BaseEstimator):
         elif self.seconds is not None:
             planned = max(1, int(float(self.seconds) / seconds_a_step(run, 0.05 * float(self.seconds))))
         else:
-            planned = self.planned_steps(rows.n, rows.batch)
+            planned = self.planned_steps(rows.n, rows.batch, plan)
         if loud:
             pace = seconds_a_step(run, 0.2)
             left = (planned - run.resumed_from) * pace
@@ -234,9 +210,9 @@ class Trainer(BaseEstimator):
                     hear(run.step, losses)
                 run.check()
                 advance(1, run.text)
-        return History(**run.finish(), device=str(device))
+        return run.finish()
 
-    def _settings(self) -> Settings:
+    def _settings(self, plan: Mapping[str, Any] | None = None) -> Settings:
         given = [name for name in ("steps", "epochs", "seconds") if getattr(self, name) is not None]
         if len(given) > 1:
             raise ParameterError(
@@ -246,7 +222,8 @@ class Trainer(BaseEstimator):
             check_number("Trainer", name, getattr(self, name), low=0, low_open=True, integer=name == "steps")
         if self.batch_size is not None:
             check_number("Trainer", "batch_size", self.batch_size, low=1, integer=True)
-        check_number("Trainer", "learning_rate", self.learning_rate, low=0, low_open=True)
+        rate = (plan or {}).get("learning_rate", 4e-3) if self.learning_rate is None else self.learning_rate
+        check_number("Trainer", "learning_rate", rate, low=0, low_open=True)
         if self.checkpoint is not None and not isinstance(self.checkpoint, (str, os.PathLike)):
             raise ParameterError(sentence("Trainer", "checkpoint must be a path", repr(self.checkpoint)))
         if not isinstance(self.options, (Mapping, type(None))):
@@ -264,8 +241,9 @@ class Trainer(BaseEstimator):
                     f"There are: {', '.join(sorted(known))}.",
                 )
             )
+        options = {**{k: v for k, v in (plan or {}).items() if k in known}, **options}
         settings = Settings(
-            learning_rate=self.learning_rate,
+            learning_rate=rate,
             checkpoint=self.checkpoint,
             budget=f"{self.steps}/{self.epochs}/{self.seconds}",
             **options,

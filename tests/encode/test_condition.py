@@ -119,3 +119,22 @@ def test_missing_groups_get_a_sentence():
 def test_lengths_must_agree():
     with pytest.raises(DataError, match="as many rows"):
         ConditionCodec().fit([0, 1], ["f"])
+
+
+def test_unlabelled_rows_make_cells_that_are_never_drawn():
+    y = pd.Series(["a", None, "b", "a", None])
+    codec = ConditionCodec().fit(y, np.array([0, 0, 1, 0, 1]), unlabelled=True)
+    c = codec.pop_codes()
+    assert codec.is_labelled.tolist() == [True, True, False, False]
+    assert codec.class_of_cell.tolist() == [0, 1, -1, -1]
+    assert c.tolist() == [0, 2, 1, 0, 3] and codec.counts.tolist() == [2, 1, 1, 1]
+    assert codec.names[2] == "y=(unknown), group_0=0"
+    drawn = codec.encode(None, None, n=500, rng=np.random.default_rng(0))
+    assert set(drawn.tolist()) == {0, 1}
+    assert codec.encode(None, [1] * 3).tolist() == [1, 1, 1]
+    with pytest.raises(DataError, match="at least one label"):
+        ConditionCodec().fit([None, None], unlabelled=True)
+    with pytest.raises(DataError, match="must not be missing"):
+        ConditionCodec().fit(y)
+    numbers = np.array([0.5, np.nan, 1.5, 2.5, 9.5])
+    assert ConditionCodec().fit(numbers, unlabelled=True).is_labelled.sum() >= 3
