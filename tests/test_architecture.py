@@ -26,7 +26,21 @@ FLOORS = {
     "cli": 8,
 }
 DEEP = {"nn", "datasets"}  # packages whose modules import torch at the top
-DEEP_GENERATORS = {"deep", "vae", "vae_objective", "latent", "gan", "diffusion", "flow", "autoregressive"}
+DEEP_GENERATORS = {
+    "autoregressive",
+    "autoregressive_image",
+    "autoregressive_objective",
+    "deep",
+    "denoising",
+    "diffusion",
+    "flow",
+    "gan",
+    "gan_objective",
+    "masked_diffusion",
+    "vae",
+    "vae_objective",
+    "vae_pictures",
+}
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 400, 60, 8
 
 

@@ -8,9 +8,19 @@ from augsynth.perturb import CategoryFlip, Compose, Maybe, Missingness, OneOf, S
 from augsynth.testing import check_perturbation, generator_checks, resampler_checks, toy_table
 
 
+DEEP = ("autoregressive", "diffusion", "flow", "gan")
+
+
 def cheap(role, kind):
     """Return an instance that fits in well under a second."""
     options = {
+        **{
+            ("generator", kind): {
+                "trainer": {"steps": 2, "batch_size": 32},
+                "backbone": {"kind": "mlp", "width": 16},
+            }
+            for kind in DEEP
+        },
         ("generator", "function"): {"function": _simulator},
         ("generator", "vae"): {"trainer": {"steps": 2, "batch_size": 32}, "latent_dim": 2},
         ("generator", "gmm"): {"n_components": 2},

@@ -35,6 +35,10 @@ simulate = Simulate()
 CHEAP = {
     "function": {"function": simulate},
     "gmm": {"n_components": 2},
+    **{
+        kind: {"trainer": {"steps": 2, "batch_size": 32}, "backbone": {"kind": "mlp", "width": 16}}
+        for kind in ("autoregressive", "diffusion", "flow", "gan")
+    },
     "vae": {"latent_dim": 2, "trainer": {"steps": 2, "batch_size": 32}},
 }
 

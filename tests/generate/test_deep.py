@@ -8,11 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from augsynth.core.errors import ModelFileError
+import augsynth
+from augsynth import registry
+from augsynth.core.errors import ConditionError, DataError, ModelFileError
 from augsynth.generate.deep import DRAW_ROWS, TorchGenerator
 from augsynth.generate.vae import VAEGenerator
 from augsynth.nn.backbones import MLPBackbone
 from augsynth.nn.objective import Objective
+from augsynth.nn.pixels import Pixels
+from augsynth.nn.randomness import noise
 from augsynth.nn.rows import RowEnds
 from augsynth.nn.trainer import Trainer
 
@@ -106,3 +110,93 @@ def test_a_file_with_other_weights_fails_in_words(tmp_path):
     state["weights_"] = {name: value[:1] for name, value in state["weights_"].items()}
     with pytest.raises(ModelFileError, match="weights"):
         small()._set_state(state)
+
+
+class Mean(Objective):
+    """The simplest model of images: the mean image of each cell, plus noise."""
+
+    def __init__(self, layout, embedding):
+        super().__init__()
+        self.pixels, self.shape, self.embedding = Pixels(layout.levels), layout.shape, embedding
+
+    def _mean(self, c):
+        return self.embedding(c).view(-1, *self.shape)
+
+    def losses(self, z, c, w, *, step, generator):
+        yield "model", ((self._mean(c) - self.pixels.read(z)) ** 2).mean()
+
+    def draw(self, c, generator):
+        x = self._mean(c) + 0.05 * noise((len(c), *self.shape), generator, c.device)
+        return self.pixels.write(x)
+
+
+class MeanGenerator(TorchGenerator):
+    _takes_images = True
+
+    def _build(self, layout, n_condition):
+        return Mean(layout, self._condition(len(layout)))
+
+
+def stripes(n=120):
+    """Two kinds of tiny bytes images: light rows, or light columns."""
+    y = np.arange(n) % 3 == 0
+    images = np.zeros((n, 4, 6), dtype=np.uint8)
+    images[y, ::2] = 250
+    images[~y, :, ::2] = 250
+    return images, np.where(y, "rows", "columns")
+
+
+def means():
+    return MeanGenerator(trainer=Trainer(steps=80, learning_rate=0.1), random_state=0)
+
+
+def test_images_come_back_as_they_went_in_and_of_the_asked_class(tmp_path, monkeypatch):
+    monkeypatch.setitem(registry._COMPONENTS["generator"], "mean", f"{__name__}:MeanGenerator")
+    monkeypatch.setitem(registry._CLASSES, ("generator", "mean"), MeanGenerator)
+    images, y = stripes()
+    model = means().fit(images, y)
+    made = model.sample(y=["rows"] * 70 + ["columns"] * 3)
+    assert made.dtype == np.uint8 and made.shape == (73, 4, 6)
+    assert (made[:70, 0] > 200).all() and (made[:70, 1] < 50).all() and (made[70:, :, 0] > 200).all()
+    assert np.array_equal(made[:5], model.sample(y=["rows"] * 5))
+    model.save(tmp_path / "m.safetensors")
+    again = augsynth.load(tmp_path / "m.safetensors")
+    assert np.array_equal(made, again.sample(y=["rows"] * 70 + ["columns"] * 3))
+    assert model.sample(0).shape == (0, 4, 6)
+    labelled = model.sample_labelled(9)
+    assert labelled.X.shape == (9, 4, 6) and set(labelled.y) <= {"rows", "columns"}
+
+
+def test_colour_tensors_and_single_rows():
+    images, y = stripes()
+    colour = torch.from_numpy(np.repeat(images[:, None], 3, axis=1)).float() / 255
+    made = means().fit(colour, y).sample(y=["rows"])
+    assert made.shape == (1, 3, 4, 6) and made.dtype == torch.float32
+    assert float(made.max()) <= 1.0
+
+
+def test_oversampling_balances_images():
+    from augsynth.resample import OverSampler
+
+    images, y = stripes()
+    X_new, y_new = OverSampler(means(), random_state=0).fit_resample(images, y)
+    assert X_new.dtype == np.uint8 and X_new.shape == (160, 4, 6)
+    assert (X_new[:120] == images).all()
+    assert (y_new == "rows").sum() == (y_new == "columns").sum() == 80
+
+
+def test_a_table_generator_says_that_images_are_not_for_it():
+    with pytest.raises(DataError, match="X must be a table"):
+        SharesGenerator().fit(stripes()[0])
+
+
+def test_rows_without_a_label_train_and_are_never_asked_for():
+    table = rng.normal(size=(60, 2))
+    labels = np.array(["a", "b", None] * 20, dtype=object)
+    model = small().fit(table, labels)
+    assert model.condition_.counts.tolist() == [20, 20, 20]
+    assert set(model.sample_labelled(300).y) == {"a", "b"}
+    with pytest.raises(ConditionError):
+        model.sample(y=["c"])
+    other = small().fit(table[labels != None], labels[labels != None])  # noqa: E711
+    assert not np.array_equal(model.sample(y=["a"] * 5), other.sample(y=["a"] * 5))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import signal
 import subprocess
@@ -342,3 +343,90 @@ def test_parameters_of_the_wrong_type_are_named(given):
     rows, cells = torch.zeros(8, 3), torch.zeros(8, dtype=torch.int64)
     with pytest.raises(ParameterError, match=f"Trainer: {next(iter(given))}"):
         Trainer(1, **given).run(Line(), rows, cells, rng=rng)
+
+
+class Told(Duel):
+    """A model with a plan, something to watch and an alarm."""
+
+    def plan(self, n):
+        return {"steps": 40 + n, "batch_size": 8, "learning_rate": 0.5, "ema": 0.5}
+
+    def watch(self):
+        return {"D(x)": torch.tensor(0.25)}
+
+    def alarms(self, history):
+        return ["it looks wrong"] if len(history.watched.get("D(x)", ())) > 3 else []
+
+
+def test_a_plan_holds_where_the_user_says_nothing(capfd):
+    model, history = train(Trainer(), Told)
+    assert history.planned == 240
+    model, history = train(Trainer(steps=9, batch_size=4, learning_rate=0.1, options={"ema": 0}), Told)
+    assert history.planned == 9
+    assert Trainer().batch_rows(200, {"batch_size": 8}) == 8
+    assert Trainer(batch_size=16).batch_rows(200, {"batch_size": 8}) == 16
+    settings = Trainer(options={"clip": 2.0})._settings({"learning_rate": 0.5, "ema": 0.5, "clip": 9.0})
+    assert (settings.learning_rate, settings.ema, settings.clip) == (0.5, 0.5, 2.0)
+
+
+def test_gradients_watched_scalars_and_alarms_are_recorded_once(capfd):
+    _, history = train(Trainer(steps=30, options={"progress": True}), Told)
+    assert [step for step, _ in history.watched["gradient a"]] == list(range(1, 31))
+    assert all(norm > 0 for _, norm in history.watched["gradient b"])
+    assert history.watched["D(x)"][0] == (1, 0.25)
+    assert history.alarms == [(4, "it looks wrong")]
+    assert capfd.readouterr().err.count("it looks wrong") == 1
+
+
+def test_alarms_and_watched_scalars_survive_a_resume(tmp_path):
+    file = tmp_path / "run.safetensors"
+
+    def stop(step, losses):
+        if step == 17:
+            raise Killed
+
+    _, whole = train(Trainer(steps=30), Told)
+    with pytest.raises(Killed):
+        train(Trainer(steps=30, checkpoint=file, options={"check_every": 5}), Told, on_step=[stop])
+    _, resumed = train(Trainer(steps=30, checkpoint=file, options={"check_every": 5}), Told)
+    assert resumed.resumed_from == 15
+    assert (resumed.watched, resumed.alarms) == (whole.watched, whole.alarms)
+
+
+def test_pictures_are_drawn_as_training_goes(tmp_path):
+    seen = []
+
+    class Sheet(Told):
+        def losses(self, z, c, w, *, step, generator):
+            seen.append((tmp_path / "p" / "samples.png").exists())
+            yield from super().losses(z.flatten(1)[:, :3], c, w, step=step, generator=generator)
+
+        def draw(self, c, generator):
+            return torch.rand(len(c), 1, 4, 4, generator=generator)
+
+    with forked(3):
+        model = Sheet()
+    trainer = Trainer(steps=6, options={"pictures": str(tmp_path / "p"), "check_every": 3})
+    z, c = torch.rand(20, 1, 4, 4), torch.arange(20) % 3
+    plain, drawn = copy.deepcopy(model), model
+    trainer.run(drawn, z, c, rng=np.random.default_rng(0))
+    assert seen[:3] == [False] * 3 and seen[3]
+    assert (tmp_path / "p" / "losses.png").stat().st_size > 1000
+    Trainer(steps=6).run(plain, z, c, rng=np.random.default_rng(0))
+    assert same(plain, drawn)  # looking changes nothing
+
+
+def test_a_bad_step_leaves_the_last_good_checkpoint(tmp_path):
+    class Breaks(Line):
+        def losses(self, z, c, w, *, step, generator):
+            for player, loss in super().losses(z, c, w, step=step, generator=generator):
+                yield player, loss * (float("nan") if step == 12 else 1.0)
+
+    file = tmp_path / "run.safetensors"
+    with pytest.raises(TrainingError, match=r"holds the last good weights"):
+        train(Trainer(steps=30, checkpoint=file, options={"check_every": 5}), Breaks)
+    from augsynth.nn.checkpoint import read_checkpoint
+
+    tensors, facts = read_checkpoint(file)
+    assert facts["step"] == 10
+    assert all(bool(t.isfinite().all()) for t in tensors["objective"].values())
