@@ -74,6 +74,10 @@ class ResamplerMixin:
 
     _accepts_sparse = False
 
+    def _fit_resample(self, X: Any, y: Any, **params: Any) -> tuple[Any, Any]:
+        # The hook of imbalanced-learn's template, which the public method replaces.
+        return self.fit_resample(X, y, **params)  # type: ignore[attr-defined]
+
     def _read(
         self, X: Any, y: Any, sensitive_features: Any = None, sample_weight: Any = None, *, by: str | None
     ) -> Rows:

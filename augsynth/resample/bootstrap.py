@@ -192,10 +192,6 @@ class BootstrapResampler(ResamplerMixin, BaseSampler):
             )
         return total
 
-    def _fit_resample(self, X: Any, y: Any, **params: Any) -> tuple[Any, Any]:
-        # The hook of imbalanced-learn's template, which the public method replaces.
-        return self.fit_resample(X, y, **params)
-
     def __sklearn_tags__(self) -> Any:
         """Any target or none, any rows."""
         tags = super().__sklearn_tags__()

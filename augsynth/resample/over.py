@@ -247,10 +247,6 @@ class OverSampler(ResamplerMixin, BaseOverSampler):
         self.sensitive_features_ = self._give_groups(rows, positions)
         return made.X, made.labels(rows.y, positions, rows.n, y_new)
 
-    def _fit_resample(self, X: Any, y: Any, **params: Any) -> tuple[Any, Any]:
-        # The hook of imbalanced-learn's template, which the public method replaces.
-        return self.fit_resample(X, y, **params)
-
     def __sklearn_tags__(self) -> Any:
         """Follow the generator in what X may hold."""
         tags = super().__sklearn_tags__()

@@ -127,10 +127,6 @@ class UnderSampler(ResamplerMixin, BaseUnderSampler):
         shrinking = np.isin(cells.codes[parts.first_rows], list(totals))
         return parts, allocate(cells, parts, totals), shrinking
 
-    def _fit_resample(self, X: Any, y: Any, **params: Any) -> tuple[Any, Any]:
-        # The hook of imbalanced-learn's template, which the public method replaces.
-        return self.fit_resample(X, y, **params)
-
     def __sklearn_tags__(self) -> Any:
         """Any rows, sparse ones and missing cells included."""
         tags = super().__sklearn_tags__()
