@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -19,41 +18,16 @@ from augsynth.core.errors import DataError, ParameterError, offenders, sentence
 from augsynth.core.parameters import check_number
 from augsynth.core.random import keyed_rng, resolve_seed
 from augsynth.encode.condition import ConditionCodec, columns_in_both, weigh_every_cell
+from augsynth.encode.dataset import is_dataset, read_dataset
 from augsynth.encode.image import ImageCodec, ImageLayout, is_image
 from augsynth.encode.schema import Schema
 from augsynth.encode.table import TableCodec, fill_holes
+from augsynth.generate.drawn import Drawn, Labelled
 
 __all__ = ["BLOCK_ROWS", "BaseGenerator", "Drawn", "Labelled"]
 
 BLOCK_ROWS = 4096  # noise is keyed by (seed, block); chunks are whole blocks
 _CHUNK_BLOCKS = 16
-
-
-class Labelled(NamedTuple):
-    """Rows with their labels and groups (None where the generator has none)."""
-
-    X: Any
-    y: Any
-    sensitive_features: Any
-
-
-@dataclass
-class Drawn:
-    """Rows that a hook made, and whence.
-
-    Attributes
-    ----------
-    rows : ndarray or container
-        Encoded rows (n, p) from a hook that encodes; rows as given otherwise.
-    source : ndarray of int, (n, k), optional
-        Positions of the parents among the training rows, -1 where there is none.
-    cells : ndarray of int, (n,), optional
-        The cell of each row; filled in by the base class.
-    """
-
-    rows: Any
-    source: np.ndarray | None = None
-    cells: np.ndarray | None = None
 
 
 def _has(hook: str) -> Any:
@@ -100,7 +74,8 @@ class BaseGenerator(BaseEstimator, ABC):
         ----------
         X : DataFrame, ndarray, list or tensor, shape (n, p); or images
             Training rows, and training rows only. Deep generators take images too: arrays
-            (n, h, w) or (n, h, w, c), tensors (n, c, h, w), a map-style Dataset of them.
+            (n, h, w) or (n, h, w, c), tensors (n, c, h, w), a map-style Dataset of them
+            (torchvision's ImageFolder, say), whose labels are taken if ``y`` is not given.
         y : array-like, shape (n,), optional
             Labels to condition on; continuous ones are cut into bins. Deep generators
             learn from rows whose label is missing too.
@@ -120,6 +95,9 @@ class BaseGenerator(BaseEstimator, ABC):
             One sentence, for rows that cannot be used.
         """
         where = type(self).__name__
+        if is_dataset(X):
+            found = read_dataset(X, where=where)
+            X, y = found.images, found.labels if y is None else y
         X = arrays.as_rows(X, where=where)
         n = arrays.count_rows(X)
         weights = arrays.check_weights(sample_weight, n, where)

@@ -200,3 +200,15 @@ def test_rows_without_a_label_train_and_are_never_asked_for():
         model.sample(y=["c"])
     other = small().fit(table[labels != None], labels[labels != None])  # noqa: E711
     assert not np.array_equal(model.sample(y=["a"] * 5), other.sample(y=["a"] * 5))
+
+
+def test_a_dataset_brings_its_labels():
+    images, y = stripes()
+    pairs = torch.utils.data.TensorDataset(
+        torch.from_numpy(images)[:, None], torch.as_tensor(y == "rows", dtype=torch.int64)
+    )
+    model = means().fit(pairs)
+    made = model.sample(y=[1] * 3)
+    assert made.shape == (3, 1, 4, 6) and made.dtype == torch.uint8
+    assert bool((made[:, 0, 0] > 200).all())
+    assert model.condition_.has_y and not means().fit(images).condition_.has_y
