@@ -46,10 +46,10 @@ class BaseGenerator(BaseEstimator, ABC):
 
     Attributes
     ----------
-    codec_ : TableCodec
-        Table to ``z`` and back (None for generators that see rows as given).
-    layout_ : Layout
-        The columns of ``z``.
+    codec_ : TableCodec or ImageCodec
+        Rows to ``z`` and back (none for generators that see rows as given).
+    layout_ : Layout or ImageLayout
+        The columns of ``z``, or the size of its images.
     condition_ : ConditionCodec
         Labels and groups to cells and back.
     n_features_in_ : int
@@ -64,6 +64,8 @@ class BaseGenerator(BaseEstimator, ABC):
     _takes_unlabelled: ClassVar[bool] = False
     random_state: Any = None
     schema: Any = None
+    codec_: Any
+    layout_: Any
 
     def fit(
         self, X: Any, y: Any = None, *, sensitive_features: Any = None, sample_weight: Any = None
