@@ -297,7 +297,7 @@ class BaseGenerator(BaseEstimator, ABC):
         return self.codec_.encode(frame, where)
 
     def _take_training_images(self, X: Any, where: str) -> np.ndarray:
-        self.given_: list[Any] = []
+        self.given_ = []
         self.codec_ = ImageCodec().fit(X, where)
         self.layout_ = self.codec_.layout
         self.n_features_in_ = len(self.layout_)
