@@ -38,6 +38,7 @@ DEEP_GENERATORS = {
     "gan_objective",
     "masked_diffusion",
     "vae",
+    "vae_latent",
     "vae_objective",
     "vae_pictures",
 }
