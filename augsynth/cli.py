@@ -1,4 +1,4 @@
-"""The command line: ``augsynth list | show | validate | run | sample | check``.
+"""The command line: ``augsynth list | show | validate | run | fit | sample | check``.
 
 Exit codes, for scripts: 0 fine, 1 the run failed, 2 bad usage or recipe, 3 the data
 cannot be used, 4 an output exists already (``--force`` replaces it), 130 interrupted.
@@ -204,12 +204,69 @@ def _gentle_end() -> Iterator[list[int]]:
 
 
 @app.command()
+def fit(
+    data: Annotated[
+        str,
+        typer.Argument(help="A table, a folder of class folders of images, an .npz of images and labels."),
+    ],
+    generator: Annotated[str, typer.Option("--generator", "-g", help="Its kind; see: augsynth list.")],
+    model: Annotated[str, typer.Option("--model", "-m", help="The file to write: model.safetensors, say.")],
+    target: Annotated[
+        str | None, typer.Option("--target", "-t", help="The column of the labels; none: no condition.")
+    ] = None,
+    groups: Annotated[
+        list[str] | None, typer.Option("--group", help="A column of groups to condition on; repeatable.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="A parameter, e.g. trainer.batch_size=64; repeatable."
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Training steps; the model's own if left out.")
+    ] = None,
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="Training time instead of steps.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same model.")] = 0,
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(help="A file kept up to date; the same command goes on from it after a stop."),
+    ] = None,
+    pictures: Annotated[
+        str | None, typer.Option(help="A folder for loss curves and sample sheets while it trains.")
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Train a generator on a table or on images, and save it to one file."""
+    with _sentences(), _gentle_end():
+        from augsynth.recipe.fitting import Fitting, resume_words
+
+        job = Fitting(data, generator, target=target, groups=groups or [], settings=settings or [], seed=seed)
+        job.set_trainer(steps=steps, seconds=seconds, device=device, checkpoint=checkpoint, pictures=pictures)
+        job.check_output(model, force=force)
+        try:
+            job.run(_complain)
+        except KeyboardInterrupt:
+            _complain(f"Interrupted. No model was written. {resume_words(checkpoint)}")
+            raise typer.Exit(INTERRUPTED) from None
+        typer.echo(job.write(model))
+
+
+@app.command()
 def sample(
     model: Annotated[
         str, typer.Argument(help="A saved generator: model.safetensors in the folder of a run.")
     ],
-    out: Annotated[str, typer.Option("--out", "-o", help="The table to write; its ending says the format.")],
-    n: Annotated[int, typer.Option("-n", min=1, help="Rows to draw.")] = 100,
+    out: Annotated[
+        str,
+        typer.Option("--out", "-o", help="The table to write (its ending says the format), or image folder."),
+    ],
+    rows: Annotated[int | None, typer.Option("--rows", "-n", min=1, help="Rows to draw; 100.")] = None,
+    counts: Annotated[
+        str | None,
+        typer.Option(metavar="CLASS=ROWS,...", help="Rows of each class, e.g. benign=5,malignant=9"),
+    ] = None,
     label: Annotated[
         list[str] | None,
         typer.Option(
@@ -219,18 +276,19 @@ def sample(
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Same seed, same rows.")] = None,
     force: Force = False,
 ) -> None:
-    """Draw new rows from a saved generator, at the fitted frequencies or of one class and group."""
-    with _sentences(), _gentle_end():
-        from augsynth.recipe.sampling import draw
-        from augsynth.recipe.tables import Destination, table_format, write_table
+    """Draw new rows from a saved generator, at the fitted frequencies or of the classes and groups asked for.
 
-        path = Path(out)
-        table_format(path)
-        Destination(path.parent, force=force).check([path.name], inputs=[model])
-        table = draw(model, n, label or [], seed)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_table(table, path)
-        typer.echo(f"{len(table):,} rows written to {path}")
+    Row i depends on the model, the seed, the condition and i alone: more rows, or other
+    classes beside it, leave it as it is. Any number of rows fits into memory.
+    """
+    with _sentences(), _gentle_end():
+        from augsynth.recipe.sampling import check_output, open_model, wanted, write_sample
+
+        generator = open_model(model)
+        check_output(generator, out, model=model, force=force)
+        wants = wanted(generator, rows, label or [], counts)
+        n = write_sample(generator, wants, out, seed=seed, force=force, facts={"model": Path(model).name})
+        typer.echo(f"{n:,} rows written to {out}")
 
 
 @app.command()

@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from augsynth import registry
@@ -162,6 +163,105 @@ def test_sample_knows_groups(tmp_path):
     drawn = pd.read_csv(path)
     assert list(drawn) == ["x", "sex", "ill"]
     assert set(drawn["sex"]) == {"f"} and set(drawn["ill"]) == {1} and set(drawn["x"]) <= {2.0, 6.0}
+
+
+def test_sample_takes_rows_of_each_class_and_says_what_does_not_fit(out, tmp_path):
+    model, path = out / "model.safetensors", tmp_path / "new.parquet"
+    done = call("sample", model, "--counts", "class_0=3,class_2=4", "--out", path, "--seed", 1)
+    assert done.exit_code == 0 and done.stdout == f"7 rows written to {path}\n"
+    assert pd.read_parquet(path)["target"].tolist() == ["class_0"] * 3 + ["class_2"] * 4
+    assert (
+        call("sample", model, "--counts", "class_0=3", "--rows", 5, "--out", path, "--force").exit_code == 2
+    )
+    folder = call("sample", model, "--rows", 5, "--out", f"{tmp_path}/")
+    assert folder.exit_code == 3 and "a table goes to a file" in folder.stderr
+    assert os.listdir(tmp_path) == ["new.parquet"]
+
+
+@pytest.fixture(scope="module")
+def pets(tmp_path_factory):
+    root = tmp_path_factory.mktemp("pets")
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 6, 6), dtype=np.uint8)
+    for i, image in enumerate(pixels):
+        place = root / ("cat", "dog", "eel")[i % 3]
+        place.mkdir(exist_ok=True)
+        Image.fromarray(image).save(place / f"{i}.png")
+    return root
+
+
+def test_fit_and_sample_images_from_folder_to_folder(pets, tmp_path):
+    model = tmp_path / "m.safetensors"
+    done = call("fit", pets, "--generator", "bootstrap", "--model", model)
+    assert (
+        done.exit_code == 0 and done.stdout.startswith(f"{model} (") and "bootstrap, fitted in" in done.stdout
+    )
+    assert "data: 12 images of 6 x 6, cat: 4, dog: 4, eel: 4" in done.stderr
+    drawn = call("sample", model, "--counts", "eel=3", "--out", tmp_path / "new")
+    assert drawn.exit_code == 0 and sorted(os.listdir(tmp_path / "new")) == [
+        "eel",
+        "manifest.csv",
+        "manifest.json",
+    ]
+    assert sorted(os.listdir(tmp_path / "new" / "eel")) == ["000001.png", "000002.png", "000003.png"]
+    assert call("sample", model, "--out", tmp_path / "new").exit_code == 4
+    assert call("sample", model, "--rows", 2, "--out", tmp_path / "new", "--force").exit_code == 0
+    assert call("sample", model, "--out", tmp_path / "t.csv").exit_code == 3
+
+
+def test_fit_says_device_steps_and_time_and_resumes(tmp_path):
+    model, kept = tmp_path / "m.safetensors", tmp_path / "run.ckpt"
+    small = ["--set", "backbone={kind: mlp, width: 8}", "--set", "trainer.batch_size=32"]
+    command = ["fit", "sklearn:wine", "-g", "vae", "-m", model, *small, "--steps", 20, "--device", "cpu"]
+    whole = call(*command)
+    assert whole.exit_code == 0 and "vae, 20 steps in" in whole.stdout and "on cpu" in whole.stdout
+    assert "training on cpu: 20 steps of 32 rows, about" in whole.stderr
+    assert "data: 178 rows x 13 columns, class_1: 71" in whole.stderr
+    assert call(*command).exit_code == 4
+    before = model.read_bytes()
+
+    from augsynth.nn import running
+
+    original, saved = running.Run.save, []
+
+    def save(self):
+        original(self)
+        saved.append(self.step)
+        if len(saved) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(running.Run, "save", save)
+        stopped = call(*command, "--force", "--checkpoint", kept)
+    assert stopped.exit_code == 130
+    said = (
+        f"Interrupted. No model was written. {kept} holds step 3 of 20; the same command goes on from there."
+    )
+    assert stopped.stderr.splitlines()[-1] == said
+    resumed = call(*command, "--force", "--checkpoint", kept)
+    assert resumed.exit_code == 0 and "taken up at step 3" in resumed.stdout
+    assert f"{kept} holds step 3 of 20: going on from there." in resumed.stderr
+    fresh, cut = persistence.load(model), tmp_path / "whole.safetensors"
+    cut.write_bytes(before)
+    assert b"run.ckpt" not in model.read_bytes()  # whoever gets a model learns no paths
+    for name, value in persistence.load(cut).objective_.state_dict().items():
+        assert (value == fresh.objective_.state_dict()[name]).all()
+    assert not kept.exists()  # the model is there, the checkpoint has done its work
+
+
+def test_fit_refuses_in_words(tmp_path, pets):
+    model = tmp_path / "m.safetensors"
+    for arguments, code, told in [
+        (["sklearn:wine", "-g", "vea"], 2, "did you mean 'vae'"),
+        (["sklearn:wine", "-g", "vae", "--set", "latnt=3"], 2, "--set latnt: unknown key; did you mean"),
+        (["sklearn:wine", "-g", "kde", "--steps", 5], 2, "is not trained in steps; given --steps"),
+        (["sklearn:wine", "-g", "kde", "-t", "targe"], 3, "Did you mean 'target'?"),
+        ([pets, "-g", "bootstrap", "-t", "y"], 2, "images bring their labels"),
+        ([pets, "-g", "kde"], 3, "shape"),
+        ([tmp_path / "none.csv", "-g", "kde"], 3, "no such file"),
+    ]:
+        done = call("fit", *arguments, "--model", model)
+        assert done.exit_code == code and told in done.stderr, done.stderr
+    assert os.listdir(tmp_path) == []
 
 
 def test_check_counts_copies_and_finds_misfits(out, tmp_path):

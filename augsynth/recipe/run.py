@@ -16,14 +16,13 @@ import pandas as pd
 
 from augsynth import registry
 from augsynth.check.folds import one_thread
-from augsynth.core.errors import AugsynthWarning
 from augsynth.core.progress import quiet
 from augsynth.recipe.estimators import held_out_figures, judge, judge_name
 from augsynth.recipe.outputs import output_names, write_outputs
 from augsynth.recipe.parts import Parts, cell_names, divide, subsample
 from augsynth.recipe.schema import CompareSection, Recipe
 from augsynth.recipe.tables import SKLEARN, Destination, read_source
-from augsynth.recipe.wording import duration
+from augsynth.recipe.wording import duration, warned
 
 __all__ = ["Plan", "Run", "run"]
 
@@ -142,7 +141,7 @@ def run(
     with warnings.catch_warnings(record=True) as caught, silence:
         warnings.simplefilter("always")
         result = _learn(recipe, tell, progress)
-    result.notes = [*recipe.notes, *result.parts.notes, *_warned(caught)]
+    result.notes = [*recipe.notes, *result.parts.notes, *warned(caught)]
     tell("writing")
     result.files = write_outputs(result, destination)
     return result
@@ -284,15 +283,3 @@ def _compare(recipe: Recipe, section: CompareSection, result: Run, tell: Tell, p
         random_state=recipe.seed,
         progress=progress,
     )
-
-
-def _warned(caught: list[warnings.WarningMessage]) -> list[str]:
-    """Return what was warned of, each once: ours as they are, others with their kind."""
-    lines: dict[str, str] = {}
-    for each in caught:
-        if issubclass(each.category, (DeprecationWarning, FutureWarning, ResourceWarning)):
-            continue
-        ours = issubclass(each.category, AugsynthWarning)
-        line = " ".join(f"{'' if ours else each.category.__name__ + ': '}{each.message}".split())
-        lines.setdefault(line[:60], line)  # folds warn of the same thing in slightly other words
-    return list(lines.values())

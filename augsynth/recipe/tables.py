@@ -32,6 +32,7 @@ __all__ = [
     "FORMATS",
     "Destination",
     "TableFormat",
+    "open_write",
     "read_source",
     "read_table",
     "table_format",
@@ -98,7 +99,8 @@ def _open_read(path: Path, compression: str) -> Any:
 
 
 @contextlib.contextmanager
-def _open_write(path: Path, compression: str) -> Iterator[IO[bytes]]:
+def open_write(path: Path, compression: str) -> Iterator[IO[bytes]]:
+    """Open a file for bytes that are compressed on their way: the same bytes give the same file."""
     with contextlib.ExitStack() as stack:
         raw = stack.enter_context(path.open("wb"))
         stream: Any = raw
@@ -250,7 +252,7 @@ def _write(frame: pd.DataFrame, path: Path, style: TableFormat) -> None:
     if style.kind == "parquet" and not style.compression:
         frame.to_parquet(path, index=False)
         return
-    with _open_write(path, style.compression) as stream:
+    with open_write(path, style.compression) as stream:
         if style.kind == "parquet":
             frame.to_parquet(stream, index=False)
         else:

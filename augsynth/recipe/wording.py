@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["duration", "kind_name", "meant"]
+from augsynth.core.errors import AugsynthWarning
+
+__all__ = ["duration", "kind_name", "meant", "warned"]
 
 
 def meant(word: Any, known: Iterable[Any]) -> str:
@@ -33,3 +36,15 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min"
+
+
+def warned(caught: list[warnings.WarningMessage]) -> list[str]:
+    """Return what was warned of, each once: ours as they are, others with their kind."""
+    lines: dict[str, str] = {}
+    for each in caught:
+        if issubclass(each.category, (DeprecationWarning, FutureWarning, ResourceWarning)):
+            continue
+        ours = issubclass(each.category, AugsynthWarning)
+        line = " ".join(f"{'' if ours else each.category.__name__ + ': '}{each.message}".split())
+        lines.setdefault(line[:60], line)  # folds warn of the same thing in slightly other words
+    return list(lines.values())
