@@ -1,0 +1,190 @@
+"""The two networks of a generative adversarial model for coded table rows."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from augsynth.nn.adversarial import Adversaries
+from augsynth.nn.backbones import ConditionEmbedding
+from augsynth.nn.token_space import SlotLinear, TokenSpace
+
+__all__ = ["TableAdversaries", "TableCritic", "TableMaker"]
+
+HEAD_START = 0.3  # first outputs of the maker, as a share of the usual: it begins near the tree
+
+
+class TableMaker(nn.Module):
+    """From noise and condition to the logits of every column.
+
+    Parameters
+    ----------
+    space : TokenSpace
+    condition : ConditionEmbedding or None
+    backbone : MLPBackbone
+    noise_dim : int
+    """
+
+    def __init__(
+        self, space: TokenSpace, condition: ConditionEmbedding | None, backbone: Any, noise_dim: int
+    ):
+        super().__init__()
+        width = int(getattr(backbone, "width", 256))
+        self.condition = condition
+        told = 0 if condition is None else condition.weight.shape[1]
+        self.body = backbone.build(noise_dim, width, told)
+        self.head = SlotLinear(space, width, HEAD_START / math.sqrt(width))
+        self.bias = nn.Parameter(torch.zeros(space.width))
+        self.tables = space.tables()
+
+    def forward(self, noise: Tensor, c: Tensor) -> Tensor:
+        """Map noise (n, noise_dim) and cells (n,) to logits (n, width), before the links."""
+        told = None if self.condition is None else self.condition(c)
+        hidden = F.silu(self.body(noise, told))
+        return torch.addmm(self.bias, hidden, self.head().t())
+
+
+class TableCritic(nn.Module):
+    """From rows and conditions to scores, some rows at a time.
+
+    Parameters
+    ----------
+    space : TokenSpace
+    condition : ConditionEmbedding or None
+    backbone : MLPBackbone
+    packing : int
+        Rows that are judged together.
+    """
+
+    def __init__(
+        self, space: TokenSpace, condition: ConditionEmbedding | None, backbone: Any, packing: int = 1
+    ):
+        super().__init__()
+        width = int(getattr(backbone, "width", 256))
+        self.packing, self.condition = packing, condition
+        told = 0 if condition is None else condition.weight.shape[1]
+        self.read = SlotLinear(space, width, 1.0 / math.sqrt(2 * space.n_digits))
+        self.context = nn.Linear(told, width) if told else None
+        self.body = backbone.build(packing * width, width, packing * told)
+        self.last = nn.Linear(width, 1)
+        self.project = nn.Linear(packing * told, width, bias=False) if told else None
+
+    def forward(self, x: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        """Map rows (n, width) and cells (n,) to scores (n / packing,) and features (n / packing, f)."""
+        hidden = x @ self.read()
+        told = None
+        if self.condition is not None and self.context is not None:
+            told = self.condition(c)
+            hidden = hidden + self.context(told)
+            told = told.reshape(-1, self.packing * told.shape[1])
+        hidden = F.leaky_relu(hidden, 0.2).reshape(-1, self.packing * hidden.shape[1])
+        features = F.leaky_relu(self.body(hidden, told), 0.2)
+        score = self.last(features).squeeze(1)
+        if self.project is not None:
+            score = score + (self.project(told) * features).sum(1) / math.sqrt(features.shape[1])
+        return score, features
+
+
+class TableAdversaries(Adversaries):
+    """Maker and critic of table rows.
+
+    The maker says a probability for every token of every column, and draws; columns
+    are linked along a tree, so that a column's probabilities also follow from the token
+    drawn for another one. The critic reads one-hots through one matrix (the sum of an
+    embedding a cell), in which neighbouring bins of a number share weights, and is told
+    the condition in every layer and by projection on its last features.
+
+    Parameters
+    ----------
+    space : TokenSpace
+        What a row is.
+    condition : ConditionEmbedding or None
+        What both are told; each gets an embedding of its own.
+    backbone : MLPBackbone
+        Size of both networks.
+    noise_dim : int, default=64
+    packing : int, default=1
+        Rows that the critic judges together (Lin et al. 2018), each with its own condition.
+    temperature : float, default=1.0
+        Of the softmax through which gradients reach the maker.
+    soft : bool, default=False
+        Show the critic Gumbel-softmax rows, not the one-hots of draws.
+
+    Notes
+    -----
+    Put together for the coded training rows ``z`` of a :class:`~augsynth.encode.bins.Binner`:
+    ``TableAdversaries(TokenSpace(binner.sizes_, dependence_tree(z, ...), ordered), condition,
+    backbone)``, then ``start(z)``; the second only before a training, not before a load.
+
+    References
+    ----------
+    T. Miyato, M. Koyama, "cGANs with Projection Discriminator", 2018, arXiv:1802.05637.
+    E. Jang, S. Gu, B. Poole, "Categorical Reparameterization with Gumbel-Softmax", 2017,
+    arXiv:1611.01144. Z. Lin et al., "PacGAN", 2018, arXiv:1712.04086. C. Chow, C. Liu, "Approximating
+    discrete probability distributions with dependence trees", 1968, doi:10.1109/TIT.1968.1054142.
+    """
+
+    maker: TableMaker
+    critic: TableCritic
+
+    def __init__(
+        self,
+        space: TokenSpace,
+        condition: ConditionEmbedding | None,
+        backbone: Any,
+        *,
+        noise_dim: int = 64,
+        packing: int = 1,
+        temperature: float = 1.0,
+        soft: bool = False,
+    ):
+        super().__init__()
+        self.space, self.noise_dim, self.packing = space, noise_dim, packing
+        self.temperature, self.soft = temperature, soft
+        self.maker = TableMaker(space, condition, backbone, noise_dim)
+        self.critic = TableCritic(space, copy.deepcopy(condition), backbone, packing)
+
+    def make(self, noise: Tensor, c: Tensor, generator: torch.Generator) -> Tensor:
+        """Return made rows (n, width), differentiable."""
+        raw = self.maker(noise, c)
+        gumbel = self._gumbel(raw, generator)
+        return self.space.choose(
+            raw, gumbel, self.maker.tables, temperature=self.temperature, soft=self.soft
+        )[0]
+
+    def real(self, z: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the one-hots (n, width) of coded rows (n, p)."""
+        return self.space.onehot(z)
+
+    def judge(self, x: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        """Return scores (n // packing,) and features (n // packing, f) of rows (n, width)."""
+        return self.critic(x, c)
+
+    def decide(self, noise: Tensor, c: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw tokens (n, p) from the softmax of every column, parents first."""
+        raw = self.maker(noise, c)
+        gumbel = self._gumbel(raw, generator)
+        return self.space.tokens(self.space.choose(raw, gumbel, self.maker.tables, temperature=1.0)[1])
+
+    @torch.no_grad()
+    def start(self, z: Tensor, w: Tensor | None = None) -> None:
+        """Let the maker begin at the training rows' frequencies along the tree, not at even chances.
+
+        Parameters
+        ----------
+        z : Tensor of int, (n, p)
+            Coded training rows.
+        w : Tensor, optional, (n,)
+            Weights.
+        """
+        self.space.frequencies(z, w, self.maker.bias, self.maker.tables)
+
+    @staticmethod
+    def _gumbel(like: Tensor, generator: torch.Generator) -> Tensor:
+        drawn = torch.empty(like.shape, device=generator.device).exponential_(generator=generator)
+        return drawn.log_().neg_().to(like.device)
