@@ -134,16 +134,15 @@ def validate(recipe: RecipeName, overrides: Overrides = None) -> None:
     """Check a recipe without running it: every problem at once, and its columns if the table is there."""
     with _sentences():
         from augsynth.recipe import load
-        from augsynth.recipe.parts import divide
-        from augsynth.recipe.tables import SKLEARN, read_source
+        from augsynth.recipe.parts import read_parts
+        from augsynth.recipe.tables import SKLEARN
 
         checked = load(recipe, overrides or [])
         for note in checked.notes:
             _complain(f"note: {note}")
         data = checked.data
         if data.path.startswith(SKLEARN) or Path(data.path).exists():
-            frame = read_source(data.path, missing=data.missing, separator=data.separator)
-            divide(frame, data, checked.seed)
+            read_parts(data, checked.seed)
         else:
             _complain(f"note: data.path: {data.path} is not there, so its columns were not checked.")
         typer.echo(f"{checked.name}: the recipe is valid.")
@@ -156,6 +155,9 @@ def run(
     out: Annotated[
         str | None,
         typer.Option("--out", "-o", help="Folder of the outputs; the recipe's output.dir if not given."),
+    ] = None,
+    pictures: Annotated[
+        str | None, typer.Option(help="A folder for loss curves and sample sheets while it trains.")
     ] = None,
     force: Force = False,
     quiet: Annotated[
@@ -179,7 +181,9 @@ def run(
             if not quiet:
                 screen.print(line, style="cyan", markup=False, highlight=False)
 
-        done = run_recipe(loaded, directory=out, force=force, tell=tell, progress=not quiet)
+        done = run_recipe(
+            loaded, directory=out, force=force, tell=tell, progress=not quiet, pictures=pictures
+        )
         summarise(done, console(), quiet=quiet)
 
 

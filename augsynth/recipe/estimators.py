@@ -6,30 +6,36 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
 
 __all__ = ["held_out_figures", "judge", "judge_name"]
 
 _SMALL = 1000  # training rows below which a linear judge is the steadier one
+_KERNEL_ROWS = 10_000  # training rows above which the cost of a kernel machine, their square, is too much
 _MAX_LEVELS = 200  # of a categorical column; rarer levels are taken together
 
 
-def judge_name(name: str, n_rows: int) -> str:
-    """Say which estimator ``auto`` is: a linear one on small tables, boosted trees on larger ones."""
+def judge_name(name: str, n_rows: int, *, images: bool = False) -> str:
+    """Say which ``auto`` is: on tables a linear one if they are small, else boosted trees; on images svc."""
     if name != "auto":
         return name
+    if images:
+        return "svc" if n_rows <= _KERNEL_ROWS else "logistic_regression"
     return "logistic_regression" if n_rows < _SMALL else "gradient_boosting"
 
 
-def judge(name: str, X: pd.DataFrame, *, random_state: int) -> Any:
-    """Make an unfitted classifier that takes the columns of ``X`` as they are, missing cells included.
+def judge(name: str, X: Any, *, random_state: int) -> Any:
+    """Make an unfitted classifier that takes ``X`` as it is: columns with missing cells, or images.
 
     Parameters
     ----------
-    name : {"gradient_boosting", "logistic_regression", "random_forest"}
-    X : DataFrame
-        Only its column types are looked at.
+    name : {"gradient_boosting", "logistic_regression", "random_forest", "svc"}
+    X : DataFrame or ndarray of images
+        Only its column types are looked at; of images nothing, every pixel is a number.
     random_state : int
     """
+    if not isinstance(X, pd.DataFrame):
+        return _judge_of_images(name, random_state)
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
@@ -37,12 +43,10 @@ def judge(name: str, X: pd.DataFrame, *, random_state: int) -> Any:
 
     numeric = [column for column in X.columns if _is_number(X[column])]
     other = [column for column in X.columns if column not in numeric]
-    if name == "logistic_regression":
-        from sklearn.linear_model import LogisticRegression
-
+    if name in ("logistic_regression", "svc"):
         numbers = make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler())
         words = OneHotEncoder(handle_unknown="ignore", max_categories=_MAX_LEVELS, sparse_output=False)
-        final: Any = LogisticRegression(max_iter=1000)
+        final = _final(name, random_state)
     else:
         numbers = SimpleImputer(keep_empty_features=True) if name == "random_forest" else "passthrough"
         words = OrdinalEncoder(
@@ -51,12 +55,45 @@ def judge(name: str, X: pd.DataFrame, *, random_state: int) -> Any:
             encoded_missing_value=np.nan if name == "gradient_boosting" else -2,
             max_categories=_MAX_LEVELS,
         )
-        final = _trees(name, len(other), random_state)
+        final = _final(name, random_state, len(other))
     columns = ColumnTransformer([("categories", words, other), ("numbers", numbers, numeric)])
     return make_pipeline(columns, final)
 
 
-def _trees(name: str, n_categorical: int, random_state: int) -> Any:
+def _judge_of_images(name: str, random_state: int) -> Any:
+    from sklearn.pipeline import make_pipeline
+
+    return make_pipeline(FlatPixels(), _final(name, random_state))
+
+
+class FlatPixels(TransformerMixin, BaseEstimator):
+    """Images (n, ...) as rows of pixels (n, p), on one scale up to 1 for all of them.
+
+    Examples
+    --------
+    >>> FlatPixels().fit_transform(np.full((5, 8, 8), 16)).shape
+    (5, 64)
+    """
+
+    def fit(self, X: Any, y: Any = None) -> FlatPixels:
+        """Learn the brightest pixel."""
+        self.brightest_ = float(np.abs(np.asarray(X, dtype=np.float64)).max()) or 1.0
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Flatten and scale."""
+        return np.asarray(X, dtype=np.float64).reshape(len(X), -1) / self.brightest_
+
+
+def _final(name: str, random_state: int, n_categorical: int = 0) -> Any:
+    if name == "logistic_regression":
+        from sklearn.linear_model import LogisticRegression
+
+        return LogisticRegression(max_iter=1000)
+    if name == "svc":
+        from sklearn.svm import SVC
+
+        return SVC(C=10.0)
     from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
     if name == "random_forest":
@@ -73,7 +110,7 @@ def _is_number(column: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
 
 
-def held_out_figures(estimator: Any, X: pd.DataFrame, y: pd.Series) -> dict[str, Any]:
+def held_out_figures(estimator: Any, X: Any, y: pd.Series) -> dict[str, Any]:
     """Score a fitted classifier on rows that it never saw: overall, and the recall of each class."""
     from sklearn.metrics import average_precision_score, balanced_accuracy_score, recall_score, roc_auc_score
 
@@ -82,11 +119,14 @@ def held_out_figures(estimator: Any, X: pd.DataFrame, y: pd.Series) -> dict[str,
     recalls = recall_score(y, predicted, labels=labels, average=None, zero_division=0)
     figures: dict[str, Any] = {"balanced_accuracy": float(balanced_accuracy_score(y, predicted))}
     if len(labels) == 2:
-        chance = estimator.predict_proba(X)
         rare = 0 if (y == labels[0]).sum() <= (y == labels[1]).sum() else 1
-        figures["roc_auc"] = float(roc_auc_score(y == labels[rare], chance[:, rare]))
+        if hasattr(estimator, "predict_proba"):
+            chance = estimator.predict_proba(X)[:, rare]
+        else:
+            chance = estimator.decision_function(X) * (1 if rare == 1 else -1)
+        figures["roc_auc"] = float(roc_auc_score(y == labels[rare], chance))
         figures[f"average_precision of {labels[rare]}"] = float(
-            average_precision_score(y == labels[rare], chance[:, rare])
+            average_precision_score(y == labels[rare], chance)
         )
     figures |= {f"recall of {label}": float(value) for label, value in zip(labels, recalls, strict=True)}
     return figures

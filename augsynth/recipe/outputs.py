@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import inspect
 import json
 import math
 import platform
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from augsynth.recipe.pictures import plot_counts, plot_marginals
+from augsynth import registry
+from augsynth.recipe.pictures import plot_counts, plot_marginals, plot_samples
 from augsynth.recipe.problems import takes_generator
 from augsynth.recipe.schema import Recipe
 from augsynth.recipe.tables import Destination, write_table
@@ -27,29 +29,47 @@ _PACKAGES = ("augsynth", "numpy", "pandas", "scikit-learn", "imbalanced-learn", 
 
 def output_names(recipe: Recipe) -> list[str]:
     """Name the files that a run of the recipe may write; known before the run."""
-    tables = [f"{name}.{recipe.output.format}" for name in ("enlarged", "provenance", "held_out")]
-    names = [*tables, "report.json", "recipe.yaml", "counts.png"]
+    images, style = recipe.data.modality == "images", recipe.output.format
+    ending = "npz" if images else style
+    rows = [f"enlarged.{ending}", f"held_out.{ending}", f"provenance.{style}"]
+    names = [*rows, "report.json", "recipe.yaml", "counts.png"]
     if recipe.compare is not None:
         names.append("comparison.png")
     if takes_generator(recipe.resampler.kind):
-        names += ["model.safetensors", "marginals.png"]
+        names += ["model.safetensors", "samples.png" if images else "marginals.png"]
+    if recipe.generator is not None and _is_trained(recipe.generator.kind):
+        names.append("losses.png")
     return names
+
+
+def _is_trained(kind: str) -> bool:
+    return "trainer" in inspect.signature(registry.resolve("generator", kind)).parameters
 
 
 def write_outputs(run: Run, destination: Destination) -> list[Path]:
     """Write every file into a staged folder, and let them appear together."""
     recipe, parts, style = run.recipe, run.parts, run.recipe.output.format
     with destination.staged() as folder:
-        enlarged = [run.X, _bands(run), run.y.rename(recipe.data.target)]
-        write_table(pd.concat(enlarged, axis=1), folder / f"enlarged.{style}")
-        held_out = pd.concat([parts.X_test, parts.y_test], axis=1)
-        write_table(held_out, folder / f"held_out.{style}")
+        if parts.images:
+            _write_images(run.X, run.y, folder / "enlarged.npz")
+            _write_images(parts.X_test, parts.y_test, folder / "held_out.npz")
+        else:
+            enlarged = [run.X, _bands(run), run.y.rename(recipe.data.target)]
+            write_table(pd.concat(enlarged, axis=1), folder / f"enlarged.{style}")
+            held_out = pd.concat([parts.X_test, parts.y_test], axis=1)
+            write_table(held_out, folder / f"held_out.{style}")
         if hasattr(run.resampler, "provenance_"):
             write_table(_flat(run.resampler.provenance_), folder / f"provenance.{style}")
         if hasattr(run.resampler, "generator_"):
-            run.resampler.generator_.save(folder / "model.safetensors")
-        plot_counts(run.counts, folder / "counts.png", title=f"{recipe.name}: training rows before and after")
-        _plot_new_rows(run, folder / "marginals.png")
+            generator = run.resampler.generator_
+            generator.save(folder / "model.safetensors")
+            if getattr(generator, "history_", None) is not None:
+                from augsynth.nn.pictures import loss_curves
+
+                loss_curves(generator.history_, folder / "losses.png")
+        title = f"{recipe.name}: training {parts.noun} before and after"
+        plot_counts(run.counts, folder / "counts.png", title=title, noun=parts.noun)
+        _plot_new_rows(run, folder / ("samples.png" if parts.images else "marginals.png"))
         if run.comparison is not None:
             run.comparison.plot(folder / "comparison.png")
         (folder / "recipe.yaml").write_text(recipe.to_yaml(), encoding="utf-8")
@@ -70,6 +90,12 @@ def _bands(run: Run) -> pd.DataFrame | None:
     return own.reset_index(drop=True)
 
 
+def _write_images(images: np.ndarray, labels: pd.Series, path: Path) -> None:
+    values = labels.to_numpy()
+    texts = values.dtype == object or not isinstance(labels.dtype, np.dtype)
+    np.savez_compressed(path, images=images, labels=values.astype(str) if texts else values)
+
+
 def _flat(provenance: pd.DataFrame) -> pd.DataFrame:
     """Turn what a text file cannot hold (lists of parents) into text."""
     flat = provenance.copy()
@@ -83,6 +109,9 @@ def _plot_new_rows(run: Run, path: Path) -> None:
     n = len(run.parts.y)
     before, after = run.cells()
     if not hasattr(run.resampler, "generator_") or len(after) == n:
+        return
+    if run.parts.images:
+        plot_samples(run.parts.X, before, run.X[n:], after.iloc[n:], path, title=run.recipe.name)
         return
     # Only the cell with the most new rows: over several, their shares would make a difference of their own.
     cell = after.iloc[n:].value_counts().index[0]
@@ -101,10 +130,12 @@ def report_of(run: Run, files: list[str]) -> dict[str, Any]:
         "recipe": recipe.model_dump(mode="json"),
         "notes": run.notes,
         "rows": {"training": len(parts.y), "enlarged": len(run.y), "held_out": len(parts.y_test)},
-        "columns": [str(name) for name in parts.X.columns],
+        "columns": [] if parts.images else [str(name) for name in parts.X.columns],
+        "images": list(parts.X.shape[1:]) if parts.images else None,
         "counts": cells,
         "held_out": run.held_out.to_dict(orient="index"),
         "held_out_means": "one split, no interval: an illustration; the verdict is the comparison's",
+        "training": _training_of(run),
         "seconds": {name: round(value, 2) for name, value in run.seconds.items()},
         "files": sorted(files),
         "versions": _versions(),
@@ -116,6 +147,20 @@ def report_of(run: Run, files: list[str]) -> dict[str, Any]:
             "sentences": run.comparison.summary().splitlines(),
         }
     return plain(report)
+
+
+def _training_of(run: Run) -> dict[str, Any] | None:
+    """Return how the generator was trained, if it was in steps."""
+    history = getattr(getattr(run.resampler, "generator_", None), "history_", None)
+    if history is None:
+        return None
+    alarms = [{"step": step, "text": text} for step, text in history.alarms]
+    return {
+        "steps": history.steps,
+        "device": history.device,
+        "seconds": round(history.seconds, 2),
+        "alarms": alarms,
+    }
 
 
 def _versions() -> dict[str, str]:

@@ -53,7 +53,18 @@ def from_yaml(text: str, where: str) -> Any:
 
 
 # What belongs to a table, and so goes with it when another table takes its place.
-_OF_THE_TABLE = ("target", "groups", "bands", "drop", "split", "thin", "missing", "separator")
+_OF_THE_TABLE = (
+    "target",
+    "groups",
+    "bands",
+    "drop",
+    "split",
+    "thin",
+    "missing",
+    "separator",
+    "dates",
+    "modality",
+)
 
 
 def override(raw: dict[str, Any], overrides: list[str]) -> tuple[list[str], list[str]]:

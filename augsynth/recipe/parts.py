@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from augsynth.core import arrays
 from augsynth.core.errors import DataError, offenders, sentence
 from augsynth.core.random import keyed_rng
+from augsynth.recipe.images import read_images
 from augsynth.recipe.schema import DataSection
+from augsynth.recipe.tables import read_dates, read_source
 from augsynth.recipe.wording import meant
 
-__all__ = ["Parts", "cell_names", "divide", "subsample"]
+__all__ = ["Parts", "cell_names", "divide", "divide_images", "read_parts", "subsample"]
 
 _SPLIT, _THIN, _SUBSAMPLE = 1, 2, 3  # keys of the random streams
 _SPLIT_WORDS = {"train": True, "training": True, "test": False, "testing": False, "holdout": False}
@@ -21,13 +24,15 @@ _SPLIT_WORDS = {"train": True, "training": True, "test": False, "testing": False
 
 @dataclass
 class Parts:
-    """Training and test rows of a table, and what was decided on the way.
+    """Training and test rows of a table (or images), and what was decided on the way.
 
     Attributes
     ----------
-    X, y : DataFrame, Series
+    X : DataFrame, or ndarray of images
         Training rows; numbered from 0.
-    X_test, y_test : DataFrame, Series
+    y : Series
+        Their labels.
+    X_test, y_test : as X, y
         Rows held out; nothing is fitted to them.
     groups : DataFrame or None
         The group columns of the training rows; numeric ones cut into bands.
@@ -35,12 +40,54 @@ class Parts:
         Decisions that the reader of the report should know.
     """
 
-    X: pd.DataFrame
+    X: Any
     y: pd.Series
-    X_test: pd.DataFrame
+    X_test: Any
     y_test: pd.Series
     groups: pd.DataFrame | None = None
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def images(self) -> bool:
+        """Whether the rows are images."""
+        return not isinstance(self.X, pd.DataFrame)
+
+    @property
+    def noun(self) -> str:
+        """What a row is, for messages."""
+        return "images" if self.images else "rows"
+
+
+def read_parts(data: DataSection, seed: int) -> tuple[Parts, str]:
+    """Read what the section names and set the test rows aside; also say in words what was read."""
+    if data.modality == "images":
+        images, labels = read_images(data.path)
+        parts = divide_images(images, labels, data, seed)
+        return parts, f"{len(images):,} images of {' x '.join(map(str, images.shape[1:]))}"
+    frame = read_source(data.path, missing=data.missing, separator=data.separator)
+    parts = divide(read_dates(frame, data.dates), data, seed)
+    return parts, f"{len(frame):,} rows x {frame.shape[1]} columns"
+
+
+def divide_images(images: np.ndarray, labels: np.ndarray | None, data: DataSection, seed: int) -> Parts:
+    """Set the test images aside, each class its share, then thin the training images.
+
+    Raises
+    ------
+    DataError
+        If there are no labels, or none that can be used.
+    """
+    if labels is None:
+        todo = "Give the .npz file an array named labels."
+        raise DataError(sentence(data.path, "images of a recipe need labels", "none", todo))
+    notes: list[str] = []
+    y = _check_labels(pd.Series(labels, name=data.target), data.target)
+    training = _split_by_lot(y, data.test_size, seed)
+    kept = _thin(y, training, data.thin, seed, notes)
+    _check_training(y[kept], data.target)
+    rows = [np.flatnonzero(mask) for mask in (kept, ~training)]
+    take = [arrays.take_rows(values, part) for part in rows for values in (images, y)]
+    return Parts(take[0], take[1], take[2], take[3], None, notes)
 
 
 def divide(frame: pd.DataFrame, data: DataSection, seed: int) -> Parts:

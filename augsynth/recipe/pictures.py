@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["plot_counts", "plot_marginals"]
+from augsynth.encode.image import ImageCodec
+from augsynth.recipe.writers import to_bytes
+
+__all__ = ["plot_counts", "plot_marginals", "plot_samples"]
 
 REAL, NEW = "#3b6ea5", "#e08a3c"
 _MAX_CELLS = 30
@@ -27,7 +30,7 @@ def _short(value: Any, limit: int = 28) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def plot_counts(counts: pd.DataFrame, path: Path, *, title: str) -> None:
+def plot_counts(counts: pd.DataFrame, path: Path, *, title: str, noun: str = "rows") -> None:
     """Draw the rows of each class (or class and group) before, and what came on top.
 
     Parameters
@@ -37,6 +40,8 @@ def plot_counts(counts: pd.DataFrame, path: Path, *, title: str) -> None:
     path : Path
         A PNG file.
     title : str
+    noun : str
+        What is counted.
     """
     shown = counts.iloc[:_MAX_CELLS]
     figure = _figure(7.2, 1.5 + 0.36 * len(shown))
@@ -44,8 +49,8 @@ def plot_counts(counts: pd.DataFrame, path: Path, *, title: str) -> None:
     places = np.arange(len(shown))
     before, after = shown["before"].to_numpy(), shown["after"].to_numpy()
     kept = np.minimum(before, after)
-    axes.barh(places, kept, color=REAL, label="real rows")
-    axes.barh(places, np.maximum(after - before, 0), left=kept, color=NEW, label="new rows")
+    axes.barh(places, kept, color=REAL, label=f"real {noun}")
+    axes.barh(places, np.maximum(after - before, 0), left=kept, color=NEW, label=f"new {noun}")
     removed = np.maximum(before - after, 0)
     if removed.any():
         axes.barh(places, removed, left=kept, color="none", edgecolor="#999999", hatch="///", label="removed")
@@ -55,7 +60,7 @@ def plot_counts(counts: pd.DataFrame, path: Path, *, title: str) -> None:
     axes.set_yticks(places, [_short(name) for name in shown.index])
     axes.invert_yaxis()
     axes.set_xlim(0, max(before.max(), after.max(), 1) * 1.22)
-    axes.set_xlabel("training rows")
+    axes.set_xlabel(f"training {noun}")
     more = f" (first {_MAX_CELLS} of {len(counts)} cells)" if len(counts) > _MAX_CELLS else ""
     axes.set_title(_short(title, 90) + more, fontsize=10, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
@@ -131,3 +136,60 @@ def plot_marginals(real: pd.DataFrame, new: pd.DataFrame, path: Path, *, title: 
 def _can_draw(column: pd.Series) -> bool:
     kind = column.dtype
     return not (pd.api.types.is_datetime64_any_dtype(kind) or pd.api.types.is_timedelta64_dtype(kind))
+
+
+_PER_CLASS = 10
+
+
+def plot_samples(
+    real: np.ndarray, real_cells: pd.Series, new: np.ndarray, new_cells: pd.Series, path: Path, *, title: str
+) -> list[str]:
+    """Draw real images beside made ones, a line a class; the first ones, not chosen ones.
+
+    Parameters
+    ----------
+    real, new : ndarray, (n, h, w), (n, h, w, c) or (n, c, h, w)
+    real_cells, new_cells : Series of str
+        The class of each image.
+    path : Path
+        A PNG file.
+    title : str
+
+    Returns
+    -------
+    list of str
+        The classes drawn: those that have new images.
+    """
+    codec = ImageCodec().fit(real)
+    cells = [cell for cell in sorted(set(real_cells)) if (new_cells == cell).any()]
+    shown = cells[:_MAX_CELLS]
+    height, width = codec.layout.height, codec.layout.width
+    line = 0.55 * height / max(height, width)
+    figure = _figure(12.4, 0.85 + (line + 0.08) * len(shown), layout=None)
+    top = 1 - 0.6 / figure.get_figheight()
+    for side, (images, labels, word) in enumerate(((real, real_cells, "real"), (new, new_cells, "made"))):
+        left = 0.07 + 0.475 * side
+        figure.text(left, top + 0.08 / figure.get_figheight(), word, color=(REAL, NEW)[side], fontsize=10)
+        for i, cell in enumerate(shown):
+            first = np.flatnonzero((labels == cell).to_numpy())[:_PER_CLASS]
+            bottom = top - (line + 0.08) * (i + 1) / figure.get_figheight()
+            axes = figure.add_axes((left, bottom, 0.44, line / figure.get_figheight()))
+            axes.imshow(_strip(to_bytes(images[first], codec)), cmap="gray", vmin=0, vmax=255)
+            axes.set_axis_off()
+            axes.set_anchor("W")
+            if side == 0:
+                middle = bottom + 0.5 * line / figure.get_figheight()
+                figure.text(0.06, middle, _short(cell, 14), ha="right", va="center", fontsize=8)
+    more = f" (first {len(shown)} of {len(cells)} classes)" if len(cells) > len(shown) else ""
+    figure.suptitle(_short(title, 100) + more, fontsize=10, x=0.01, ha="left")
+    figure.savefig(path)
+    return shown
+
+
+def _strip(pixels: np.ndarray) -> np.ndarray:
+    """Put images (n, channels, h, w) side by side, a white line between: (h, w', 3) bytes."""
+    n, channels, height, width = pixels.shape
+    colours = pixels[:, :3] if channels >= 3 else pixels[:, :1].repeat(3, axis=1)
+    padded = np.full((_PER_CLASS, height, width + 1, 3), 255, dtype=np.uint8)
+    padded[:n, :, :width] = colours.transpose(0, 2, 3, 1)
+    return padded.transpose(1, 0, 2, 3).reshape(height, -1, 3)

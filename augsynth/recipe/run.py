@@ -16,12 +16,14 @@ import pandas as pd
 
 from augsynth import registry
 from augsynth.check.folds import one_thread
+from augsynth.core import arrays
+from augsynth.core.errors import ParameterError, sentence
 from augsynth.core.progress import quiet
 from augsynth.recipe.estimators import held_out_figures, judge, judge_name
 from augsynth.recipe.outputs import output_names, write_outputs
-from augsynth.recipe.parts import Parts, cell_names, divide, subsample
+from augsynth.recipe.parts import Parts, cell_names, read_parts, subsample
 from augsynth.recipe.schema import CompareSection, Recipe
-from augsynth.recipe.tables import SKLEARN, Destination, read_source
+from augsynth.recipe.tables import SKLEARN, Destination
 from augsynth.recipe.wording import duration, warned
 
 __all__ = ["Plan", "Run", "run"]
@@ -61,7 +63,7 @@ class Run:
     recipe : Recipe
     parts : Parts
         The training and test rows.
-    X, y : DataFrame, Series
+    X, y : DataFrame or ndarray of images, Series
         The enlarged training table: real rows first, in order.
     resampler : object
         The fitted resampler, with ``provenance_`` and, if it has one, ``generator_``.
@@ -80,7 +82,7 @@ class Run:
 
     recipe: Recipe
     parts: Parts
-    X: pd.DataFrame
+    X: Any
     y: pd.Series
     resampler: Any
     held_out: pd.DataFrame
@@ -106,6 +108,7 @@ def run(
     force: bool = False,
     tell: Tell | None = None,
     progress: bool | None = None,
+    pictures: str | None = None,
 ) -> Run:
     """Carry out a recipe and write its outputs.
 
@@ -121,6 +124,8 @@ def run(
         Is given one line at each stage.
     progress : bool, optional
         None: bars on a terminal only; True: plain lines elsewhere too; False: neither.
+    pictures : str, optional
+        A folder for loss curves and sheets of samples while the generator is trained.
 
     Returns
     -------
@@ -140,23 +145,21 @@ def run(
     silence = quiet() if progress is False else contextlib.nullcontext()
     with warnings.catch_warnings(record=True) as caught, silence:
         warnings.simplefilter("always")
-        result = _learn(recipe, tell, progress)
+        result = _learn(recipe, tell, progress, pictures)
     result.notes = [*recipe.notes, *result.parts.notes, *warned(caught)]
     tell("writing")
     result.files = write_outputs(result, destination)
     return result
 
 
-def _learn(recipe: Recipe, tell: Tell, progress: bool | None) -> Run:
+def _learn(recipe: Recipe, tell: Tell, progress: bool | None, pictures: str | None) -> Run:
     started = time.perf_counter()
-    frame = read_source(recipe.data.path, missing=recipe.data.missing, separator=recipe.data.separator)
-    parts = divide(frame, recipe.data, recipe.seed)
-    size = f"{len(frame):,} rows x {frame.shape[1]} columns"
-    tell(f"data: {size}; {len(parts.y):,} rows train, {len(parts.y_test):,} held out")
+    parts, size = read_parts(recipe.data, recipe.seed)
+    tell(f"data: {size}; {len(parts.y):,} {parts.noun} train, {len(parts.y_test):,} held out")
     seconds = {"read": time.perf_counter() - started}
     # Threads that wait for each other cost a small table many times what they save.
     with one_thread() if len(parts.y) < _SMALL else contextlib.nullcontext():
-        result = _augment_and_score(recipe, parts, seconds, tell)
+        result = _augment_and_score(recipe, parts, seconds, tell, pictures)
         if recipe.compare is not None:
             started = time.perf_counter()
             _compare(recipe, recipe.compare, result, tell, progress)
@@ -164,12 +167,14 @@ def _learn(recipe: Recipe, tell: Tell, progress: bool | None) -> Run:
     return result
 
 
-def _augment_and_score(recipe: Recipe, parts: Parts, seconds: dict[str, float], tell: Tell) -> Run:
+def _augment_and_score(
+    recipe: Recipe, parts: Parts, seconds: dict[str, float], tell: Tell, pictures: str | None = None
+) -> Run:
     started = time.perf_counter()
     tell(f"augmenting the training part: {_describe(recipe)}")
-    resampler, X, y = augment(recipe, parts.X, parts.y, parts.groups)
+    resampler, X, y = augment(recipe, parts.X, parts.y, parts.groups, pictures)
     seconds["augment"] = time.perf_counter() - started
-    tell(f"augmented: {len(parts.y):,} -> {len(y):,} rows in {duration(seconds['augment'])}")
+    tell(f"augmented: {len(parts.y):,} -> {len(y):,} {parts.noun} in {duration(seconds['augment'])}")
 
     name = _judge_name(recipe, parts)
     estimators = {how: judge(name, parts.X, random_state=recipe.seed) for how in ("plain", "augmented")}
@@ -185,25 +190,43 @@ def _augment_and_score(recipe: Recipe, parts: Parts, seconds: dict[str, float], 
 
 
 def _judge_name(recipe: Recipe, parts: Parts) -> str:
-    return judge_name(recipe.compare.estimator if recipe.compare else "auto", len(parts.y))
+    asked = recipe.compare.estimator if recipe.compare else "auto"
+    return judge_name(asked, len(parts.y), images=parts.images)
 
 
-def build_resampler(recipe: Recipe, seed: int | None = None) -> Any:
-    """Make the unfitted resampler of a recipe, with its generator; everything below follows the seed."""
+def build_resampler(recipe: Recipe, seed: int | None = None, pictures: str | None = None) -> Any:
+    """Make the unfitted resampler of a recipe, with its generator; everything below follows the seed.
+
+    ``pictures`` names a folder for pictures of the training, where the generator is trained in steps.
+    """
     spec: dict[str, Any] = {"kind": recipe.resampler.kind, **recipe.resampler.parameters}
     known = inspect.signature(registry.resolve("resampler", recipe.resampler.kind)).parameters
     if "generator" in known and recipe.generator is not None:
         spec["generator"] = {"kind": recipe.generator.kind, **recipe.generator.parameters}
+        if pictures:
+            spec["generator"] = with_pictures(spec["generator"], pictures)
     if "random_state" in known:
         spec.setdefault("random_state", seed)
     return registry.build("resampler", spec)
 
 
+def with_pictures(spec: dict[str, Any], pictures: str) -> dict[str, Any]:
+    """Have a trained generator draw loss curves and samples while it is trained."""
+    if "trainer" not in inspect.signature(registry.resolve("generator", spec["kind"])).parameters:
+        must = f"the generator {spec['kind']!r} is not trained in steps"
+        raise ParameterError(sentence("run", must, "--pictures", "Leave it out."))
+    trainer = dict(spec.get("trainer") or {})
+    return {
+        **spec,
+        "trainer": {**trainer, "options": {**(trainer.get("options") or {}), "pictures": pictures}},
+    }
+
+
 def augment(
-    recipe: Recipe, X: pd.DataFrame, y: pd.Series, groups: pd.DataFrame | None = None
-) -> tuple[Any, pd.DataFrame, pd.Series]:
+    recipe: Recipe, X: Any, y: pd.Series, groups: pd.DataFrame | None = None, pictures: str | None = None
+) -> tuple[Any, Any, pd.Series]:
     """Enlarge a training table; return the fitted resampler, the rows and the labels."""
-    resampler = build_resampler(recipe, recipe.seed)
+    resampler = build_resampler(recipe, recipe.seed, pictures)
     X_new, y_new = resampler.fit_resample(X, y, sensitive_features=groups)
     return resampler, X_new, pd.Series(y_new, name=y.name)
 
@@ -253,7 +276,7 @@ def _seconds_a_fold(recipe: Recipe, result: Run, name: str, rows: np.ndarray) ->
         if len(rows) < len(parts.y) or spent < _AGAIN_S:
             groups = parts.groups.iloc[rows] if parts.groups is not None else None
             started = time.perf_counter()
-            _, X, y = augment(recipe, parts.X.iloc[rows], parts.y.iloc[rows], groups)
+            _, X, y = augment(recipe, arrays.take_rows(parts.X, rows), parts.y.iloc[rows], groups)
             spent = time.perf_counter() - started
         started = time.perf_counter()
         judge(name, X, random_state=recipe.seed).fit(X, y)
@@ -267,7 +290,7 @@ def _compare(recipe: Recipe, section: CompareSection, result: Run, tell: Tell, p
     rows = subsample(parts.y, section.rows or len(parts.y), recipe.seed)
     plan = make_plan(recipe, section, result, rows)
     tell(f"comparing: {plan.sentence()}")
-    X, y = parts.X.iloc[rows].reset_index(drop=True), parts.y.iloc[rows].reset_index(drop=True)
+    X, y = arrays.take_rows(parts.X, rows), arrays.take_rows(parts.y, rows)
     groups = None if parts.groups is None else parts.groups.iloc[rows].reset_index(drop=True)
     label = recipe.generator.kind if recipe.generator else recipe.resampler.kind
     result.plan = plan

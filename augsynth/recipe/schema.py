@@ -7,12 +7,14 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
 
+from augsynth.recipe.images import DIGITS, holds_images
 from augsynth.recipe.tables import BUNDLED, FORMATS, SKLEARN
 from augsynth.recipe.wording import meant
 
 __all__ = ["ESTIMATORS", "CompareSection", "Component", "DataSection", "OutputSection", "Recipe"]
 
-ESTIMATORS = ("auto", "gradient_boosting", "logistic_regression", "random_forest")
+ESTIMATORS = ("auto", "gradient_boosting", "logistic_regression", "random_forest", "svc")
+OF_TABLES = ("groups", "bands", "drop", "split", "missing", "separator", "dates")  # keys that images lack
 
 
 class _Section(BaseModel):
@@ -22,9 +24,18 @@ class _Section(BaseModel):
 class DataSection(_Section):
     """Which table, which of its columns are what, and how the test part is set aside."""
 
-    path: str = Field(description="a CSV, TSV or Parquet file, or sklearn:breast_cancer|digits|iris|wine")
+    path: str = Field(
+        description="a CSV, TSV or Parquet file; a folder of class folders of images, or an .npz with images "
+        "and labels; or sklearn:breast_cancer|digits|iris|wine"
+    )
+    modality: str = Field(
+        default="",
+        validate_default=True,
+        description="table or images; told by the path, but for sklearn:digits, which are both",
+    )
     target: str = Field(default="", validate_default=True, description="the column of the labels")
     groups: list[str] = Field(default=[], description="sensitive columns; they stay in the table")
+    dates: list[str] = Field(default=[], description="columns of a text table that hold dates or times")
     bands: dict[str, list[float]] = Field(default={}, description="numeric group column: where to cut it")
     drop: list[str] = Field(default=[], description="columns to leave out, such as an id")
     split: str | None = Field(default=None, description="a column that says train or test for each row")
@@ -45,14 +56,36 @@ class DataSection(_Section):
             )
         return value
 
+    @field_validator("modality")
+    @classmethod
+    def _known_modality(cls, value: str, info: Any) -> str:
+        path = str(info.data.get("path", ""))
+        told = "images" if holds_images(path) else "table"
+        if value not in ("", "table", "images"):
+            raise ValueError(f"must be table or images; given {value!r}{meant(value, ('table', 'images'))}")
+        if value == "images" and told != "images" and path and path != DIGITS:
+            raise ValueError(f"images come from a folder, an .npz file or {DIGITS}; given {path!r}")
+        if value == "table" and told == "images":
+            raise ValueError(f"a table is a file; given {path!r}, which holds images")
+        return value or told
+
     @field_validator("target")
     @classmethod
     def _has_target(cls, value: str, info: Any) -> str:
         if value or "path" not in info.data:  # a bad path has been told already
             return value
+        if info.data.get("modality") == "images" and not str(info.data["path"]).startswith(SKLEARN):
+            return "label"
         if str(info.data.get("path", "")).startswith(SKLEARN):
             return "target"
         raise ValueError("must name the column of the labels (only scikit-learn's sets have one by default)")
+
+    @field_validator(*OF_TABLES)
+    @classmethod
+    def _of_tables_only(cls, value: Any, info: Any) -> Any:
+        if value and info.data.get("modality") == "images":
+            raise ValueError("is for tables; images have none. Leave it out")
+        return value
 
     @field_validator("bands")
     @classmethod

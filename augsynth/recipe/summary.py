@@ -62,7 +62,7 @@ def summarise(run: Run, screen: Console, *, quiet: bool = False) -> None:
     """Print what a run found and where its files are."""
     if not quiet:
         screen.print()
-        _heading(screen, f"{run.recipe.name}: training rows")
+        _heading(screen, f"{run.recipe.name}: training {run.parts.noun}")
         screen.print(
             Padding(_count_table(run.counts, _cell_heading(run), screen.encoding), (0, 0, 1, 2), expand=False)
         )
@@ -74,7 +74,9 @@ def summarise(run: Run, screen: Console, *, quiet: bool = False) -> None:
                 _heading(screen, f"By group, against nothing, {words}")
                 screen.print(Padding(_group_table(run.comparison), (0, 0, 1, 2), expand=False))
         _heading(
-            screen, f"Held-out rows ({len(run.parts.y_test):,}): one split, no interval, an illustration only"
+            screen,
+            f"Held-out {run.parts.noun} ({len(run.parts.y_test):,}): one split, no interval, "
+            "an illustration only",
         )
         screen.print(Padding(_held_out_table(run.held_out), (0, 0, 1, 2), expand=False))
     _verdict(run, screen)
@@ -93,11 +95,13 @@ _ABOUT = {
     "enlarged": "the training rows, then the new ones",
     "held_out": "rows that nothing was fitted to",
     "provenance": "where each row of the enlarged table comes from",
-    "model": "the fitted generator: augsynth sample model.safetensors -n 100 --out new.csv",
+    "model": "the fitted generator: augsynth sample model.safetensors --rows 100 --out new",
     "report": "everything above, for programs",
     "recipe": "the recipe as it was run: augsynth run recipe.yaml",
     "counts": "rows before and after",
     "comparison": "the forest plot",
+    "samples": "real images beside made ones, class by class",
+    "losses": "the losses of the training, step by step",
     "marginals": "new rows beside real ones, column by column",
 }
 
@@ -199,7 +203,7 @@ def _verdict(run: Run, screen: Console) -> None:
 
 def _notes(run: Run, screen: Console) -> None:
     notes = [*run.notes, *(run.comparison.notes if run.comparison is not None else [])]
-    notes = list(dict.fromkeys(notes))
+    notes = list(dict.fromkeys(note.removeprefix("compare: ") for note in notes))
     for note in notes[:_MAX_NOTES]:
         screen.print(Text(f"note: {note}", style="yellow"))
     if len(notes) > _MAX_NOTES:

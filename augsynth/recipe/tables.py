@@ -33,6 +33,7 @@ __all__ = [
     "Destination",
     "TableFormat",
     "open_write",
+    "read_dates",
     "read_source",
     "read_table",
     "table_format",
@@ -245,6 +246,30 @@ def read_source(source: str, **options: Any) -> pd.DataFrame:
         names = [str(each) for each in bundle.target_names]
         frame["target"] = pd.Series([names[code] for code in bundle.target], dtype="object").astype("str")
     frame.columns = pd.Index([str(column).replace(" ", "_") for column in frame.columns])
+    return frame
+
+
+def read_dates(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Return the table with its text columns of dates read as such; empty cells stay empty.
+
+    Raises
+    ------
+    DataError
+        With the first texts that are no dates.
+    """
+    for name in columns:
+        if name not in frame.columns:
+            raise DataError(sentence("data.dates", "the columns must be in the table", repr(name)))
+        given = frame[name]
+        if pd.api.types.is_datetime64_any_dtype(given.dtype):
+            continue
+        dates = pd.to_datetime(given.astype("str").where(given.notna()), errors="coerce", format="ISO8601")
+        bad = given[dates.isna() & given.notna()]
+        if len(bad):
+            must = f"the cells of {name!r} must read like 2024-05-31 or 2024-05-31 17:00"
+            given_words = f"{offenders(bad.head(3).tolist())} ({len(bad):,} such cells)"
+            raise DataError(sentence("data.dates", must, given_words))
+        frame = frame.assign(**{name: dates})
     return frame
 
 

@@ -156,12 +156,12 @@ def test_the_plan_is_cut_to_the_budget_and_says_so(monkeypatch, done):
 
 
 def test_warnings_become_notes_once_each(tmp_path, monkeypatch):
-    def noisy(recipe, parts, seconds, tell):
+    def noisy(*args):
         for n in (1, 2):
             warnings.warn(f"{'the same long opening ' * 4}{n}", AugsynthWarning, stacklevel=2)
         warnings.warn("the scale is odd", UserWarning, stacklevel=2)
         warnings.warn("old name", FutureWarning, stacklevel=2)
-        return plain(recipe, parts, seconds, tell)
+        return plain(*args)
 
     plain = run_module._augment_and_score
     monkeypatch.setattr(run_module, "_augment_and_score", noisy)
