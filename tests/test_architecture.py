@@ -34,6 +34,7 @@ DEEP_GENERATORS = {
     "denoising",
     "diffusion",
     "flow",
+    "flow_objective",
     "gan",
     "gan_objective",
     "masked_diffusion",

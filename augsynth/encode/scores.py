@@ -28,6 +28,9 @@ class NormalScores:
     ----------
     n_knots : int, default=256
         Most knots of a column's distribution function.
+    atom_share : float or None, default=0.02
+        Share of the rows from which on a repeated value is an atom; None for none, so
+        that decoding undoes encoding exactly.
 
     Attributes
     ----------
@@ -36,8 +39,8 @@ class NormalScores:
 
     Notes
     -----
-    A value that fills 2 % of the rows or more is an atom: its score is the middle of
-    its stretch of scores, and every score of that stretch comes back as the value.
+    The score of an atom is the middle of its stretch of scores, and every score of
+    that stretch comes back as the value.
     Missing cells stay NaN. Fitting sorts each column once.
 
     Examples
@@ -51,10 +54,11 @@ class NormalScores:
     (True, True, True)
     """
 
-    def __init__(self, n_knots: int = KNOTS):
+    def __init__(self, n_knots: int = KNOTS, *, atom_share: float | None = ATOM_SHARE):
         if not 2 <= n_knots <= 100_000:
             raise ParameterError(sentence("NormalScores", "n_knots must be from 2 to 100000", str(n_knots)))
         self.n_knots = n_knots
+        self.atom_share = atom_share
 
     def fit(self, z: np.ndarray, layout: Layout) -> NormalScores:
         """Learn the distribution of each numeric column of the rows ``z`` (n, p)."""
@@ -75,7 +79,9 @@ class NormalScores:
         n = counts.sum()
         after = np.cumsum(counts)
         middle = (after - 0.5 * counts) / n
-        atom = counts >= max(ATOM_SHARE * n, 2)
+        atom = np.zeros(len(unique), dtype=bool)
+        if self.atom_share is not None:
+            atom = counts >= max(self.atom_share * n, 2)
         keep = np.ones(len(unique), dtype=bool)
         if len(unique) > self.n_knots:
             wanted = np.linspace(0.0, 1.0, self.n_knots)
