@@ -36,19 +36,28 @@ LIBRARIES = (
 
 
 # ------------------------------------------------------------------ command line
-def parser(description: str, *, seeds: int, methods: Sequence[str] = ()) -> argparse.ArgumentParser:
-    """Return the command line that all benchmark scripts share."""
+class NotHere(Exception):
+    """A method that cannot run here, with the reason: the scripts say so and go on."""
+
+
+def parser(
+    description: str, *, seeds: int, methods: Sequence[str] = (), resumable: bool = False
+) -> argparse.ArgumentParser:
+    """Return the command line that all benchmark scripts share; ``resumable`` ones skip finished rows."""
     p = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument(
         "--quick", action="store_true", help="small data, one seed: shows that it runs, proves nothing"
     )
     p.add_argument("--seeds", type=int, default=None, help=f"number of seeds, 0, 1, ... (default {seeds})")
+    p.add_argument("--first-seed", type=int, default=0, help="count the seeds from here (default 0)")
     known = f" ({', '.join(methods)})" if methods else ""
     p.add_argument("--only", nargs="+", default=None, metavar="NAME", help=f"only these methods{known}")
     p.add_argument("--out", type=Path, default=RESULTS, help="folder of the result files")
     p.add_argument(
         "--data", type=Path, default=None, help="folder of the data sets (default: $AUGSYNTH_DATA)"
     )
+    if resumable:
+        p.add_argument("--redo", action="store_true", help="run also what the result file has already")
     p.set_defaults(default_seeds=seeds)
     return p
 
@@ -56,7 +65,7 @@ def parser(description: str, *, seeds: int, methods: Sequence[str] = ()) -> argp
 def seeds_of(arguments: argparse.Namespace) -> list[int]:
     """Return the seeds that the command line asks for."""
     asked = arguments.seeds or (1 if arguments.quick else arguments.default_seeds)
-    return list(range(asked))
+    return list(range(arguments.first_seed, arguments.first_seed + asked))
 
 
 # ------------------------------------------------------------------ the machine
@@ -303,6 +312,35 @@ class Results:
             else:
                 content["rows"].append(entry)
             write_json(self.path, _without_stale_runs(content))
+
+    def run_missing(
+        self,
+        key: Mapping[str, Any],
+        make_row: Callable[[], Mapping[str, Any]],
+        *,
+        redo: bool = False,
+        fresh: Callable[[Mapping[str, Any]], bool] | None = None,
+    ) -> dict[str, Any] | None:
+        """Make and add the row of a key unless the file has it; return the new row, or None.
+
+        A row that is there counts as missing where ``fresh`` is given and says no. What a
+        method cannot do here is said in one line, and an error does not end a long run.
+        """
+        name = " ".join(str(key[k]) for k in self.key)
+        old = [row for row in self.rows() if all(row[k] == key[k] for k in self.key)]
+        if old and not redo and (fresh is None or fresh(old[0])):
+            say(f"{name}: in the file already")
+            return None
+        try:
+            row = {**key, **make_row()}
+        except NotHere as reason:
+            say(f"{name}: left out: {reason}")
+            return None
+        except Exception as error:
+            say(f"{name}: FAILED: {type(error).__name__}: {error}")
+            return None
+        self.add(row)
+        return row
 
 
 def _safe_arguments() -> list[str]:

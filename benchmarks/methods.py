@@ -13,16 +13,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from harness import Cost, measured
+from harness import Cost, NotHere, measured
 
 PEERS = ("ctgan", "tvae")
 PEER_SCRIPT = Path(__file__).resolve().parent / "peers" / "ctgan_tvae.py"
 PEER_PYTHON = Path(__file__).resolve().parents[1] / ".bench-peers" / "bin" / "python"
 MISSING = "(missing)"
-
-
-class NotHere(Exception):
-    """A method that cannot run here, with the reason: the scripts say so and go on."""
 
 
 @dataclass
