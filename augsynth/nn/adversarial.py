@@ -59,6 +59,10 @@ class Adversaries(nn.Module, ABC):
         always of that cell; where they are not, they are not in the other batch either.)
         """
 
+    def forward(self, x: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        """Judge: what a call of the module means."""
+        return self.judge(x, c)
+
     @abstractmethod
     def decide(self, noise: Tensor, c: Tensor, generator: torch.Generator) -> Tensor:
         """Return final coded rows (n, ...): row i depends on noise i and cell i only."""
@@ -71,6 +75,12 @@ class Adversaries(nn.Module, ABC):
         often without any change in what is learned of them.
         """
         return None
+
+    def start(self, z: Tensor, c: Tensor, w: Tensor | None = None) -> None:
+        """Look at the training rows, once, before training (never before a load); nothing by default."""
+
+    def settle(self, z: Tensor, c: Tensor, w: Tensor | None = None, *, generator: torch.Generator) -> None:
+        """Put the averaged weights right after training; nothing by default."""
 
     def plan(self, n: int) -> Mapping[str, Any]:
         """Say how a pair is best trained on ``n`` rows: see ``Objective.plan``."""

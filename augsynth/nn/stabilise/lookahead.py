@@ -1,0 +1,76 @@
+"""A generator that looks ahead: its loss after the discriminator's next steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from augsynth.core.parameters import check_number, check_option
+from augsynth.nn.stabilise.base import Round, Stabiliser
+
+__all__ = ["Unrolling"]
+
+
+class Unrolling(Stabiliser):
+    """Let the generator face the discriminator as it will be some steps ahead.
+
+    The steps are taken on a copy: the discriminator and its optimiser stay as they were.
+
+    Parameters
+    ----------
+    steps : int, default=5
+        Discriminator steps ahead.
+    rate : float, default=0.5
+        Step length of those steps, which are plain gradient descent.
+    through : bool, default=True
+        Whether the generator's gradient goes through the steps (as published), or only
+        sees where they lead, which costs half as much.
+
+    Notes
+    -----
+    Deviation: the paper steps ahead with the discriminator's own optimiser; plain gradient
+    steps need no copy of its state.
+
+    References
+    ----------
+    L. Metz et al., "Unrolled Generative Adversarial Networks", 2017, arXiv:1611.02163.
+
+    Examples
+    --------
+    >>> Unrolling(steps=3)
+    Unrolling(steps=3)
+    """
+
+    def __init__(self, *, steps: int = 5, rate: float = 0.5, through: bool = True):
+        self.steps = steps
+        self.rate = rate
+        self.through = through
+
+    def check(self) -> None:
+        """Check the parameters."""
+        check_number("Unrolling", "steps", self.steps, low=1, integer=True)
+        check_number("Unrolling", "rate", self.rate, low=0, low_open=True)
+        check_option("Unrolling", "through", self.through, (False, True))
+
+    def scores(self, real: Tensor, fake: Tensor, c: Tensor, round: Round, memory: Any) -> Tensor:
+        """Return the scores of the fakes under the discriminator some steps ahead."""
+        weights: dict[str, Tensor] = {f"critic.{k}": p for k, p in round.pair.critic.named_parameters()}
+        shown = fake if self.through else fake.detach()
+        with torch.enable_grad():
+            for _ in range(self.steps):
+                on_real = functional_call(round.pair, weights, (real.detach(), c))[0]
+                on_fake = functional_call(round.pair, weights, (shown, c))[0]
+                loss = round.loss.discriminator(on_real, on_fake, target=round.target)
+                slopes = torch.autograd.grad(
+                    loss, list(weights.values()), create_graph=self.through, allow_unused=True
+                )
+                weights = {
+                    name: p if g is None else p - self.rate * g
+                    for (name, p), g in zip(weights.items(), slopes, strict=True)
+                }
+                if not self.through:
+                    weights = {name: p.detach().requires_grad_(True) for name, p in weights.items()}
+        return functional_call(round.pair, weights, (fake, c))[0]
