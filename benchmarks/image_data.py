@@ -66,7 +66,7 @@ def fashion(seed: int, *, folder: Path | None = None, rows: int | None = None) -
         raise NotHere(str(reason)) from None
     if rows is None or rows >= len(split.y_train):
         return split
-    per_class = {k: rows // 10 for k in range(10)}
+    per_class = dict.fromkeys(range(10), rows // 10)
     thin = split.with_train(chosen(split.y_train, per_class, seed))
     return replace(thin, note=f"{split.note}; {rows:,} training images, as many of each class, by seed")
 
@@ -80,11 +80,11 @@ def load_images(name: str, seed: int, *, folder: Path | None = None, rows: int |
     split = digits(seed)
     if rows is None or rows >= len(split.y_train):
         return split
-    return split.with_train(chosen(split.y_train, {k: rows // 10 for k in range(10)}, seed))
+    return split.with_train(chosen(split.y_train, dict.fromkeys(range(10), rows // 10), seed))
 
 
 def chosen(y: np.ndarray, counts: dict[int, int], seed: int) -> np.ndarray:
-    """Return the positions of so many images of each class, drawn by the seed; larger draws hold smaller ones."""
+    """Return positions of so many images of each class, drawn by the seed; larger draws hold smaller ones."""
     picked = []
     for label, n in counts.items():
         order = np.random.default_rng([seed, 20_250, label]).permutation(np.flatnonzero(y == label))

@@ -26,7 +26,7 @@ from harness import say
 # isort: split
 import argparse
 import os
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import image_measures as measures
@@ -155,6 +155,15 @@ def with_shares(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return out
 
 
+HEAD = """# {name}: a classifier trained on made images, tested on real ones
+
+Made images: {made}; accuracy of the {kind} trained on all real training images {real}. {cpu}.
+Means ± standard deviations over the seeds. CPU-s, wall-s: fit and sample. Measures: the head of
+`image_measures.py`.
+
+"""
+
+
 def report(rows: list[dict[str, Any]], name: str, cpu: str = "") -> str:
     """Return the Markdown table of one set: means and standard deviations over the seeds."""
     rows = with_shares([row for row in rows if row["data"] == name])
@@ -174,11 +183,15 @@ def report(rows: list[dict[str, Any]], name: str, cpu: str = "") -> str:
         lines.append([method, str(len(own)), *cells, threads])
     shown = ["method", "seeds", *fields.values(), "CPU-s", "wall-s", "threads"]
     made = sorted({r["made"] for r in rows if r["method"] != "real"})
-    head = f"# {name}: a classifier trained on made images, tested on real ones\n\n"
     real = [r["accuracy"][HEADLINE[name]] for r in rows if r["method"] == "real"]
-    head += f"Made images: {', '.join(f'{n:,}' for n in made) or 'none'}; accuracy of the {HEADLINE[name].upper()} "
-    head += f"trained on all real training images {harness.mean_sd(real)}. {cpu}. Means ± standard deviations over "
-    head += "the seeds. CPU-s, wall-s: fit and sample. Measures: the head of `image_measures.py`.\n\n"
+    facts = {
+        "name": name,
+        "cpu": cpu,
+        "made": ", ".join(f"{n:,}" for n in made) or "none",
+        "kind": HEADLINE[name].upper(),
+        "real": harness.mean_sd(real),
+    }
+    head = HEAD.format(**facts)
     return head + harness.table(shown, lines, markdown=True) + "\n"
 
 
@@ -231,9 +244,7 @@ def run_set(name: str, arguments: argparse.Namespace) -> None:
         for method in methods:
             key = {"data": name, "method": method, "seed": seed}
             redo = arguments.redo and (method != "real" or arguments.only is None or "real" in arguments.only)
-            row = results.run_missing(
-                key, lambda method=method, judge=judge: run_one(method, judge, made, steps), redo=redo
-            )
+            row = results.run_missing(key, partial(run_one, method, judge, made, steps), redo=redo)
             if row is not None:
                 shown = {k: round(v, 4) for k, v in row.items() if isinstance(v, float)}
                 say(f"{name} {method} seed {seed}: {row['accuracy']} {shown}")
