@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _NAMES = {
     "AutoregressiveGenerator": "augsynth.generate.autoregressive",
     "BaseGenerator": "augsynth.generate.base",
+    "BayesClassifier": "augsynth.bayes",
     "BootstrapGenerator": "augsynth.generate.bootstrap",
     "BootstrapResampler": "augsynth.resample.bootstrap",
     "Comparison": "augsynth.check",

@@ -18,6 +18,7 @@ FLOORS = {
     "generate": 3,
     "resample": 4,
     "impute": 4,
+    "bayes": 5,
     "compose": 5,
     "check": 6,
     "datasets": 6,

@@ -69,10 +69,7 @@ def rational_quadratic(
     share = _solve(at - y0, height, mean, d0, bend) if inverse else (at - x0) / width
     mixed = share * (1.0 - share)
     below = mean + bend * mixed
-    if inverse:
-        y = x0 + share * width
-    else:
-        y = y0 + height * (mean * share**2 + d0 * mixed) / below
+    y = x0 + share * width if inverse else y0 + height * (mean * share**2 + d0 * mixed) / below
     rise = d1 * share**2 + 2.0 * mean * mixed + d0 * (1.0 - share) ** 2
     log_slope = 2.0 * mean.log() + rise.log() - 2.0 * below.log()
     log_slope = -log_slope if inverse else log_slope
