@@ -104,6 +104,12 @@ class TokenHead(nn.Module):
         told = raw if self.links is None else raw + self.links(tokens)
         return _CellLogProb.apply(told, tokens[:, self.order], self).sum(1)
 
+    def cell_log_prob(self, raw: Tensor, tokens: Tensor) -> Tensor:
+        """Return the log-probability of each cell's token (n, p), in the order of the columns."""
+        tokens = tokens.long()
+        told = raw if self.links is None else raw + self.links(tokens)
+        return _CellLogProb.apply(told, tokens[:, self.order], self)[:, self.back]
+
     def draw(self, raw: Tensor, uniform: Tensor) -> Tensor:
         """Draw tokens (n, p) from the outputs (n, n_outputs), one uniform number a cell."""
         return self._by_generation(raw, lambda outputs: self._draw(outputs, uniform[:, self.order]))
