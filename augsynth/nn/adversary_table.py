@@ -12,10 +12,14 @@ from torch.nn import functional as F
 
 from augsynth.nn.adversarial import Adversaries
 from augsynth.nn.backbones import ConditionEmbedding
+from augsynth.nn.randomness import noise as normal
+from augsynth.nn.token_counts import TreeCounts, set_right, start_values
 from augsynth.nn.token_space import SlotLinear, TokenSpace
 
 __all__ = ["TableAdversaries", "TableCritic", "TableMaker"]
 
+MOST_CELL_WEIGHTS = 1_000_000  # cells times slots; beyond it, cells differ through the network only
+SETTLE_ROWS = 4096
 HEAD_START = 0.3  # first outputs of the maker, as a share of the usual: it begins near the tree
 
 
@@ -41,12 +45,16 @@ class TableMaker(nn.Module):
         self.head = SlotLinear(space, width, HEAD_START / math.sqrt(width))
         self.bias = nn.Parameter(torch.zeros(space.width))
         self.tables = space.tables()
+        n_cells = 0 if condition is None else len(condition.rows)
+        self.n_cells = n_cells if n_cells * space.width <= MOST_CELL_WEIGHTS else 0
+        self.cells = nn.Parameter(torch.zeros(self.n_cells, space.width)) if self.n_cells else None
 
     def forward(self, noise: Tensor, c: Tensor) -> Tensor:
         """Map noise (n, noise_dim) and cells (n,) to logits (n, width), before the links."""
         told = None if self.condition is None else self.condition(c)
         hidden = F.silu(self.body(noise, told))
-        return torch.addmm(self.bias, hidden, self.head().t())
+        raw = torch.addmm(self.bias, hidden, self.head().t())
+        return raw if self.cells is None else raw + F.embedding(c.long(), self.cells)
 
 
 class TableCritic(nn.Module):
@@ -110,10 +118,6 @@ class TableAdversaries(Adversaries):
     noise_dim : int, default=64
     packing : int, default=1
         Rows that the critic judges together (Lin et al. 2018), each with its own condition.
-    temperature : float, default=1.0
-        Of the softmax through which gradients reach the maker.
-    soft : bool, default=False
-        Show the critic Gumbel-softmax rows, not the one-hots of draws.
 
     Notes
     -----
@@ -124,8 +128,7 @@ class TableAdversaries(Adversaries):
     References
     ----------
     T. Miyato, M. Koyama, "cGANs with Projection Discriminator", 2018, arXiv:1802.05637.
-    E. Jang, S. Gu, B. Poole, "Categorical Reparameterization with Gumbel-Softmax", 2017,
-    arXiv:1611.01144. Z. Lin et al., "PacGAN", 2018, arXiv:1712.04086. C. Chow, C. Liu, "Approximating
+    Z. Lin et al., "PacGAN", 2018, arXiv:1712.04086. C. Chow, C. Liu, "Approximating
     discrete probability distributions with dependence trees", 1968, doi:10.1109/TIT.1968.1054142.
     """
 
@@ -140,22 +143,15 @@ class TableAdversaries(Adversaries):
         *,
         noise_dim: int = 64,
         packing: int = 1,
-        temperature: float = 1.0,
-        soft: bool = False,
     ):
         super().__init__()
         self.space, self.noise_dim, self.packing = space, noise_dim, packing
-        self.temperature, self.soft = temperature, soft
         self.maker = TableMaker(space, condition, backbone, noise_dim)
         self.critic = TableCritic(space, copy.deepcopy(condition), backbone, packing)
 
     def make(self, noise: Tensor, c: Tensor, generator: torch.Generator) -> Tensor:
-        """Return made rows (n, width), differentiable."""
-        raw = self.maker(noise, c)
-        gumbel = self._gumbel(raw, generator)
-        return self.space.choose(
-            raw, gumbel, self.maker.tables, temperature=self.temperature, soft=self.soft
-        )[0]
+        """Return made rows (n, width): one-hots of draws, with the gradient of the softmax."""
+        return self._choose(noise, c, generator)[0]
 
     def real(self, z: Tensor, generator: torch.Generator) -> Tensor:
         """Return the one-hots (n, width) of coded rows (n, p)."""
@@ -167,24 +163,46 @@ class TableAdversaries(Adversaries):
 
     def decide(self, noise: Tensor, c: Tensor, generator: torch.Generator) -> Tensor:
         """Draw tokens (n, p) from the softmax of every column, parents first."""
+        return self.space.tokens(self._choose(noise, c, generator)[1])
+
+    def _choose(self, noise: Tensor, c: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         raw = self.maker(noise, c)
-        gumbel = self._gumbel(raw, generator)
-        return self.space.tokens(self.space.choose(raw, gumbel, self.maker.tables, temperature=1.0)[1])
+        uniform = torch.rand(len(raw), self.space.n_digits, generator=generator, device=generator.device)
+        return self.space.choose(raw, uniform.to(raw.device), self.maker.tables)
 
     @torch.no_grad()
-    def start(self, z: Tensor, w: Tensor | None = None) -> None:
+    def start(self, z: Tensor, c: Tensor, w: Tensor | None = None) -> None:
         """Let the maker begin at the training rows' frequencies along the tree, not at even chances.
 
         Parameters
         ----------
         z : Tensor of int, (n, p)
             Coded training rows.
+        c : Tensor of int, (n,)
+            Their cells.
         w : Tensor, optional, (n,)
             Weights.
         """
-        self.space.frequencies(z, w, self.maker.bias, self.maker.tables)
+        maker = self.maker
+        counts = TreeCounts.of(self.space, z, c, w, n_cells=maker.n_cells)
+        start_values(self.space, counts, maker.bias, maker.tables, maker.cells)
 
-    @staticmethod
-    def _gumbel(like: Tensor, generator: torch.Generator) -> Tensor:
-        drawn = torch.empty(like.shape, device=generator.device).exponential_(generator=generator)
-        return drawn.log_().neg_().to(like.device)
+    @torch.no_grad()
+    def settle(
+        self, z: Tensor, c: Tensor, w: Tensor | None = None, *, generator: torch.Generator, rounds: int = 6
+    ) -> None:
+        """Set the trained maker's frequencies right: of tokens, of linked pairs, and in cells.
+
+        Each round draws as many rows as there are, of the same cells, and moves the
+        logits by the log-ratios of the counts.
+        """
+        maker, rate = self.maker, 0.7
+        wanted = TreeCounts.of(self.space, z, c, w, n_cells=maker.n_cells)
+        for _ in range(rounds):
+            blocks = [
+                self.decide(normal((len(part), self.noise_dim), generator, part.device), part, generator)
+                for part in c.split(SETTLE_ROWS)
+            ]
+            found = TreeCounts.of(self.space, torch.cat(blocks), c, w, n_cells=maker.n_cells)
+            set_right(self.space, wanted, found, maker.tables, maker.bias, maker.cells, rate)
+            rate *= 0.8

@@ -17,7 +17,6 @@ WASTE = 0.6  # columns share a bucket while the smallest has this share of the l
 PARENT_ROWS = 128  # most rows of a table that links a column to its parent
 WAVES = 16  # smooth functions of the position that a column of numbers is described by
 NEVER = -30.0  # a logit that stands for impossible
-PRIOR = 2.0  # rows' worth of a column's overall frequencies in those beside a parent's token
 
 
 @dataclass(frozen=True)
@@ -153,13 +152,12 @@ class TokenSpace(nn.Module):
         largest = max(self.digit_sizes)
         rows = torch.zeros(self.n_digits, largest, dtype=torch.long)
         self.table_rows = [0] * len(self.buckets)
-        self.starts: list[Tensor] = []  # first table row of each digit of a bucket
+        self.owners: list[Tensor] = []  # which digit of its bucket each row of a link table is of
         place = {j: k for k, j in enumerate(order)}
         parent = torch.zeros(self.n_digits, dtype=torch.long)
         for b, bucket in enumerate(self.buckets):
-            starts = []
+            owners: list[int] = []
             for k in range(bucket.first, bucket.first + bucket.columns):
-                starts.append(self.table_rows[b])
                 above = self.digit_parents[order[k]]
                 if above < 0:
                     continue
@@ -169,10 +167,17 @@ class TokenSpace(nn.Module):
                 rows[k] = steps * coarse // size + self.table_rows[b]
                 parent[k] = place[above]
                 self.table_rows[b] += coarse
-            self.starts.append(torch.tensor(starts))
+                owners += [k - bucket.first] * coarse
+            self.owners.append(torch.tensor(owners, dtype=torch.long))
         self.register_buffer("rows", rows.flatten(), persistent=False)
         self.register_buffer("row_base", torch.arange(self.n_digits) * largest, persistent=False)
         self.register_buffer("parent", parent, persistent=False)
+
+    def seen(self) -> Tensor:
+        """Return 1 for the slots of tokens and 0 for padding, (width,)."""
+        masks = [getattr(self, f"mask{b}") for b in range(len(self.buckets))]
+        parts = zip(masks, self.spans, strict=True)
+        return torch.cat([torch.ones(n) if m is None else (m == 0).float().flatten() for m, n in parts])
 
     def tables(self) -> nn.ParameterList:
         """Return new link tables: what a parent's token adds to its child's logits, at first nothing."""
@@ -214,46 +219,8 @@ class TokenSpace(nn.Module):
         out = torch.zeros(len(tokens), self.width, device=tokens.device)
         return out.scatter_(1, self.places(tokens) + self.slot, 1.0)
 
-    @torch.no_grad()
-    def frequencies(
-        self, tokens: Tensor, w: Tensor | None, bias: Tensor, tables: Sequence[Tensor] | nn.ParameterList
-    ) -> None:
-        """Write the log-frequencies of rows (n, p) into a bias (width,) and link tables, in place.
-
-        A digit with a parent gets its frequencies beside each of the parent's tokens, drawn
-        towards its overall ones by the weight of ``PRIOR`` rows.
-        """
-        places = self.places(tokens)
-        weight = torch.ones(len(places)) if w is None else w.float()
-        total = weight.sum()
-        for b, (bucket, part) in enumerate(zip(self.buckets, bias.split(self.spans), strict=True)):
-            here = slice(bucket.first, bucket.first + bucket.columns)
-            own = places[:, here]
-            mask = getattr(self, f"mask{b}")
-            share = torch.zeros(bucket.columns, bucket.size)
-            share.scatter_add_(1, own.t(), weight.expand(bucket.columns, -1))
-            seen = torch.ones_like(share) if mask is None else (mask == 0).float()
-            share = (share + 0.5 * seen) / (total + 0.5 * seen.sum(1, keepdim=True))
-            part.copy_(torch.where(seen > 0, share, 1.0).log().flatten())
-            if not bucket.linked:
-                continue
-            at = self.rows[places[:, self.parent[here]] + self.row_base[here]]
-            table = torch.zeros_like(tables[b])
-            flat = at * bucket.size + own
-            table.view(-1).scatter_add_(0, flat.flatten(), weight[:, None].expand_as(flat).flatten())
-            owner = torch.searchsorted(self.starts[b], torch.arange(len(table)), right=True) - 1
-            told = (table + PRIOR * share[owner]) / (table.sum(1, keepdim=True) + PRIOR)
-            gain = torch.where(seen[owner] > 0, told / share[owner], 1.0).log()
-            tables[b].copy_(torch.where(tables[b] <= NEVER, tables[b], gain))
-
     def choose(
-        self,
-        raw: Tensor,
-        noise: Tensor,
-        tables: Sequence[Tensor] | nn.ParameterList,
-        *,
-        temperature: float,
-        soft: bool = False,
+        self, raw: Tensor, uniform: Tensor, tables: Sequence[Tensor] | nn.ParameterList
     ) -> tuple[Tensor, Tensor]:
         """Draw a row from each row of logits, children after their parents.
 
@@ -261,35 +228,30 @@ class TokenSpace(nn.Module):
         ----------
         raw : Tensor, (n, width)
             Logits before the links.
-        noise : Tensor, (n, width)
-            Standard Gumbel numbers: with them the largest sum is an exact draw from the softmax.
+        uniform : Tensor, (n, n_digits)
+            A number in [0, 1) a cell: the draw is exact.
         tables : sequence of Tensor
             Link tables, as :meth:`tables` makes them.
-        temperature : float
-            Of the softmax through which gradients go.
-        soft : bool, default=False
-            Return that softmax itself, not the one-hot of the draw.
 
         Returns
         -------
         x : Tensor, (n, width)
+            One-hots; their gradient is that of the softmax (straight through).
         places : Tensor of int, (n, n_digits)
         """
         parts: list[Tensor] = []
         drawn: list[Tensor] = []
-        pieces = zip(self.buckets, raw.split(self.spans, 1), noise.split(self.spans, 1), strict=True)
-        for b, (bucket, logits, gumbel) in enumerate(pieces):
-            logits = (logits + gumbel).view(-1, bucket.columns, bucket.size)
+        for b, (bucket, logits) in enumerate(zip(self.buckets, raw.split(self.spans, 1), strict=True)):
+            logits = logits.view(-1, bucket.columns, bucket.size)
             mask = getattr(self, f"mask{b}")
+            here = slice(bucket.first, bucket.first + bucket.columns)
             if bucket.linked:
-                here = slice(bucket.first, bucket.first + bucket.columns)
                 above = torch.cat(drawn, 1)[:, self.parent[here]]
                 logits = logits + F.embedding(self.rows[above + self.row_base[here]], tables[b])
             if mask is not None:
                 logits = logits + mask
-            token = logits.argmax(2)
-            made = torch.softmax(logits / temperature, 2) if soft else _hard(logits, token, temperature)
-            parts.append(made.flatten(1))
+            x, token = straight_through(logits, uniform[:, here])
+            parts.append(x.flatten(1))
             drawn.append(token)
         return torch.cat(parts, 1), torch.cat(drawn, 1)
 
@@ -298,41 +260,42 @@ class _StraightThrough(torch.autograd.Function):
     """The one-hot of a draw; its gradient is that of the softmax."""
 
     @staticmethod
-    def forward(ctx, logits: Tensor, token: Tensor, temperature: float) -> Tensor:
-        ctx.save_for_backward(torch.softmax(logits / temperature, -1))
-        ctx.temperature = temperature
-        return torch.zeros_like(logits).scatter_(-1, token.unsqueeze(-1), 1.0)
+    def forward(ctx, logits: Tensor, uniform: Tensor):
+        share = torch.softmax(logits.float(), -1)
+        heights = share.cumsum(-1)
+        # The last height may fall short of one by rounding: compare with the share of it.
+        token = (heights <= (uniform * heights[..., -1]).unsqueeze(-1)).sum(-1)
+        token = torch.where(
+            share.gather(-1, token.clamp_(max=share.shape[-1] - 1).unsqueeze(-1)).squeeze(-1) > 0,
+            token,
+            share.argmax(-1),
+        )
+        ctx.save_for_backward(share)
+        ctx.mark_non_differentiable(token)
+        return torch.zeros_like(share).scatter_(-1, token.unsqueeze(-1), 1.0), token
 
     @staticmethod
-    def backward(ctx, grad: Tensor):  # type: ignore[override]
+    def backward(ctx, grad: Tensor, _):  # type: ignore[override]
         (share,) = ctx.saved_tensors
         pull = grad * share
-        return (pull - share * pull.sum(-1, keepdim=True)) / ctx.temperature, None, None
+        return pull - share * pull.sum(-1, keepdim=True), None
 
 
-def straight_through(logits: Tensor, token: Tensor, temperature: float = 1.0) -> Tensor:
-    """Return the one-hot of ``token``, with the gradient of the softmax of the logits.
+def straight_through(logits: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
+    """Draw from the softmax; return the one-hot of the draw, with the softmax's gradient, and the draw.
 
     Parameters
     ----------
     logits : Tensor, (..., k)
-    token : Tensor of int, (...)
-    temperature : float, default=1.0
-        Of the softmax.
+    uniform : Tensor, (...)
+        Numbers in [0, 1), one a draw.
 
     References
     ----------
     Y. Bengio et al., "Estimating or Propagating Gradients Through Stochastic Neurons", 2013,
-    arXiv:1308.3432. E. Jang et al., "Categorical Reparameterization with Gumbel-Softmax",
-    2017, arXiv:1611.01144.
+    arXiv:1308.3432.
     """
-    return _StraightThrough.apply(logits, token, temperature)
-
-
-def _hard(logits: Tensor, token: Tensor, temperature: float) -> Tensor:
-    if logits.requires_grad:
-        return straight_through(logits, token, temperature)
-    return torch.zeros_like(logits).scatter_(-1, token.unsqueeze(-1), 1.0)
+    return _StraightThrough.apply(logits, uniform)
 
 
 class SlotLinear(nn.Module):
@@ -357,7 +320,7 @@ class SlotLinear(nn.Module):
         self.smooth = nn.ParameterList()
         for b, bucket in enumerate(space.buckets):
             if getattr(space, f"wave{b}") is not None:
-                first = torch.randn(bucket.columns, WAVES, n) * (scale / math.sqrt(WAVES / 2))
+                first = torch.randn(bucket.columns, WAVES, n) * scale
                 self.smooth.append(nn.Parameter(first))
 
     def forward(self) -> Tensor:
@@ -372,10 +335,10 @@ class SlotLinear(nn.Module):
 
 
 def _waves(size: int) -> Tensor:
-    """Return the first cosines of the position, (size, WAVES), of mean square one."""
+    """Return the first cosines of the position, (size, WAVES), the slower the larger."""
     place = (torch.arange(size) + 0.5) / size
     k = torch.arange(1, WAVES + 1)
-    return math.sqrt(2.0) * torch.cos(math.pi * place[:, None] * k) * (k < size)
+    return torch.cos(math.pi * place[:, None] * k) * (k < size) / k
 
 
 def _generation(column: int, parents: Sequence[int]) -> int:
