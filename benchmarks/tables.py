@@ -1,12 +1,17 @@
 """Whole tables: train on made rows, test on real ones, beside the controls and the peers.
 
-    python benchmarks/tables.py                      # Adult and Credit default, three seeds
-    python benchmarks/tables.py --only trees vae     # re-run these; the others stay in the result file
-    python benchmarks/tables.py --only ctgan tvae --full-peers
+    python benchmarks/tables.py                             # what the result files lack, three seeds
+    python benchmarks/tables.py --only trees vae --redo     # run these again; the others stay
+    python benchmarks/tables.py --only gan --sets adult --seeds 1 --first-seed 2
+    python benchmarks/tables.py --only ctgan tvae --full-peers --seeds 1 --sets adult
+
+Finished rows stay in the result file and are skipped; several processes may write into
+one file. A row of a peer whose cost was scaled counts as missing with ``--full-peers``.
 
 Every method is shown the training rows and makes as many, with the training labels
 as the condition. What each measure is: the head of measures.py. Generators run at
-their defaults. One thread.
+their defaults. One thread. The last column is the CPU time (fit and sample) as a share
+of CTGAN's.
 """
 
 from __future__ import annotations
@@ -16,6 +21,7 @@ from harness import say
 
 # isort: split
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +30,7 @@ import numpy as np
 import pandas as pd
 from data import Split, load_split, thinned
 from measures import Coded, Yardstick, c2st, closer, copies, fidelity, marginal, pairs, tstr
-from methods import CONTROLS, PEERS, Made, NotHere, from_peer, generator, make, registered
+from methods import CONTROLS, PEERS, Made, from_peer, generator, make, registered
 
 DATA = ("adult", "credit_default")
 QUICK_ROWS = 3000
@@ -117,27 +123,66 @@ def run_one(
     return row | found | {"label_auc": trts} | costs
 
 
-def print_table(rows: list[dict[str, Any]], name: str) -> str:
-    """Return the text table of one data set, means and standard deviations over the seeds."""
+def cpu_s(rows: list[dict[str, Any]]) -> float | None:
+    """Return the mean CPU-seconds of fit and sample, None where no row has any."""
+    spent = [r["fit_cpu_s"] + r["sample_cpu_s"] for r in rows if "fit_cpu_s" in r]
+    return float(np.mean(spent)) if spent else None
+
+
+def print_table(rows: list[dict[str, Any]], name: str, *, markdown: bool = False) -> str:
+    """Return the table of one data set, means and standard deviations over the seeds."""
     ranked = ["real", *CONTROLS, *PEERS]
     found = {row["method"] for row in rows if row["data"] == name}
     methods = sorted(found, key=lambda m: (ranked.index(m) if m in ranked else len(ranked), m))
+    by_method = {m: [r for r in rows if r["data"] == name and r["method"] == m] for m in methods}
+    peer = cpu_s(by_method.get("ctgan", []))
     lines = []
-    for method in methods:
-        own = [row for row in rows if row["data"] == name and row["method"] == method]
+    for method, own in by_method.items():
         cells = [harness.mean_sd([row.get(field) for row in own]) for field in SHOWN]
         cost = [
             harness.mean_sd([row.get(field) for row in own], 1) for field in ("fit_cpu_s", "sample_cpu_s")
         ]
         label = method + (" (cost scaled)" if any(row.get("scaled") for row in own) else "")
-        lines.append([label, str(len(own)), *cells, *cost])
-    return harness.table([name, "seeds", *SHOWN.values(), "fit CPU-s", "sample CPU-s"], lines)
+        spent = cpu_s(own)
+        share = "-" if peer is None or spent is None else f"{spent / peer:.3f}"
+        lines.append([label, str(len(own)), *cells, *cost, share])
+    head = [name, "seeds", *SHOWN.values(), "fit CPU-s", "sample CPU-s", "CPU / CTGAN's"]
+    return harness.table(head, lines, markdown=markdown)
+
+
+def run_set(name: str, methods: list[str], arguments: argparse.Namespace) -> None:
+    """Run what the result file of one set lacks, row by row, and write its table."""
+    stem = f"tables_{name}{'_quick' if arguments.quick else ''}"
+    results = harness.Results(
+        arguments.out / f"{stem}.json", key=("data", "method", "seed"), protocol=PROTOCOL
+    )
+    for seed in harness.seeds_of(arguments):
+        split = load_split(name, seed, folder=arguments.data)
+        if arguments.quick:
+            share = split.y_train.mean()
+            split = thinned(split, int(QUICK_ROWS * share), int(QUICK_ROWS * (1 - share)), seed)
+        yard = Yardstick(pd.concat([split.X_train, split.X_test]))
+        for method in methods:
+            if method in PEERS and seed and not arguments.full_peers:
+                continue  # one timing is enough
+            row = results.run_missing(
+                {"data": name, "method": method, "seed": seed},
+                partial(run_one, method, split, yard, seed, arguments),
+                redo=arguments.redo,
+                fresh=lambda old: not (arguments.full_peers and old.get("scaled")),
+            )
+            if row is not None:
+                shown = {k: round(v, 4) for k, v in row.items() if isinstance(v, float)}
+                say(f"{name} {method} {seed}: {shown}")
+    rows = results.rows()
+    (arguments.out / f"{stem}.md").write_text(print_table(rows, name, markdown=True) + "\n", encoding="utf-8")
+    say("\n" + print_table(rows, name) + "\n")
 
 
 def main() -> None:
     """Run the table benchmark."""
     known = ["real", *CONTROLS, *registered(), *PEERS]
-    parser = harness.parser(__doc__, seeds=3, methods=known)
+    parser = harness.parser(__doc__, seeds=3, methods=known, resumable=True)
     parser.add_argument("--sets", nargs="+", default=list(DATA), help="data sets")
     parser.add_argument(
         "--full-peers", action="store_true", help="train CTGAN and TVAE for all their 300 epochs"
@@ -146,29 +191,10 @@ def main() -> None:
         "--peers-python", type=Path, default=None, help="interpreter of the peers' environment"
     )
     arguments = parser.parse_args()
-    methods = arguments.only or known
+    arguments.out.mkdir(parents=True, exist_ok=True)
     for name in arguments.sets:
-        file = arguments.out / f"tables_{name}{'_quick' if arguments.quick else ''}.json"
-        results = harness.Results(file, key=("method", "seed"), protocol=PROTOCOL)
-        for seed in harness.seeds_of(arguments):
-            split = load_split(name, seed, folder=arguments.data)
-            if arguments.quick:
-                share = split.y_train.mean()
-                split = thinned(split, int(QUICK_ROWS * share), int(QUICK_ROWS * (1 - share)), seed)
-            yard = Yardstick(pd.concat([split.X_train, split.X_test]))
-            for method in methods:
-                if method in PEERS and seed and not arguments.full_peers:
-                    continue  # one timing is enough
-                try:
-                    row = run_one(method, split, yard, seed, arguments)
-                except NotHere as reason:
-                    say(f"{name} {seed} {method}: left out: {reason}")
-                    continue
-                results.add(row)
-                shown = {k: round(v, 4) for k, v in row.items() if isinstance(v, float)}
-                say(f"{name} {seed} {method}: {shown}")
-        say("\n" + print_table(results.rows(), name) + "\n")
-        say(f"threads {harness.machine()['threads']['OMP_NUM_THREADS']}, load {harness.load_average()}\n")
+        run_set(name, arguments.only or known, arguments)
+    say(f"threads {harness.machine()['threads']['OMP_NUM_THREADS']}, load {harness.load_average()}\n")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import harness
 import measures
 import methods
 import rare_class
+import rare_report
 from measures import Coded, Yardstick
 
 NUMERIC2 = np.array([False, False])
@@ -187,7 +188,7 @@ def test_best_cut_is_the_best_of_all_cuts(rng):
 
 def test_interval_is_the_paired_t_interval():
     differences = [0.1, 0.3, 0.2, 0.25, 0.05]
-    mean, half = rare_class.interval(differences)
+    mean, half = rare_report.interval(differences)
     low, high = stats.t.interval(0.95, 4, np.mean(differences), stats.sem(differences))
     assert (mean - half, mean + half) == pytest.approx((low, high))
 
