@@ -136,7 +136,7 @@ class DiffusionGenerator(TorchGenerator):
                 layout,
                 self._condition(2 * int(backbone.width)),
                 backbone,
-                schedule=schedule(self.schedule, type(self).__name__),
+                schedule=schedule(self.schedule, len(layout)),
                 guidance=self.guidance,
                 n_steps=self.n_steps or STEPS,
                 center=self.center_,
