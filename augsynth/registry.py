@@ -65,6 +65,7 @@ _COMPONENTS: dict[str, dict[str, str]] = {
     "trainer": {"trainer": "augsynth.nn.trainer:Trainer"},
     "backbone": {
         "conv": "augsynth.nn.convnets:ConvBackbone",
+        "gated": "augsynth.nn.gated:GatedBackbone",
         "mlp": "augsynth.nn.backbones:MLPBackbone",
         "unet": "augsynth.nn.unet:UNetBackbone",
     },

@@ -12,7 +12,7 @@ from augsynth.core.errors import ConditionError, DataError
 DIGITS, LABELS = load_digits(return_X_y=True)
 IMAGES, Y = DIGITS[:90].reshape(-1, 8, 8), LABELS[:90] % 3
 SMALL = {"kind": "trainer", "steps": 2, "batch_size": 16}
-BACKBONES = {"autoregressive": "conv", "diffusion": "unet", "gan": "conv", "vae": "conv"}
+BACKBONES = {"autoregressive": "gated", "diffusion": "unet", "gan": "conv", "vae": "conv"}
 
 
 def takes_images(kind):
