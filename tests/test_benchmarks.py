@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import platform
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,12 +16,21 @@ from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
+import budget
 import data
+import gpu
+import gpu_probe
 import harness
+import image_data
+import image_measures
+import image_methods
+import images
 import measures
 import methods
 import rare_class
+import rare_image
 import rare_report
+import tables
 from measures import Coded, Yardstick
 
 NUMERIC2 = np.array([False, False])
@@ -298,3 +308,183 @@ def test_tables_align():
     assert harness.table(["n", "a"], [["x", "1"]], markdown=True).splitlines()[1].startswith("| -")
     assert harness.mean_sd([1.0, 3.0], 1) == "2.0 ± 1.4"
     assert harness.mean_sd([None]) == "-"
+
+
+# ------------------------------------------------------------------ images
+def test_prdc_by_hand():
+    real, made = np.array([[0.0], [1.0], [3.0]]), np.array([[0.5], [10.0], [11.0]])
+    # k = 1: balls of the real ones reach 1, 1 and 2; of the made ones 9.5, 1 and 1
+    found = image_measures.prdc(made, real, k=1)
+    assert found == {
+        "precision": pytest.approx(1 / 3),  # 0.5 alone lies in a ball
+        "density": pytest.approx(2 / 3),  # in two of them
+        "coverage": pytest.approx(2 / 3),
+        "recall": 1.0,  # the wide ball around 0.5 holds every real one
+    }
+
+
+def test_prdc_of_the_same_and_of_far_images(rng):
+    a, b = rng.normal(size=(400, 3)), rng.normal(size=(400, 3))
+    same = image_measures.prdc(a, b)
+    assert same["precision"] > 0.9 and same["recall"] > 0.9 and same["coverage"] > 0.9
+    # each real row holds the k made rows that its k-th real neighbour lets in, on average: sd measured 0.05
+    assert same["density"] == pytest.approx(1, abs=0.25)
+    assert set(image_measures.prdc(a + 50, b).values()) == {0.0}
+
+
+def test_images_closer_share_ties_and_copies(rng):
+    train, held_out, fresh = (rng.integers(0, 17, (300, 6)).astype(np.float32) for _ in range(3))
+    assert image_measures.closer(train, train, held_out) == 1.0
+    assert image_measures.closer(fresh, train, train.copy()) == 0.5
+    # three standard errors of a share, widened for the shared references
+    assert image_measures.closer(fresh, train, held_out) == pytest.approx(0.5, abs=5 * 0.5 / 300**0.5)
+    mixed = np.concatenate([train[:3], train[:1] + 0.5])
+    assert image_measures.copies(mixed, train) == 0.75
+
+
+def test_thinned_images_are_nested_and_leave_the_rest_out():
+    full = image_data.digits(0)
+    thin, left = rare_image.thinned(full, 6, 10, 50, 3)
+    counts = np.bincount(thin.y_train)
+    assert counts[6] == 10 and set(np.delete(counts, 6)) == {50} and len(left) == 40
+    kept = {x.tobytes() for x in thin.X_train}
+    assert not kept & {x.tobytes() for x in left}
+    wider, _ = rare_image.thinned(full, 6, 20, 50, 3)
+    assert kept <= {x.tobytes() for x in wider.X_train}
+
+
+def test_a_shifted_picture_by_hand():
+    x = np.arange(9).reshape(3, 3)
+    move = image_methods.Shift(1, True).apply
+    np.testing.assert_array_equal(
+        move(x, {"down": 1, "right": -1, "flip": False}), [[0, 0, 0], [1, 2, 0], [4, 5, 0]]
+    )
+    np.testing.assert_array_equal(
+        move(x, {"down": 0, "right": 0, "flip": True}), [[2, 1, 0], [5, 4, 3], [8, 7, 6]]
+    )
+
+
+def test_class_scores_by_hand():
+    probability = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.3, 0.7]])
+    found = rare_image.class_scores(probability, np.array([0, 0, 1, 1]), 1)
+    assert (found["recall"], found["precision"], found["balanced_accuracy"]) == (1.0, 2 / 3, 0.75)
+    assert found["average_precision"] == pytest.approx((1 / 2 + 2 / 3) / 2)
+
+
+def quick(script, monkeypatch, folder, *arguments):
+    monkeypatch.setattr(sys, "argv", [script.__name__, "--quick", "--out", str(folder), *arguments])
+    script.main()
+
+
+def test_images_end_to_end_and_resumed(monkeypatch, tmp_path, capsys):
+    quick(images, monkeypatch, tmp_path, "--only", "copy", "perturbed", "vae", "--steps", "2")
+    rows = {r["method"]: r for r in json.loads((tmp_path / "images_digits_quick.json").read_text())["rows"]}
+    assert set(rows) == {"real", "copy", "perturbed", "vae"}
+    assert rows["copy"]["copies"] == 1.0 and rows["real"]["copies"] == 0.0
+    assert rows["vae"]["steps"] == 2 and rows["vae"]["within_90_s"] and rows["vae"]["made"] == 300
+    shares = {r["method"]: r["share_svc"] for r in images.with_shares(list(rows.values()))}
+    assert shares["real"] == 1.0 and shares["copy"] > 0.9
+    assert "| copy " in (tmp_path / "images_digits_quick.md").read_text()
+    capsys.readouterr()
+    quick(images, monkeypatch, tmp_path, "--only", "copy")
+    assert "digits copy 0: in the file already" in capsys.readouterr().out
+
+
+def test_rare_image_end_to_end(monkeypatch, tmp_path):
+    quick(rare_image, monkeypatch, tmp_path, "--seeds", "2", "--only", "nothing", "weights", "copy", "real")
+    content = json.loads((tmp_path / "rare_image_quick.json").read_text())
+    rows = {(r["method"], r["seed"]): r for r in content["rows"]}
+    assert len(rows) == 8 and rows["copy", 0]["made"] == rows["real", 1]["made"] == 20
+    differences = rare_image.paired(content["rows"], "copy", "nothing", "recall")
+    assert differences == [rows["copy", s]["recall"] - rows["nothing", s]["recall"] for s in (0, 1)]
+    assert "95 % t intervals over the seeds only" in (tmp_path / "rare_image_quick.md").read_text()
+
+
+# ------------------------------------------------------------------ budgets and the GPU script
+def test_the_probe_trains_and_counts(rng, monkeypatch):
+    from augsynth import Trainer, VAEGenerator
+
+    X, y = gpu.stand_in_table(200)
+    assert X.shape == (200, 14) and y.mean() == pytest.approx(0.24, abs=3 * (0.24 * 0.76 / 200) ** 0.5)
+    trainer = gpu_probe.ProbeTrainer(device="cpu")
+    trainer.seconds_timed, trainer.steps_profiled, trainer.warm_up = 0.05, 2, 1
+    VAEGenerator(trainer=trainer, random_state=0).fit(X, y)
+    assert trainer.found["planned_steps"] == Trainer().planned_steps(200)
+    assert trainer.found["steps_per_s"] > 0 and trainer.found["flops_per_step"] > 1e6
+    # without a GPU every step reads its loss
+    assert trainer.found["reads_per_step"] >= 1 and trainer.found["waits_per_step"] == 0
+
+
+def test_a_plain_stand_in_of_fabric_trains_the_same(monkeypatch):
+    from augsynth import Trainer, VAEGenerator
+
+    X, y = gpu.stand_in_table(60)
+    made = []
+    for fabric in (None, gpu_probe.PlainFabric):
+        if fabric is not None:
+            monkeypatch.setattr("lightning_fabric.Fabric", fabric)
+        model = VAEGenerator(trainer=Trainer(steps=3, device="cpu"), random_state=0).fit(X, y)
+        made.append(model.sample(y=[0, 1], random_state=0))
+    pd.testing.assert_frame_equal(*made)
+
+
+def test_gpu_script_says_so_without_a_gpu(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr(sys, "argv", ["gpu", "--out", str(tmp_path)])
+    gpu.main()
+    assert capsys.readouterr().out.startswith("There is no GPU here")
+    assert not list(tmp_path.iterdir())
+
+
+def test_gpu_report_keeps_what_it_had_and_says_what_it_left_out(tmp_path):
+    report = gpu.Report(tmp_path / "gpu.json", 1.0, {"device": "cpu", "quick": True})
+    report.add("table", "a", lambda: {"kind": "a", "steps_per_s": float("nan")})
+    report.add("table", "b", lambda: 1 / 0)
+    report.add("table", "c", dict, needs_s=1e6)
+    content = json.loads((tmp_path / "gpu.json").read_text())
+    assert content["table"] == [{"kind": "a", "steps_per_s": None}]
+    assert ["ZeroDivisionError" in text for text in content["left_out"]] == [True, False]
+    assert gpu.judge_targets(report)["gan"]["met"] is None
+
+
+def test_estimate_counts_planned_steps_and_fits_others_once():
+    X, y = gpu.stand_in_table(60)
+    found = budget.estimate(methods.generator("vae", 0), X, y, rows=120)
+    assert found.steps == 300 and found.cpu_s > 0
+    assert budget.estimate(methods.generator("bootstrap", 0), X, y, rows=120).steps is None
+
+
+WRITER = """
+import sys, harness, pathlib
+results = harness.Results(pathlib.Path(sys.argv[1]), key=("method", "seed"), protocol={})
+for seed in range(20):
+    results.add({"method": sys.argv[2], "seed": seed})
+"""
+
+
+def test_two_processes_write_one_file_without_losing_rows(tmp_path):
+    path, here = str(tmp_path / "results.json"), Path(harness.__file__).parent
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, path, method], cwd=here) for method in "ab"]
+    assert [writer.wait() for writer in writers] == [0, 0]
+    rows = json.loads(Path(path).read_text())["rows"]
+    assert sorted((r["method"], r["seed"]) for r in rows) == list(itertools.product("ab", range(20)))
+
+
+def test_finished_rows_are_skipped_unless_asked_or_stale(tmp_path, capsys):
+    results = harness.Results(tmp_path / "r.json", key=("method",), protocol={})
+    key = {"method": "x"}
+    assert results.run_missing(key, lambda: {"value": 1}) == {"method": "x", "value": 1}
+    assert results.run_missing(key, lambda: {"value": 2}) is None
+    assert results.run_missing(key, lambda: {"value": 3}, fresh=lambda row: row["value"] > 1)["value"] == 3
+    assert results.run_missing(key, lambda: {"value": 4}, redo=True)["value"] == 4
+    assert results.run_missing({"method": "y"}, lambda: 1 / 0) is None
+    assert "y: FAILED: ZeroDivisionError" in capsys.readouterr().out
+    assert [row["value"] for row in results.rows()] == [4]
+
+
+def test_tables_show_the_share_of_ctgans_time():
+    cost = {"fit_cpu_s": 9.0, "sample_cpu_s": 1.0}
+    rows = [{"data": "d", "method": "ctgan", "seed": 0, "fit_cpu_s": 90.0, "sample_cpu_s": 10.0}]
+    rows += [{"data": "d", "method": "gan", "seed": s, **cost} for s in range(2)]
+    last = {line.split()[0]: line.split()[-1] for line in tables.print_table(rows, "d").splitlines()[2:]}
+    assert last == {"ctgan": "1.000", "gan": "0.100"}
