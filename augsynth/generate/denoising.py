@@ -105,7 +105,8 @@ class DenoisingObjective(Objective):
             pair = denoiser.denoised(
                 lambda x, level: self.network(x, level, both), x.repeat(2, 1, 1, 1), ratio.repeat(2)
             )
-            made = denoiser.guided(*pair.chunk(2), self.guidance)
+            own, any_ = pair.chunk(2)
+            made = denoiser.guided(own, any_, self.guidance)
         # A mean of pixels lies where pixels do.
         return made.clamp((-1.0 - self.center) / self.spread, (1.0 - self.center) / self.spread)
 

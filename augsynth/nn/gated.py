@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
@@ -96,16 +98,17 @@ class GatedPixels(nn.Module):
 
     def above(self, x: Tensor, context: Tensor | None) -> list[Tensor]:
         """Return what each layer's horizontal stack is told of the rows above, each (n, 2 width, h, w)."""
-        told, features = [], _framed(x)
-        for layer in self.layers:
+        told: list[Tensor] = []
+        features, layers = _framed(x), cast("list[_Layer]", list(self.layers))
+        for layer in layers:
             known, features = layer.vertical(features, context)
             told.append(known)
         return told
 
     def across(self, told: list[Tensor], x: Tensor, context: Tensor | None) -> Tensor:
         """Return the features (n, width, h, w) of rows of pixels, given what is told of the rows above."""
-        features = _framed(x)
-        for layer, known in zip(self.layers, told, strict=True):
+        features, layers = _framed(x), cast("list[_Layer]", list(self.layers))
+        for layer, known in zip(layers, told, strict=True):
             features = layer.horizontal(features, known, context)
         return features
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 from sklearn.base import BaseEstimator
@@ -14,39 +14,12 @@ from augsynth.core.errors import ParameterError, sentence
 from augsynth.core.parameters import check_number
 from augsynth.encode.image import ImageLayout
 from augsynth.nn.convnets import Stage, stage_sizes
+from augsynth.nn.noise_levels import NoiseEmbedding
 
-__all__ = ["NoiseEmbedding", "UNet", "UNetBackbone"]
+__all__ = ["UNet", "UNetBackbone"]
 
 BROAD = 16  # pixels a side beyond which neighbouring pixels are read as one
 WIDEST = 4  # channels double with every halving, up to this many times the width
-
-
-class NoiseEmbedding(nn.Module):
-    """Turn the logarithm of a noise level, and a context vector, into one vector.
-
-    Parameters
-    ----------
-    n_outputs : int
-    n_context : int
-        Length of the context; 0 for none.
-    """
-
-    waves: Tensor
-
-    def __init__(self, n_outputs: int, n_context: int = 0):
-        super().__init__()
-        self.register_buffer("waves", torch.exp(torch.linspace(math.log(0.1), math.log(4.0), 16)), False)
-        self.level = nn.Linear(32, n_outputs)
-        self.context = nn.Linear(n_context, n_outputs, bias=False) if n_context else None
-        self.last = nn.Linear(n_outputs, n_outputs)
-
-    def forward(self, log_level: Tensor, context: Tensor | None = None) -> Tensor:
-        """Map log levels (n,) and contexts (n, n_context) to vectors (n, n_outputs)."""
-        angles = log_level[:, None] * self.waves
-        hidden = self.level(torch.cat([angles.sin(), angles.cos()], dim=1) * math.sqrt(2.0))
-        if self.context is not None and context is not None:
-            hidden = hidden + self.context(context)
-        return F.silu(self.last(F.silu(hidden)))
 
 
 class _Block(nn.Module):
@@ -138,8 +111,7 @@ class UNet(nn.Module):
         x = self.first(self._patched(x))
         kept = []
         for k, blocks in enumerate(self.down):
-            for block in blocks:
-                x = block(x, told)
+            x = _through(blocks, x, told)
             kept.append(x)
             if k < len(self.smaller):
                 x = self.smaller[k](x)
@@ -149,9 +121,7 @@ class UNet(nn.Module):
         for k in range(len(self.up) - 1, -1, -1):
             if k < len(self.larger):
                 x = F.interpolate(self.larger[k](x), size=self.sizes[k], mode="nearest")
-            x = torch.cat([x, kept[k]], dim=1)
-            for block in self.up[k]:
-                x = block(x, told)
+            x = _through(self.up[k], torch.cat([x, kept[k]], dim=1), told)
         x = self.last(self.norm(x))
         if self.patch > 1:
             x = F.pixel_shuffle(x, self.patch)
@@ -162,6 +132,12 @@ class UNet(nn.Module):
             return x
         below, right = (-side % self.patch for side in (self.height, self.width))
         return F.pixel_unshuffle(F.pad(x, (0, right, 0, below)), self.patch)
+
+
+def _through(blocks: Any, x: Tensor, told: Tensor) -> Tensor:
+    for block in blocks:
+        x = block(x, told)
+    return x
 
 
 class UNetBackbone(BaseEstimator):
