@@ -12,10 +12,9 @@ from augsynth.core.parameters import check_number, check_option
 from augsynth.encode.image import ImageLayout
 from augsynth.encode.layout import Layout
 from augsynth.generate.deep import TorchGenerator
-from augsynth.generate.flow_objective import BOUND_DRAWS, PixelFlowObjective, RowFlowObjective
+from augsynth.generate.flow_objective import BOUND_DRAWS, TOLD, PixelFlowObjective, RowFlowObjective
 from augsynth.generate.flow_rows import FlowRows
 from augsynth.nn.backbones import MLPBackbone
-from augsynth.nn.token_chain import TOLD
 
 __all__ = ["FlowGenerator"]
 

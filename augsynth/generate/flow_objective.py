@@ -14,10 +14,11 @@ from augsynth.nn.flows import Flow
 from augsynth.nn.heads import TokenEmbedding
 from augsynth.nn.objective import Objective
 from augsynth.nn.randomness import noise
-from augsynth.nn.token_chain import TOLD, TokenChain
+from augsynth.nn.token_chain import TokenChain
 
-__all__ = ["PixelFlowObjective", "RowFlowObjective"]
+__all__ = ["BOUND_DRAWS", "TOLD", "PixelFlowObjective", "RowFlowObjective"]
 
+TOLD = 64  # length of the vector that tells the condition and the tokens
 MARGIN = 0.05  # pixels are squeezed into this distance from 0 and 1 before the logit
 BOUND_DRAWS = 16
 
@@ -53,8 +54,9 @@ class RowFlowObjective(Objective):
     ):
         super().__init__()
         self.q, self.d, self.condition = len(sizes), len(states), condition
-        width = int(getattr(backbones[0], "width", 256))
-        self.chain = TokenChain(sizes, backbones[0], width=width) if sizes else None
+        size = {name: int(getattr(backbones[0], name, 2)) for name in ("width", "depth")}
+        told = 0 if condition is None else TOLD
+        self.chain = TokenChain(sizes, n_context=told, **size) if sizes else None
         self.tokens_in = TokenEmbedding(sizes, TOLD) if sizes and self.d else None
         self.register_buffer("states", torch.as_tensor(states, dtype=torch.long), persistent=False)
         self.always = bool((self.states < 0).all())
@@ -74,13 +76,13 @@ class RowFlowObjective(Objective):
         """Say the steps, rows a step and rate for ``n`` rows."""
         return {"steps": int(min(max(15 * math.sqrt(n), 300), 20_000)), "learning_rate": 2e-3}
 
-    def _told(self, c: Tensor) -> Tensor:
-        if self.condition is None:
-            return torch.zeros(len(c), TOLD, device=self.states.device)
-        return self.condition(c)
+    def _told(self, c: Tensor) -> Tensor | None:
+        return None if self.condition is None else self.condition(c)
 
-    def _context(self, tokens: Tensor, told: Tensor) -> Tensor:
-        return told if self.tokens_in is None else told + self.tokens_in(tokens)
+    def _context(self, tokens: Tensor, told: Tensor | None) -> Tensor | None:
+        if self.tokens_in is None:
+            return told
+        return self.tokens_in(tokens) if told is None else told + self.tokens_in(tokens)
 
     def _seen(self, tokens: Tensor) -> Tensor | None:
         if self.always:
@@ -93,16 +95,15 @@ class RowFlowObjective(Objective):
         Several ``draws`` average the density over that many places.
         """
         tokens, told = z[:, : self.q].long(), self._told(c)
-        total = told.new_zeros(len(z))
-        if self.chain is not None:
-            total = self.chain.log_prob(tokens, told)
+        total = z.new_zeros(len(z)) if self.chain is None else self.chain.log_prob(tokens, told)
         if self.flow is None:
             return total
         low, high = z[:, self.q : self.q + self.d], z[:, self.q + self.d :]
         where, n = generator.device, len(z)
         share = torch.rand(draws * n, self.d, generator=generator, device=where).to(z.device)
         scores = low.repeat(draws, 1) + share * (high - low).repeat(draws, 1)
-        seen, context = self._seen(tokens), self._context(tokens, told).repeat(draws, 1)
+        seen, context = self._seen(tokens), self._context(tokens, told)
+        context = None if context is None else context.repeat(draws, 1)
         if seen is not None:
             seen = seen.repeat(draws, 1)
             scores = torch.where(seen, scores, 0.0)
@@ -119,9 +120,9 @@ class RowFlowObjective(Objective):
     def draw(self, c: Tensor, generator: torch.Generator) -> Tensor:
         """Draw one coded row for each cell."""
         told, n, where = self._told(c), len(c), generator.device
-        uniform = torch.rand(n, self.q, generator=generator, device=where).to(told.device)
-        tokens = uniform.long() if self.chain is None else self.chain.draw(told, uniform)
-        u = noise((n, self.d), generator, told.device)
+        uniform = torch.rand(n, self.q, generator=generator, device=where).to(c.device)
+        tokens = uniform.long() if self.chain is None else self.chain.draw(uniform, told)
+        u = noise((n, self.d), generator, c.device)
         if self.flow is None:
             return torch.cat([tokens.to(u.dtype), u, u], dim=1)
         seen = self._seen(tokens)

@@ -13,7 +13,7 @@ __all__ = ["FlowRows"]
 FEW_VALUES = 24  # a numeric column of so few values, each repeated, is one of tokens throughout
 LEAST_REPEATS = 5
 LEAST_SHARE = 5e-4  # an atom has at least this share of the rows, ...
-LARGE_SHARE = 0.05  # ... and is one in any case from this share on
+LARGE_SHARE = 0.1  # ... and is one in any case from this share on
 EXCESS = 4.0  # between the two: if it is so many times as frequent as the values around it
 MOST_ATOMS = 250
 

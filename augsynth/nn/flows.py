@@ -46,8 +46,8 @@ class Coupling(nn.Module):
     ):
         super().__init__()
         self.kind = kind
-        self.register_buffer("movers", torch.nonzero(moved).flatten(), persistent=False)
-        self.register_buffer("readers", torch.nonzero(~moved).flatten(), persistent=False)
+        self.register_buffer("movers", torch.nonzero(moved).flatten())
+        self.register_buffer("readers", torch.nonzero(~moved).flatten())
         self.n_each = n_spline_parameters(bins) if kind == "spline" else 2
         # a network that reads nothing is still handed one constant number
         self.net = backbone.build(max(len(self.readers), 1), len(self.movers) * self.n_each, n_context)
