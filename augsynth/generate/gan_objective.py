@@ -223,7 +223,7 @@ class GANObjective(Objective):
 
     def alarms(self, history: Any) -> list[str]:
         """Say what looks wrong so far."""
-        return alarm.alarms(history, probability=self.loss.probability)
+        return alarm.alarms(history, probability=self.loss.probability, planned=self.planned)
 
     @torch.no_grad()
     def score(self, z: Tensor, c: Tensor, w: Tensor | None, *, generator: torch.Generator) -> Tensor:

@@ -34,7 +34,7 @@ WORDS = {
 }
 
 
-def alarms(history: Any, *, probability: bool = False) -> list[str]:
+def alarms(history: Any, *, probability: bool = False, planned: int = 0) -> list[str]:
     """Say what looks wrong in a history of adversarial training; each kind once.
 
     Parameters
@@ -45,6 +45,8 @@ def alarms(history: Any, *, probability: bool = False) -> list[str]:
     probability : bool
         Whether D(x) and D(G(z)) are probabilities; saturation, imbalance and
         oscillation are looked for only then.
+    planned : int
+        Steps in all: rows that are left out in the first half of them may still be found.
 
     Returns
     -------
@@ -55,7 +57,7 @@ def alarms(history: Any, *, probability: bool = False) -> list[str]:
     found = []
     if _diverges(history):
         found.append("divergence")
-    if _collapsed(history):
+    if _collapsed(history, planned):
         found.append("mode collapse")
     if probability:
         on_real, on_fake = _values(history.watched, "D(x)"), _values(history.watched, "D(G(z))")
@@ -99,11 +101,12 @@ def _diverges(history: Any) -> bool:
     return False
 
 
-def _collapsed(history: Any) -> bool:
-    for name, least in (("coverage", LOST), ("spread", ALIKE)):
-        values = _values(history.watched, name)
-        if len(values) >= 3 * FEWEST and _now(values) < least:
-            return True
+def _collapsed(history: Any, planned: int) -> bool:
+    for name, least, wait in (("coverage", LOST, 0.5), ("spread", ALIKE, 0.2)):
+        points = history.watched.get(name, [])
+        if len(points) >= 2 * FEWEST and points[-1][0] >= wait * planned:
+            if _now([value for _, value in points]) < least:
+                return True
     return False
 
 

@@ -84,9 +84,9 @@ class FeatureMatching(Stabiliser):
         return _RandomFeatures(example[0].numel()) if self.features == "random" else None
 
     def _of(self, x: Tensor, c: Tensor, round: Round, memory: Any) -> Tensor:
-        if isinstance(self.features, str):
-            return round.pair.judge(x, c)[1] if memory is None else memory(x)
-        return self.features(x)
+        if self.features == "discriminator":
+            return round.pair.judge(x, c)[1]
+        return memory(x) if self.features == "random" else self.features(x)
 
     def generator_penalty(
         self, real: Tensor, fake: Tensor, noise: Tensor, c: Tensor, round: Round, memory: Any
