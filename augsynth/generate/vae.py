@@ -27,7 +27,7 @@ __all__ = ["VAEGenerator", "VAEObjective"]
 
 MIN_ROWS = 20  # a cell with fewer rows shares its class's latent mixture
 BETA, IMAGE_BETA = 0.7, 0.7
-IMAGE_LIKELIHOOD = "bernoulli"
+IMAGE_LIKELIHOOD = "discretised"
 BOUND_ROWS, BOUND_IMAGES = 64, 4  # rows a block, each decoded 64 times
 CODES = 4000  # a small cell gives several posterior draws a row, up to this many codes
 

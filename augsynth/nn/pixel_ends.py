@@ -210,11 +210,11 @@ class ImageEnds(nn.Module):
     layout : ImageLayout
     likelihood : {"bernoulli", "gaussian", "discretised"} or float
         What a pixel is, given the output; a number is the fixed variance of a Gaussian.
-    noisy : bool, default=False
+    noisy : bool, default=True
         Whether :meth:`draw` draws from the likelihood or gives its mean.
     """
 
-    def __init__(self, layout: ImageLayout, likelihood: str | float, *, noisy: bool = False):
+    def __init__(self, layout: ImageLayout, likelihood: str | float, *, noisy: bool = True):
         super().__init__()
         self.layout, self.noisy = layout, noisy
         self.pixels = Pixels(layout.levels)
