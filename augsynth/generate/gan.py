@@ -178,6 +178,7 @@ class GANGenerator(TorchGenerator):
         packing = max([1, *(s.rows for s in stabilisers if isinstance(s, Packing))])
         uniform, dim = self._noise
         pair = self._pair(layout, packing, {} if dim is None else {"noise_dim": int(dim)})
+        pair.uniform = uniform
         first = getattr(self, "_first", None)
         if first is not None:  # not where weights are about to be loaded
             pair.start(*first)
@@ -185,13 +186,14 @@ class GANGenerator(TorchGenerator):
         bounded = any(s.bounds_slope for s in stabilisers)
         if loss == "wasserstein" and not bounded:
             stabilisers.append(GradientPenalty())
+        elif loss == pair.loss and pair.penalty is not None and not bounded:
+            stabilisers.append(GradientPenalty(**pair.penalty))
         steps = pair.discriminator_steps if self.discriminator_steps is None else self.discriminator_steps
         return GANObjective(
             pair,
             loss=loss,
             stabilisers=stabilisers,
             discriminator_steps=steps,
-            uniform=uniform,
             counts=self.condition_.counts,
         )
 
@@ -199,8 +201,10 @@ class GANGenerator(TorchGenerator):
         """Return the two untrained networks."""
         if isinstance(layout, ImageLayout):
             from augsynth.nn.adversary_image import ImageAdversaries
+            from augsynth.nn.convnets import ConvBackbone
 
-            return ImageAdversaries(layout, self._condition(TOLD), self.backbone, packing=packing, **options)
+            backbone = ConvBackbone() if self.backbone is None else self.backbone
+            return ImageAdversaries(layout, self._condition(TOLD), backbone, packing=packing, **options)
         from augsynth.nn.adversary_table import TableAdversaries
         from augsynth.nn.token_space import TokenSpace
 
@@ -212,12 +216,14 @@ class GANGenerator(TorchGenerator):
     def _after(self, rows: Tensor, cells: Tensor, w: Tensor | None, rng: np.random.Generator) -> None:
         generator = keyed_generator(int(rng.integers(2**63 - 1)))
         self._settle_norms(cells, generator)
-        self.objective_.pair.settle(rows, cells, w, generator=generator)
+        device = next(self.objective_.parameters()).device
+        weights = None if w is None else w.to(device)
+        self.objective_.pair.settle(rows.to(device), cells.to(device), weights, generator=generator)
 
     @torch.no_grad()
     def _settle_norms(self, cells: Tensor, generator: torch.Generator) -> None:
         """Let batch norm learn its averages again: those of training are not of the averaged weights."""
-        objective, pair = self.objective_, self.objective_.pair
+        pair = self.objective_.pair
         norms = [m for m in pair.maker.modules() if isinstance(m, (nn.BatchNorm1d, nn.BatchNorm2d))]
         if not norms:
             return
@@ -230,7 +236,7 @@ class GANGenerator(TorchGenerator):
         for _ in range(SETTLING):
             at = torch.randint(len(cells), (min(len(cells), 256),), generator=generator)
             told = cells[at].to(device)
-            pair.make(objective.draw_noise(len(told), generator, device), told, generator)
+            pair.make(pair.draw_noise(len(told), generator, device), told, generator)
         pair.maker.eval()
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum

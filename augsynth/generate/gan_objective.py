@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from augsynth.nn import alarm
 from augsynth.nn.adversarial import LOSSES, Adversaries
 from augsynth.nn.objective import Objective
-from augsynth.nn.randomness import noise
 from augsynth.nn.stabilise import Round, Stabiliser
 
 __all__ = ["GANObjective"]
@@ -36,8 +35,6 @@ class GANObjective(Objective):
         A name in :data:`augsynth.nn.adversarial.LOSSES`.
     stabilisers : sequence of Stabiliser
     discriminator_steps : int
-    uniform : bool
-        Whether the noise is uniform (with variance one) or Gaussian.
     counts : array of int, (n_cells,)
         Training rows in each cell.
     """
@@ -51,11 +48,10 @@ class GANObjective(Objective):
         loss: str,
         stabilisers: Sequence[Stabiliser] = (),
         discriminator_steps: int = 1,
-        uniform: bool = False,
         counts: np.ndarray,
     ):
         super().__init__()
-        self.pair, self.loss, self.uniform = pair, LOSSES[loss], uniform
+        self.pair, self.loss = pair, LOSSES[loss]
         self.stabilisers, self.turns = tuple(stabilisers), int(discriminator_steps)
         self.register_buffer("counts", torch.as_tensor(counts), persistent=False)
         self.planned = 1
@@ -91,14 +87,6 @@ class GANObjective(Objective):
     def optimizer_settings(self, player: str) -> dict[str, Any]:
         """Return what the pair says of its players."""
         return self.pair.optimizer_settings(player)
-
-    def draw_noise(self, n: int, generator: torch.Generator, device: torch.device) -> Tensor:
-        """Draw noise (n, noise_dim) of mean zero and variance one."""
-        shape = (n, self.pair.noise_dim)
-        if not self.uniform:
-            return noise(shape, generator, device)
-        drawn = torch.rand(shape, generator=generator, device=generator.device).to(device)
-        return (drawn - 0.5) * 12.0**0.5
 
     def losses(
         self, z: Tensor, c: Tensor, w: Tensor | None, *, step: int, generator: torch.Generator
@@ -164,7 +152,7 @@ class GANObjective(Objective):
 
     def _discriminator_turn(self, real: Tensor, c: Tensor, w: Tensor | None, round: Round) -> Tensor:
         with torch.no_grad():
-            seeds = self.draw_noise(len(c), round.generator, c.device)
+            seeds = self.pair.draw_noise(len(c), round.generator, c.device)
             fake, told = self.pair.make(seeds, c, round.generator), c
             made = fake
             for stabiliser, memory in zip(self.stabilisers, self.memories, strict=True):
@@ -184,7 +172,7 @@ class GANObjective(Objective):
         # The critic's own gradients are of no use in this turn.
         for parameter in self.pair.critic.parameters():
             parameter.requires_grad_(False)
-        seeds = self.draw_noise(len(c), round.generator, c.device)
+        seeds = self.pair.draw_noise(len(c), round.generator, c.device)
         fake = self._inputs(self.pair.make(seeds, c, round.generator), round)
         real = self._inputs(real, round)
         ahead = None
@@ -230,11 +218,11 @@ class GANObjective(Objective):
         """Return the energy distance of held-out and made rows: losses of a game tell nothing."""
         z, c = z[:SCORED_ROWS], c[:SCORED_ROWS]
         real = self.pair.real(z, generator).flatten(1)
-        fake = self.pair.make(self.draw_noise(len(c), generator, c.device), c, generator).flatten(1)
+        fake = self.pair.make(self.pair.draw_noise(len(c), generator, c.device), c, generator).flatten(1)
         between, inside = torch.cdist(real, fake), torch.cdist(real, real) + torch.cdist(fake, fake)
         n = len(real)
         return 2.0 * between.mean() - inside.sum() / max(n * (n - 1), 1)
 
     def draw(self, c: Tensor, generator: torch.Generator) -> Tensor:
         """Make one coded row for each cell."""
-        return self.pair.decide(self.draw_noise(len(c), generator, c.device), c, generator)
+        return self.pair.decide(self.pair.draw_noise(len(c), generator, c.device), c, generator)

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from augsynth.nn.randomness import noise
+
 __all__ = ["LOSSES", "AdversarialLoss", "Adversaries", "gradient_penalty"]
 
 
@@ -27,20 +29,34 @@ class Adversaries(nn.Module, ABC):
     ----------
     noise_dim : int
         Length of the noise that a row is made of.
+    uniform : bool
+        Whether the noise is uniform, or Gaussian; of mean zero and variance one in both cases.
     packing : int
         Rows that the critic sees side by side.
     maker, critic : Module
         The networks; each is a player of its own.
     loss, discriminator_steps
         What :class:`augsynth.generate.gan.GANGenerator` takes where the user does not choose.
+    penalty : mapping or None
+        The gradient penalty that comes with ``loss``, unless a stabiliser bounds the slope.
     """
 
     loss: ClassVar[str] = "wasserstein"
+    penalty: ClassVar[Mapping[str, Any] | None] = None
     discriminator_steps: ClassVar[int] = 1
     noise_dim: int
+    uniform: bool = False
     packing: int = 1
     maker: nn.Module
     critic: nn.Module
+
+    def draw_noise(self, n: int, generator: torch.Generator, device: torch.device) -> Tensor:
+        """Draw the noise (n, noise_dim) of ``n`` rows."""
+        shape = (n, self.noise_dim)
+        if not self.uniform:
+            return noise(shape, generator, device)
+        drawn = torch.rand(shape, generator=generator, device=generator.device).to(device)
+        return (drawn - 0.5) * 12.0**0.5
 
     @abstractmethod
     def make(self, noise: Tensor, c: Tensor, generator: torch.Generator) -> Tensor:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
+from sklearn.base import clone
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from augsynth.nn.adversarial import Adversaries
 from augsynth.nn.backbones import ConditionEmbedding
-from augsynth.nn.randomness import noise as normal
 from augsynth.nn.token_counts import TreeCounts, set_right, start_values
 from augsynth.nn.token_space import SlotLinear, TokenSpace
 
@@ -21,6 +22,12 @@ __all__ = ["TableAdversaries", "TableCritic", "TableMaker"]
 MOST_CELL_WEIGHTS = 1_000_000  # cells times slots; beyond it, cells differ through the network only
 SETTLE_ROWS = 4096
 HEAD_START = 0.3  # first outputs of the maker, as a share of the usual: it begins near the tree
+
+
+def _shallower(backbone: Any) -> Any:
+    """Return the backbone with a hidden layer less: the networks add one of their own."""
+    depth = getattr(backbone, "depth", None)
+    return backbone if not depth else clone(backbone).set_params(depth=depth - 1)
 
 
 class TableMaker(nn.Module):
@@ -41,7 +48,7 @@ class TableMaker(nn.Module):
         width = int(getattr(backbone, "width", 256))
         self.condition = condition
         told = 0 if condition is None else condition.weight.shape[1]
-        self.body = backbone.build(noise_dim, width, told)
+        self.body = _shallower(backbone).build(noise_dim, width, told)
         self.head = SlotLinear(space, width, HEAD_START / math.sqrt(width))
         self.bias = nn.Parameter(torch.zeros(space.width))
         self.tables = space.tables()
@@ -78,7 +85,7 @@ class TableCritic(nn.Module):
         told = 0 if condition is None else condition.weight.shape[1]
         self.read = SlotLinear(space, width, 1.0 / math.sqrt(2 * space.n_digits))
         self.context = nn.Linear(told, width) if told else None
-        self.body = backbone.build(packing * width, width, packing * told)
+        self.body = _shallower(backbone).build(packing * width, width, packing * told)
         self.last = nn.Linear(width, 1)
         self.project = nn.Linear(packing * told, width, bias=False) if told else None
 
@@ -132,6 +139,8 @@ class TableAdversaries(Adversaries):
     discrete probability distributions with dependence trees", 1968, doi:10.1109/TIT.1968.1054142.
     """
 
+    loss: ClassVar[str] = "non-saturating"
+    penalty: ClassVar[Mapping[str, Any] | None] = {"strength": 0.1, "at": "real"}
     maker: TableMaker
     critic: TableCritic
 
@@ -148,6 +157,19 @@ class TableAdversaries(Adversaries):
         self.space, self.noise_dim, self.packing = space, noise_dim, packing
         self.maker = TableMaker(space, condition, backbone, noise_dim)
         self.critic = TableCritic(space, copy.deepcopy(condition), backbone, packing)
+
+    def plan(self, n: int) -> Mapping[str, Any]:
+        """Return the measured defaults: the steps grow with the square root of the rows."""
+        return {
+            "steps": int(min(max(14 * math.sqrt(n), 200), 20_000)),
+            "batch_size": min(n, 256),
+            "learning_rate": 2e-4,
+            "ema": 0.999,
+        }
+
+    def optimizer_settings(self, player: str) -> dict[str, Any]:
+        """Let the discriminator learn faster than the generator (two time scales)."""
+        return {"betas": (0.0, 0.9), "rate": 5.0 if player == "discriminator" else 1.0}
 
     def make(self, noise: Tensor, c: Tensor, generator: torch.Generator) -> Tensor:
         """Return made rows (n, width): one-hots of draws, with the gradient of the softmax."""
@@ -200,7 +222,7 @@ class TableAdversaries(Adversaries):
         wanted = TreeCounts.of(self.space, z, c, w, n_cells=maker.n_cells)
         for _ in range(rounds):
             blocks = [
-                self.decide(normal((len(part), self.noise_dim), generator, part.device), part, generator)
+                self.decide(self.draw_noise(len(part), generator, part.device), part, generator)
                 for part in c.split(SETTLE_ROWS)
             ]
             found = TreeCounts.of(self.space, torch.cat(blocks), c, w, n_cells=maker.n_cells)
