@@ -224,7 +224,9 @@ def fit(
     settings: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="KEY=VALUE", help="A parameter, e.g. trainer.batch_size=64; repeatable."
+            "--set",
+            metavar="KEY=VALUE",
+            help="A parameter, e.g. trainer.batch_size=64 or data.separator=; ; repeatable.",
         ),
     ] = None,
     steps: Annotated[
@@ -292,7 +294,8 @@ def sample(
         check_output(generator, out, model=model, force=force)
         wants = wanted(generator, rows, label or [], counts)
         n = write_sample(generator, wants, out, seed=seed, force=force, facts={"model": Path(model).name})
-        typer.echo(f"{n:,} rows written to {out}")
+        noun = "images" if Path(out).is_dir() else "rows"
+        typer.echo(f"{n:,} {noun} written to {out}")
 
 
 @app.command()

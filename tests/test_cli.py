@@ -248,6 +248,25 @@ def test_fit_says_device_steps_and_time_and_resumes(tmp_path):
     assert not kept.exists()  # the model is there, the checkpoint has done its work
 
 
+def test_fit_reads_text_tables_as_a_recipe_does(tmp_path):
+    path, model = tmp_path / "visits.csv", tmp_path / "m.safetensors"
+    days = pd.date_range("2024-01-01", periods=40).strftime("%Y-%m-%d")
+    frame = pd.DataFrame({"day": days, "x": range(40), "sex": ["f", "m"] * 20, "ill": [0, 0, 1, 1] * 10})
+    frame.to_csv(path, index=False, sep=";")
+    told = ["--set", "data.separator=';'", "--set", "data.dates=[day]", "-t", "ill", "--group", "sex"]
+    done = call("fit", path, "-g", "bootstrap", "-m", model, *told)
+    assert done.exit_code == 0, done.stderr
+    sample = ["--counts", "1=3", "--label", "sex=f", "--out", tmp_path / "new.parquet", "--seed", 1]
+    assert call("sample", model, *sample).exit_code == 0
+    drawn = pd.read_parquet(tmp_path / "new.parquet")
+    assert (
+        list(drawn) == ["day", "x", "sex", "ill"] and set(drawn["ill"]) == {1} and set(drawn["sex"]) == {"f"}
+    )
+    assert pd.api.types.is_datetime64_any_dtype(drawn["day"])
+    wrong = call("fit", path, "-g", "bootstrap", "-m", tmp_path / "n", "--set", "data.separators=;")
+    assert wrong.exit_code == 2 and "did you mean 'separator'" in wrong.stderr
+
+
 def test_fit_refuses_in_words(tmp_path, pets):
     model = tmp_path / "m.safetensors"
     for arguments, code, told in [

@@ -18,10 +18,13 @@ from augsynth.core.errors import DataError, ParameterError, RecipeError, offende
 from augsynth.recipe.images import holds_images, read_images
 from augsynth.recipe.overrides import override
 from augsynth.recipe.problems import component_problems
-from augsynth.recipe.tables import SKLEARN, Destination, read_source
+from augsynth.recipe.tables import SKLEARN, Destination, read_dates, read_source
 from augsynth.recipe.wording import duration, meant, warned
 
 __all__ = ["Fitting", "resume_words"]
+
+
+_READING = ("dates", "missing", "separator")
 
 
 class Fitting:
@@ -38,7 +41,8 @@ class Fitting:
     groups : sequence of str
         Columns of groups to condition on; they stay in the table.
     settings : sequence of str
-        Parameters such as ``trainer.batch_size=64``, the value read as YAML.
+        Parameters such as ``trainer.batch_size=64``, the value read as YAML; and how a text
+        table is read, in the words of a recipe: ``data.separator=;``, ``data.dates=[visit]``.
     seed : int
 
     Raises
@@ -58,9 +62,15 @@ class Fitting:
         seed: int = 0,
     ):
         self.source, self.target, self.groups = source, target, list(groups)
-        raw: dict[str, Any] = {"generator": {"kind": kind}}
-        problems = override(raw, [f"generator.{text}" for text in settings])[1]
-        self.spec = raw["generator"]
+        raw: dict[str, Any] = {"generator": {"kind": kind}, "data": {}}
+        said = [text if text.startswith("data.") else f"generator.{text}" for text in settings]
+        problems = override(raw, said)[1]
+        self.spec, self.reading = raw["generator"], raw["data"]
+        problems += [
+            f"data.{key}: unknown key{meant(key, _READING)}; known: {', '.join(_READING)}"
+            for key in self.reading
+            if key not in _READING
+        ]
         problems += component_problems("generator", self.spec, "generator")
         if problems:
             raise RecipeError([text.replace("generator.", "--set ", 1) for text in problems])
@@ -119,7 +129,9 @@ class Fitting:
             shape = " x ".join(map(str, X.shape[1:]))
             tell(f"data: {len(X):,} images of {shape}{_classes(y)}")
             return X, y, None
-        frame = read_source(self.source)
+        reading = dict(self.reading)
+        dates = reading.pop("dates", [])
+        frame = read_dates(read_source(self.source, **reading), [dates] if isinstance(dates, str) else dates)
         target = self.target or ("target" if self.source.startswith(SKLEARN) else None)
         wanted = [*([target] if target else []), *self.groups]
         if unknown := [name for name in wanted if name not in frame.columns]:
