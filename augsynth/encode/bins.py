@@ -126,6 +126,12 @@ class Binner:
         low, high = self.sketch_[rows, step], self.sketch_[rows, step + 1]
         return low + (place - step) * (high - low)
 
+    def stretches(self) -> list[float]:
+        """Return each column's share of tokens that stand for a stretch of numbers, not for one value."""
+        wide = self.sketch_[:, -1] > self.sketch_[:, 0]
+        parts = zip(self.first_, self.uppers_, strict=True)
+        return [float(wide[start : start + len(u)].mean()) if len(u) else 0.0 for start, u in parts]
+
     def log_density(self, z: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         """Sum the log-densities of the numbers of each row given their tokens, (n,).
 

@@ -16,11 +16,17 @@ from augsynth.encode.layout import Layout
 from augsynth.generate.autoregressive_objective import PARTICLES, MaskedRowsObjective
 from augsynth.generate.deep import DRAW_ROWS, TorchGenerator
 from augsynth.nn.backbones import MLPBackbone
-from augsynth.nn.convnets import ConvBackbone
+from augsynth.nn.gated import GatedBackbone
 
 __all__ = ["AutoregressiveGenerator"]
 
 TOLD = 32  # length of the vector that says what is asked for
+
+
+def _entropies(tokens: np.ndarray) -> list[float]:
+    """Return the entropy of each column, in nats."""
+    shares = [np.unique(column, return_counts=True)[1] / len(column) for column in tokens.T]
+    return [round(float(-(q * np.log(q)).sum()), 6) for q in shares]
 
 
 class AutoregressiveGenerator(TorchGenerator):
@@ -41,8 +47,9 @@ class AutoregressiveGenerator(TorchGenerator):
     random_state : None, int or Generator
     order : {"any", "left-to-right"} or list of column names, default="any"
         "any": every set of cells is learned; rows are drawn, and ``log_prob`` multiplies,
-        in the order of the columns. Otherwise only this order is learned (all columns,
-        or positions for arrays); ``complete`` then weighs 64 draws a row.
+        from the column that varies least (in entropy) to the one that varies most.
+        Otherwise only this order is learned (name all columns, or positions for
+        arrays); ``complete`` then weighs 64 draws a row.
 
     Attributes
     ----------
@@ -139,11 +146,14 @@ class AutoregressiveGenerator(TorchGenerator):
     def _backbone(self) -> Any:
         if self.backbone is not None:
             return self.backbone
-        return ConvBackbone() if self._sees_images else MLPBackbone(256, depth=6)
+        return GatedBackbone() if self._sees_images else MLPBackbone(256, depth=6)
 
     def _before(self, rows: Tensor, cells: Tensor, rng: np.random.Generator) -> None:
         if not self._sees_images:
             self.order_ = self._positions()
+            if isinstance(self.order, str) and self.order == "any":
+                # what comes last conditions nothing: a number that identifies rows does least harm there
+                self.order_ = np.argsort(_entropies(rows.numpy()), kind="stable").tolist()
             self._first_rows = rows
 
     def _build(self, layout: Layout | ImageLayout, n_condition: int) -> Any:
@@ -161,6 +171,7 @@ class AutoregressiveGenerator(TorchGenerator):
             order=self.order_,
             any_order=isinstance(self.order, str) and self.order == "any",
             ordered=[block.is_numeric for block in layout],
+            smooth=coder.stretches(),
         )
         rows = self.__dict__.pop("_first_rows", None)
         if rows is not None:  # not when a saved model is put together again

@@ -47,6 +47,8 @@ class MaskedRowsObjective(Objective):
         ``order`` (the other half); else ``order`` alone.
     ordered : sequence of bool, (p,), optional
         True where neighbouring tokens are neighbouring numbers.
+    smooth : sequence of float, (p,), optional
+        Share of each column's tokens that are stretches of a continuous number.
     """
 
     rank: Tensor
@@ -61,9 +63,10 @@ class MaskedRowsObjective(Objective):
         order: Sequence[int],
         any_order: bool = True,
         ordered: Sequence[bool] | None = None,
+        smooth: Sequence[float] | None = None,
     ):
         super().__init__()
-        self.network = MaskedNetwork(sizes, gaps, condition, backbone, ordered=ordered)
+        self.network = MaskedNetwork(sizes, gaps, condition, backbone, ordered=ordered, smooth=smooth)
         self.steps_of_row = [int(j) for j in order]
         self.any_order = any_order
         rank = torch.empty(len(self.steps_of_row), dtype=torch.long)

@@ -15,6 +15,8 @@ from augsynth.encode.image import ImageLayout
 from augsynth.encode.layout import Layout
 from augsynth.generate.deep import TorchGenerator
 from augsynth.generate.denoising import STEPS, DenoisingObjective
+from augsynth.generate.masked_diffusion import MaskedDiffusionObjective
+from augsynth.nn.backbones import MLPBackbone
 from augsynth.nn.objective import Objective
 from augsynth.nn.pixels import Pixels
 from augsynth.nn.schedules import SCHEDULES, schedule
@@ -121,10 +123,13 @@ class DiffusionGenerator(TorchGenerator):
             raise ParameterError(sentence(where, f"backbone must be {must}", repr(self.backbone)))
 
     def _backbone(self) -> Any:
-        return UNetBackbone() if self._sees_images and self.backbone is None else super()._backbone()
+        if self.backbone is None:
+            return UNetBackbone() if self._sees_images else MLPBackbone(256, depth=6)
+        return self.backbone
 
     def _before(self, rows: Tensor, cells: Tensor, rng: np.random.Generator) -> None:
         if not isinstance(self.layout_, ImageLayout):
+            self._first_rows = rows
             return
         some = Pixels(self.layout_.levels).read(rows[:: max(1, len(rows) // 2000)])
         self.center_, self.spread_ = float(some.mean()), max(float(some.std(correction=0)), 0.01)
@@ -142,11 +147,21 @@ class DiffusionGenerator(TorchGenerator):
                 center=self.center_,
                 spread=self.spread_,
             )
-        from augsynth.generate.masked_diffusion import MaskedDiffusionObjective
-
         sizes, gaps = self.coder_.sizes_.tolist(), (self.coder_.missing_token_ >= 0).tolist()
         condition = self._condition(min(int(getattr(backbone, "width", 256)), 32))
-        return MaskedDiffusionObjective(sizes, gaps, condition, backbone, n_steps=self.n_steps)
+        objective = MaskedDiffusionObjective(
+            sizes,
+            gaps,
+            condition,
+            backbone,
+            n_steps=self.n_steps,
+            ordered=[block.is_numeric for block in layout],
+            smooth=self.coder_.stretches(),
+        )
+        rows = self.__dict__.pop("_first_rows", None)
+        if rows is not None:  # not when a saved model is put together again
+            objective.network.start_at(rows)
+        return objective
 
     def _log_prob(self, z: np.ndarray, c: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         if self._sees_images:

@@ -41,6 +41,8 @@ class MaskedDiffusionObjective(Objective):
         in the same step are drawn independently: fewer steps are faster and less exact.
     ordered : sequence of bool, (p,), optional
         True where neighbouring tokens are neighbouring numbers.
+    smooth : sequence of float, (p,), optional
+        Share of each column's tokens that are stretches of a continuous number.
 
     Notes
     -----
@@ -72,9 +74,10 @@ class MaskedDiffusionObjective(Objective):
         *,
         n_steps: int | None = None,
         ordered: Sequence[bool] | None = None,
+        smooth: Sequence[float] | None = None,
     ):
         super().__init__()
-        self.network = MaskedNetwork(sizes, gaps, condition, backbone, ordered=ordered)
+        self.network = MaskedNetwork(sizes, gaps, condition, backbone, ordered=ordered, smooth=smooth)
         p = len(self.network.sizes)
         self.n_steps = min(p, 32 if n_steps is None else int(n_steps))
 

@@ -15,6 +15,7 @@ from augsynth.nn.heads import TokenHead
 
 __all__ = ["CellTable", "MaskedNetwork", "pick"]
 
+SLOWED = 0.9
 WAVES = 12  # smooth functions of a bin's position that neighbouring bins share
 
 
@@ -33,23 +34,41 @@ class CellTable(nn.Module):
     width : int
     scale : float
         Standard deviation of the first vectors.
+    smooth : sequence of float, (p,), optional
+        Share of a column's ordered tokens that stand for stretches of a continuous number,
+        not for repeated values: the free vectors of such a column learn more slowly, by up to
+        a factor of ten, since what sets one stretch apart from the next is mostly chance.
     """
 
     first: Tensor
+    pace: Tensor
     waves: Tensor
     rows: Tensor
     places: Tensor
 
-    def __init__(self, counts: Sequence[int], lengths: Sequence[int], width: int, *, scale: float):
+    def __init__(
+        self,
+        counts: Sequence[int],
+        lengths: Sequence[int],
+        width: int,
+        *,
+        scale: float,
+        smooth: Sequence[float] | None = None,
+    ):
         super().__init__()
         total = torch.as_tensor(list(counts), dtype=torch.long)
         self.register_buffer("first", torch.cumsum(total, 0) - total, persistent=False)
         self.free = nn.Parameter(torch.randn(int(total.sum()), width) * scale)
-        smooth = [j for j, length in enumerate(lengths) if length > 2]
-        longest = max((lengths[j] for j in smooth), default=0)
-        waves = torch.zeros(len(smooth), longest, WAVES)
+        waved = [j for j, length in enumerate(lengths) if length > 2]
+        pace = torch.ones(len(self.free), 1)
+        for j in waved:
+            start = int(self.first[j])
+            pace[start : start + lengths[j]] = 1.0 - SLOWED * (0.0 if smooth is None else smooth[j])
+        self.register_buffer("pace", pace, persistent=False)
+        longest = max((lengths[j] for j in waved), default=0)
+        waves = torch.zeros(len(waved), longest, WAVES)
         rows, places = [], []
-        for k, j in enumerate(smooth):
+        for k, j in enumerate(waved):
             waves[k, : lengths[j]] = _waves(lengths[j])
             rows.append(self.first[j] + torch.arange(lengths[j]))
             places.append(k * longest + torch.arange(lengths[j]))
@@ -58,17 +77,17 @@ class CellTable(nn.Module):
         self.register_buffer("rows", torch.cat([empty, *rows]), persistent=False)
         self.register_buffer("places", torch.cat([empty, *places]), persistent=False)
         self.smooth = (
-            nn.Parameter(torch.randn(len(smooth), WAVES, width) * (scale / math.sqrt(WAVES / 2)))
-            if smooth
+            nn.Parameter(torch.randn(len(waved), WAVES, width) * (scale / math.sqrt(WAVES / 2)))
+            if waved
             else None
         )
 
     def forward(self) -> Tensor:
         """Return the vectors of all tokens, column after column, (total, width)."""
         if self.smooth is None:
-            return self.free
+            return self.free * self.pace
         shared = torch.bmm(self.waves, self.smooth).flatten(0, 1)
-        return self.free.index_add(0, self.rows, shared[self.places])
+        return (self.free * self.pace).index_add(0, self.rows, shared[self.places])
 
 
 class MaskedNetwork(nn.Module):
@@ -89,6 +108,8 @@ class MaskedNetwork(nn.Module):
         Size of the network.
     ordered : sequence of bool, (p,), optional
         True where neighbouring tokens are neighbouring numbers.
+    smooth : sequence of float, (p,), optional
+        As in :class:`CellTable`.
 
     Notes
     -----
@@ -119,20 +140,21 @@ class MaskedNetwork(nn.Module):
         backbone: Any,
         *,
         ordered: Sequence[bool] | None = None,
+        smooth: Sequence[float] | None = None,
     ):
         super().__init__()
         self.sizes, self.gaps = [int(s) for s in sizes], [bool(g) for g in gaps]
-        smooth = [False] * len(self.sizes) if ordered is None else list(ordered)
-        lengths = [(s - g) * o for s, g, o in zip(self.sizes, self.gaps, smooth, strict=True)]
+        rising = [False] * len(self.sizes) if ordered is None else list(ordered)
+        lengths = [(s - g) * o for s, g, o in zip(self.sizes, self.gaps, rising, strict=True)]
         width = int(getattr(backbone, "width", 256))
         self.condition = condition
         self.cells = CellTable(
-            [s + 1 for s in self.sizes], lengths, width, scale=1 / math.sqrt(len(self.sizes))
+            [s + 1 for s in self.sizes], lengths, width, scale=1 / math.sqrt(len(self.sizes)), smooth=smooth
         )
         told = 0 if condition is None else condition.weight.shape[1]
         self.body = backbone.build(width, width, told)
         self.head = TokenHead(self.sizes)
-        self.out = CellTable(self.sizes, lengths, width, scale=0.3 / math.sqrt(width))
+        self.out = CellTable(self.sizes, lengths, width, scale=0.3 / math.sqrt(width), smooth=smooth)
         self.bias = nn.Parameter(torch.zeros(self.head.n_outputs))
         self._place()
 
