@@ -127,6 +127,10 @@ class AdversarialLoss:
     maker: Callable[[Tensor], Tensor]
     probability: bool = False
 
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        # The functions have no names that pickle could find; the loss has.
+        return _named, (next(name for name, loss in LOSSES.items() if loss is self),)
+
     def discriminator(self, real: Tensor, fake: Tensor, *, w: Tensor | None = None, target: float = 1.0):
         """Return the discriminator's loss, a scalar; ``w`` (m,) weighs the rows."""
         on_real, on_fake = self.real(real, target), self.fake(fake)
@@ -136,6 +140,10 @@ class AdversarialLoss:
         """Return the generator's loss, a scalar; ``w`` (m,) weighs the rows."""
         cost = self.maker(fake)
         return cost.mean() if w is None else (w * cost).mean()
+
+
+def _named(name: str) -> AdversarialLoss:
+    return LOSSES[name]
 
 
 def _cross_entropy(score: Tensor, target: float) -> Tensor:
