@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -169,32 +170,31 @@ class GANObjective(Objective):
         return loss
 
     def _generator_turn(self, real: Tensor, c: Tensor, w: Tensor | None, round: Round) -> Tensor:
-        # The critic's own gradients are of no use in this turn.
-        for parameter in self.pair.critic.parameters():
-            parameter.requires_grad_(False)
+        parts = list(zip(self.stabilisers, self.memories, strict=True))
         seeds = self.pair.draw_noise(len(c), round.generator, c.device)
         fake = self._inputs(self.pair.make(seeds, c, round.generator), round)
         real = self._inputs(real, round)
-        ahead = None
-        penalties = []
-        for parameter in self.pair.critic.parameters():
-            parameter.requires_grad_(True)
-        for stabiliser, memory in zip(self.stabilisers, self.memories, strict=True):
-            found = stabiliser.scores(real, fake, c, round, memory)
-            ahead = ahead if found is None else found
-        for parameter in self.pair.critic.parameters():
+        terms = [s.generator_loss(real, fake, c, round, memory) for s, memory in parts]
+        with self._critic_at_rest():
+            if not any(
+                term is not None or getattr(s, "alone", False)
+                for term, (s, _) in zip(terms, parts, strict=True)
+            ):
+                terms.append(self.loss.generator(self.pair.judge(fake, c)[0], w=w))
+            terms += [s.generator_penalty(real, fake, seeds, c, round, memory) for s, memory in parts]
+        return torch.stack([term for term in terms if term is not None]).sum()
+
+    @contextmanager
+    def _critic_at_rest(self) -> Iterator[None]:
+        """Record no gradients of the critic's own weights: they are of no use in the generator's turn."""
+        parameters = list(self.pair.critic.parameters())
+        for parameter in parameters:
             parameter.requires_grad_(False)
-        for stabiliser, memory in zip(self.stabilisers, self.memories, strict=True):
-            penalty = stabiliser.generator_penalty(real, fake, seeds, c, round, memory)
-            if penalty is not None:
-                penalties.append(penalty)
-        alone = penalties and any(getattr(s, "alone", False) for s in self.stabilisers)
-        if not alone:
-            scores = self.pair.judge(fake, c)[0] if ahead is None else ahead
-            penalties.append(self.loss.generator(scores, w=w))
-        for parameter in self.pair.critic.parameters():
-            parameter.requires_grad_(True)
-        return torch.stack(penalties).sum()
+        try:
+            yield
+        finally:
+            for parameter in parameters:
+                parameter.requires_grad_(True)
 
     def watch(self) -> Mapping[str, Tensor]:
         """Return the mean verdicts on real and fake rows, and how varied the fakes are."""

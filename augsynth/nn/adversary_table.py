@@ -206,8 +206,11 @@ class TableAdversaries(Adversaries):
             Weights.
         """
         maker = self.maker
-        counts = TreeCounts.of(self.space, z, c, w, n_cells=maker.n_cells)
-        start_values(self.space, counts, maker.bias, maker.tables, maker.cells)
+        one, two = (
+            TreeCounts.of(self.space, z[k::2], c[k::2], None if w is None else w[k::2], n_cells=maker.n_cells)
+            for k in (0, 1)
+        )
+        start_values(self.space, (one, two), maker.bias, maker.tables, maker.cells)
 
     @torch.no_grad()
     def settle(

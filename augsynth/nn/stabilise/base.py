@@ -92,8 +92,10 @@ class Stabiliser(BaseEstimator):
         """Return a term of the discriminator's loss; rows as the critic sees them, detached."""
         return None
 
-    def scores(self, real: Tensor, fake: Tensor, c: Tensor, round: Round, memory: Any) -> Tensor | None:
-        """Return the scores (m,) of fake rows that the generator is to improve."""
+    def generator_loss(
+        self, real: Tensor, fake: Tensor, c: Tensor, round: Round, memory: Any
+    ) -> Tensor | None:
+        """Return what takes the place of the generator's adversarial loss."""
         return None
 
     def generator_penalty(

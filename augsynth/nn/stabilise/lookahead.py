@@ -23,11 +23,12 @@ class Unrolling(Stabiliser):
     ----------
     steps : int, default=5
         Discriminator steps ahead.
-    rate : float, default=0.5
+    rate : float, default=0.1
         Step length of those steps, which are plain gradient descent.
     through : bool, default=True
-        Whether the generator's gradient goes through the steps (as published), or only
-        sees where they lead, which costs half as much.
+        Whether the generator's gradient goes through the steps, and the generator
+        works against the discriminator's whole loss (as published); or it only sees where the steps
+        lead and keeps its own loss, which costs half as much.
 
     Notes
     -----
@@ -44,7 +45,7 @@ class Unrolling(Stabiliser):
     Unrolling(steps=3)
     """
 
-    def __init__(self, *, steps: int = 5, rate: float = 0.5, through: bool = True):
+    def __init__(self, *, steps: int = 5, rate: float = 0.1, through: bool = True):
         self.steps = steps
         self.rate = rate
         self.through = through
@@ -55,8 +56,8 @@ class Unrolling(Stabiliser):
         check_number("Unrolling", "rate", self.rate, low=0, low_open=True)
         check_option("Unrolling", "through", self.through, (False, True))
 
-    def scores(self, real: Tensor, fake: Tensor, c: Tensor, round: Round, memory: Any) -> Tensor:
-        """Return the scores of the fakes under the discriminator some steps ahead."""
+    def generator_loss(self, real: Tensor, fake: Tensor, c: Tensor, round: Round, memory: Any) -> Tensor:
+        """Return the generator's loss under the discriminator some steps ahead."""
         weights: dict[str, Tensor] = {f"critic.{k}": p for k, p in round.pair.critic.named_parameters()}
         shown = fake if self.through else fake.detach()
         with torch.enable_grad():
@@ -73,4 +74,8 @@ class Unrolling(Stabiliser):
                 }
                 if not self.through:
                     weights = {name: p.detach().requires_grad_(True) for name, p in weights.items()}
-        return functional_call(round.pair, weights, (fake, c))[0]
+        on_fake = functional_call(round.pair, weights, (fake, c))[0]
+        if not self.through:
+            return round.loss.generator(on_fake)
+        on_real = functional_call(round.pair, weights, (real.detach(), c))[0]
+        return -round.loss.discriminator(on_real, on_fake, target=round.target)
