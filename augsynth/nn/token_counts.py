@@ -12,8 +12,8 @@ from augsynth.nn.token_space import NEVER, TokenSpace
 
 __all__ = ["TreeCounts", "set_right", "start_values"]
 
-PAIR_PRIOR = 2.0  # rows' worth of a column's overall frequencies in those beside a parent's token
-CELL_PRIOR = 20.0  # the same for the frequencies in a cell
+WIDTHS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)  # over how many neighbouring bins counts are shared
+PRIORS = (2.0, 20.0, 200.0)  # rows' worth of a column's overall frequencies added to counted ones
 DOUBT = 5.0  # rows added to both counts before they are compared: rare tokens hardly move
 
 
@@ -52,7 +52,8 @@ class TreeCounts:
                 flat = at * bucket.size + places[:, here]
                 table = _count(flat, weight, table.numel()).view_as(table)
             pairs.append(table)
-        rows = _count(c.long()[:, None], weight, max(n_cells, int(c.max()) + 1))
+        inside = c.long()[:, None] if n_cells else torch.zeros_like(places[:, :1])
+        rows = _count(inside, weight, n_cells or 1)
         cells = None
         if n_cells:
             flat = c.long()[:, None] * space.width + places + space.slot
@@ -67,28 +68,73 @@ def _count(at: Tensor, weight: Tensor, size: int) -> Tensor:
 
 @torch.no_grad()
 def start_values(
-    space: TokenSpace, counts: TreeCounts, bias: Tensor, tables: Iterable[Tensor], cells: Tensor | None
+    space: TokenSpace,
+    halves: tuple[TreeCounts, TreeCounts],
+    bias: Tensor,
+    tables: Iterable[Tensor],
+    cells: Tensor | None,
 ) -> None:
     """Write log-frequencies into a bias (width,), link tables and offsets of cells, in place.
 
     The logits then say: a token's frequency, times how much more frequent it is
-    beside its parent's token, times how much more frequent it is in the cell.
+    beside its parent's token, times how much more frequent it is in the cell. Counts of
+    neighbouring bins are shared, and drawn towards a column's overall frequencies, by
+    as much as makes one half of the rows likeliest given the other.
     """
-    seen = space.seen()
-    total = counts.rows.sum()
-    share = (counts.own + 0.5 * seen) / (total + 0.5)
+    one, two = halves
+    seen = space.seen().to(bias.device)
+    share = (one.own + two.own + 0.5 * seen) / (one.rows.sum() + two.rows.sum() + 0.5)
     bias.copy_(torch.where(seen > 0, share, 1.0).log())
+    alone = [
+        part.view(b.columns, -1) for b, part in zip(space.buckets, share.split(space.spans), strict=True)
+    ]
     for b, (bucket, table) in enumerate(zip(space.buckets, tables, strict=True)):
-        if not bucket.linked:
+        for k in range(bucket.columns):
+            digit = int(space.order[bucket.first + k])
+            mine = (space.owners[b] == k).to(bias.device).nonzero().squeeze(1)
+            if not len(mine):
+                continue
+            n = space.digit_sizes[digit]
+            orders = space.digit_smooth[space.digit_parents[digit]], space.digit_smooth[digit]
+            gain = _gains(one.pairs[b][mine, :n], two.pairs[b][mine, :n], alone[b][k, :n], orders)
+            table[mine, :n] = torch.where(table[mine, :n] <= NEVER, table[mine, :n], gain)
+    if cells is None or one.cells is None or two.cells is None:
+        return
+    for j, slot in enumerate(space.slot.tolist()):
+        digit = int(space.order[j])
+        here = slice(slot, slot + space.digit_sizes[digit])
+        orders = False, space.digit_smooth[digit]
+        cells[:, here] = _gains(one.cells[:, here], two.cells[:, here], share[here], orders)
+
+
+def _gains(one: Tensor, two: Tensor, alone: Tensor, ordered: tuple[bool, bool]) -> Tensor:
+    """Return how much likelier each token is in its row than alone, (rows, k), as a logarithm."""
+
+    def told(counts: Tensor, choice: tuple[float, float, float]) -> Tensor:
+        rows, columns, prior = choice
+        counts = _shared(_shared(counts, columns).t(), rows).t()
+        return (counts + prior * alone) / (counts.sum(1, keepdim=True) + prior)
+
+    def score(choice: tuple[float, float, float]) -> float:
+        logs = [torch.where(alone > 0, told(a, choice), 1.0).log() for a in (one, two)]
+        return float((logs[0] * two).sum() + (logs[1] * one).sum())
+
+    best = (0.0, 0.0, PRIORS[1])
+    for axis, grid in ((1, WIDTHS), (0, WIDTHS), (2, PRIORS)):
+        if axis < 2 and not ordered[axis]:
             continue
-        pair, owner = counts.pairs[b], space.owners[b]
-        alone = share.split(space.spans)[b].view(bucket.columns, -1)[owner]
-        told = (pair + PAIR_PRIOR * alone) / (pair.sum(1, keepdim=True) + PAIR_PRIOR)
-        gain = torch.where(alone > 0, told / alone, 1.0).log()
-        table.copy_(torch.where(table <= NEVER, table, gain))
-    if cells is not None and counts.cells is not None:
-        inside = (counts.cells + CELL_PRIOR * share) / (counts.rows[:, None] + CELL_PRIOR)
-        cells.copy_(torch.where(seen > 0, inside / share, 1.0).log())
+        tried = [best[:axis] + (value,) + best[axis + 1 :] for value in grid]
+        best = max(((r, k, m) for r, k, m in tried), key=score)
+    return torch.where(alone > 0, told(one + two, best) / alone, 1.0).log()
+
+
+def _shared(counts: Tensor, width: float) -> Tensor:
+    """Spread the counts of each column over its neighbours, by a Gaussian of a width in columns."""
+    if width == 0.0:
+        return counts
+    place = torch.arange(counts.shape[1], device=counts.device)
+    kernel = (-0.5 * ((place[:, None] - place) / width) ** 2).exp()
+    return counts @ (kernel / kernel.sum(1, keepdim=True))
 
 
 @torch.no_grad()

@@ -215,7 +215,7 @@ def test_counts_are_those_by_hand_and_weights_count():
     assert counts.rows.tolist() == [1.0, 6.0]
     assert counts.cells.sum(1).tolist() == [2.0, 12.0]
     tables, bias = space.tables(), torch.zeros(space.width)
-    start_values(space, counts, bias, tables, None)
+    start_values(space, (counts, counts), bias, tables, None)
     before = [t.clone() for t in tables]
     with torch.no_grad():
         set_right(space, counts, counts, tables, bias, None, 1.0)  # nothing to put right
