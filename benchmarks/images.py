@@ -14,7 +14,7 @@ generators have to be named there (on a processor they take long).
 real        the real training images themselves; fidelity and closeness of other real images
 copy        training images drawn with replacement
 perturbed   copies moved by up to 1 pixel (digits) or 2 pixels and flipped sideways (Fashion-MNIST)
-smote       lines between neighbours of one class, on the pixels (digits only by default)
+smote       lines between neighbours of one class, on the pixels
 regression  the mean image of the class
 """
 
@@ -41,7 +41,7 @@ torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 SETS = ("digits", "fashion")
 DEFAULT_SETS = ("digits",)
 HEADLINE = {"digits": "svc", "fashion": "cnn"}
-FASHION_DEFAULT = ("real", "copy", "perturbed", "regression", "vae")
+FASHION_DEFAULT = ("real", "copy", "perturbed", "smote", "regression", "vae")
 MADE = {"digits": None, "fashion": 10_000}
 WALL_LIMIT_S = 90
 BARS = {
