@@ -78,7 +78,7 @@ class GatedPixelObjective(Objective):
     def log_prob(self, z: Tensor, c: Tensor) -> Tensor:
         """Return the log-probability of coded images, (n,), in nats.
 
-        A mass of levels; of continuous pixels the density of shares of white in [0, 1].
+        A mass of levels; of continuous pixels the density on the coded scale, [-1, 1].
         """
         codes = self._coded(z)
         raw = self.network(self.pixels.read(codes), self._told(c))
@@ -89,7 +89,7 @@ class GatedPixelObjective(Objective):
                 raw.transpose(1, 2).flatten(1, 2), codes.float() / (self.levels - 1)
             )
         total = every.flatten(1).sum(1)
-        return total if self.layout.levels else total + len(self.layout) * math.log(FINE)
+        return total if self.layout.levels else total + len(self.layout) * math.log(FINE / 2)
 
     def losses(
         self, z: Tensor, c: Tensor, w: Tensor | None, *, step: int, generator: torch.Generator

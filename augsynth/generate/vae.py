@@ -18,6 +18,7 @@ from augsynth.encode.scores import NormalScores
 from augsynth.generate.vae_latent import LatentGenerator
 from augsynth.generate.vae_objective import ImageVAEObjective, VAEObjective
 from augsynth.nn.convnets import ConvBackbone
+from augsynth.nn.latent_diffusion import LatentDiffusion
 from augsynth.nn.pixel_ends import ImageEnds
 from augsynth.nn.prior import LatentPrior
 from augsynth.nn.rows import RowEnds
@@ -59,14 +60,15 @@ class VAEGenerator(LatentGenerator):
         Weight of the divergence from the standard normal, reached after a fifth of
         the steps. 1 is the evidence bound; less reconstructs better and leaves more to
         the fitted prior; 0 is a plain autoencoder.
-    prior : {"mixture", "normal"}, default="mixture"
+    prior : {"mixture", "diffusion", "normal"}, default="mixture"
         Where new latent numbers come from: Gaussian mixtures fitted, cell by cell, to
-        the latent numbers of the training rows, or the standard normal.
+        the latent numbers of the training rows; a small diffusion model of them, for
+        shapes that mixtures miss (no ``log_prob`` then); or the standard normal.
 
     Attributes
     ----------
     objective_ : VAEObjective
-    prior_ : LatentPrior
+    prior_ : LatentPrior or LatentDiffusion
     history_ : History
 
     Notes
@@ -149,7 +151,7 @@ class VAEGenerator(LatentGenerator):
             check_number(where, "latent_dim", self.latent_dim, low=1, integer=True)
         if self.beta is not None:
             check_number(where, "beta", self.beta, low=0)
-        check_option(where, "prior", self.prior, ("mixture", "normal"))
+        check_option(where, "prior", self.prior, ("mixture", "diffusion", "normal"))
         kinds = ("bernoulli", "gaussian", "discretised") if self._sees_images else ("categorical", "gaussian")
         if isinstance(self.likelihood, str):
             check_option(where, "likelihood", self.likelihood, ("auto", *kinds))
@@ -195,6 +197,9 @@ class VAEGenerator(LatentGenerator):
         if self.prior == "normal":
             self._use(LatentPrior.normal(self.objective_.latent_dim, self.condition_.n_cells))
             return
+        if self.prior == "diffusion":
+            self._use(self._diffused(rows, cells, w, rng))
+            return
         self.pool_ = pools = self.condition_.pool(MIN_ROWS, where=type(self).__name__)
         members = [tuple(pools.members(cell)) for cell in range(self.condition_.n_cells)]
         codes = {
@@ -216,7 +221,25 @@ class VAEGenerator(LatentGenerator):
         codes = self._in_blocks(self.objective_.sample_codes, (rows[many], cells[many]), seed)
         return codes.reshape(draws, len(own), -1).astype(np.float64)
 
-    def _use(self, prior: LatentPrior) -> None:
+    def _diffused(
+        self, rows: Tensor, cells: Tensor, w: Tensor | None, rng: np.random.Generator
+    ) -> LatentDiffusion:
+        """Fit a diffusion model to posterior draws of every row; several of each if rows are few."""
+        draws = 1 if self.objective_.beta == 0 else max(1, min(16, CODES // len(rows)))
+        many = torch.arange(len(rows)).repeat(draws)
+        seed = int(rng.integers(2**63 - 1))
+        codes = self._in_blocks(self.objective_.sample_codes, (rows[many], cells[many]), seed)
+        told = self.condition_.attributes, self.condition_.attribute_sizes
+        return LatentDiffusion(*told).fit(
+            codes,
+            cells[many].numpy(),
+            None if w is None else w[many].numpy(),
+            rng=rng,
+            most_steps=2 * self.history_.planned,  # a short budget is kept short
+            device=self.device_,
+        )
+
+    def _use(self, prior: LatentPrior | LatentDiffusion) -> None:
         self.prior_ = prior
         self.objective_.prior = prior
 

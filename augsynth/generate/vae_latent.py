@@ -15,6 +15,7 @@ from augsynth.core.parameters import check_number
 from augsynth.generate.deep import TorchGenerator
 from augsynth.generate.vae_line import Line
 from augsynth.generate.vae_objective import VAEObjective
+from augsynth.nn.latent_diffusion import LatentDiffusion
 from augsynth.nn.prior import LatentPrior
 from augsynth.nn.randomness import keyed_generator
 
@@ -27,7 +28,7 @@ class LatentGenerator(TorchGenerator):
     """A deep generator whose rows have latent numbers that can be looked at and moved."""
 
     objective_: VAEObjective
-    prior_: LatentPrior
+    prior_: LatentPrior | LatentDiffusion
 
     def encode(self, X: Any, y: Any = None, *, sensitive_features: Any = None) -> np.ndarray:
         """Return the latent means of rows.

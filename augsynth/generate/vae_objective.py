@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from augsynth.nn.backbones import ConditionEmbedding
+from augsynth.nn.latent_diffusion import LatentDiffusion
 from augsynth.nn.objective import Objective
 from augsynth.nn.pixel_ends import ImageEnds
 from augsynth.nn.prior import LatentPrior
@@ -40,7 +41,7 @@ class VAEObjective(Objective):
         0 leaves a plain autoencoder: codes without noise, no Kullback-Leibler term.
     """
 
-    prior: LatentPrior | None = None
+    prior: LatentPrior | LatentDiffusion | None = None
     latent_dim: int
     encoder: nn.Module
     decoder: nn.Module

@@ -110,16 +110,18 @@ class LatentDiffusion:
         w: np.ndarray | None = None,
         *,
         rng: np.random.Generator,
-        trainer: Trainer | None = None,
+        most_steps: int | None = None,
+        device: str = "cpu",
     ) -> LatentDiffusion:
-        """Learn the codes (n, d) of cells ``c`` (n,), with weights ``w`` of mean one."""
+        """Learn the codes (n, d) of cells ``c`` (n,), with weights ``w`` of mean one, on a device."""
         self.center = codes.mean(axis=0).astype(np.float32)
         self.scale = np.maximum(codes.std(axis=0), 1e-3).astype(np.float32)
         self.dim = codes.shape[1]
         model = self._make(int(rng.integers(2**63 - 1)))
         rows = torch.as_tensor((codes - self.center) / self.scale, dtype=torch.float32)
         weights = None if w is None else torch.as_tensor(w, dtype=torch.float32)
-        trainer = Trainer() if trainer is None else trainer
+        planned = int(model.plan(len(rows))["steps"])
+        trainer = Trainer(steps=min(planned, most_steps or planned), device=device)
         trainer.run(model, rows, torch.as_tensor(c), w=weights, rng=rng)
         self.weights = {name: value.cpu().numpy() for name, value in model.state_dict().items()}
         return self

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+import augsynth
 from augsynth.core.errors import DataError
 from augsynth.core.persistence import pack, unpack
+from augsynth.generate.vae import VAEGenerator
 from augsynth.nn.latent_diffusion import LatentDiffusion
 from augsynth.nn.randomness import keyed_generator
 from augsynth.nn.trainer import Trainer
@@ -19,8 +21,7 @@ def prior():
     radius = np.where(c == 0, 1.0, 2.0) + rng.normal(0, 0.1, 3000)  # two rings, one a cell
     codes = np.stack([radius * np.cos(angle) + 5.0, 30.0 * radius * np.sin(angle)], axis=1)
     made = LatentDiffusion(np.arange(2)[:, None], np.array([2]), width=64, depth=2)
-    trainer = Trainer(steps=250, batch_size=256, learning_rate=5e-3)
-    return made.fit(codes, c, rng=rng, trainer=trainer)
+    return made.fit(codes, c, rng=rng, most_steps=300)
 
 
 def test_rings_come_back_with_their_radius(prior):
@@ -48,3 +49,16 @@ def test_a_row_is_its_own_and_saved_ones_draw_the_same(prior):
 def test_no_density(prior):
     with pytest.raises(DataError, match="needs the prior"):
         prior.log_prob(np.zeros((1, 2)), np.zeros(1, dtype=int))
+
+
+def test_an_autoencoder_draws_from_it_and_keeps_it(tmp_path):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(80, 3)), np.repeat([0, 1], 40)
+    model = VAEGenerator(prior="diffusion", trainer=Trainer(steps=5), random_state=0).fit(X, y)
+    made = model.sample(y=[0, 1, 1])
+    model.save(tmp_path / "m.safetensors")
+    assert made.shape == (3, 3) and np.array_equal(
+        augsynth.load(tmp_path / "m.safetensors").sample(y=[0, 1, 1]), made
+    )
+    with pytest.raises(DataError, match="needs the prior"):
+        model.log_prob(X, y)
