@@ -22,10 +22,11 @@ PARTICLES = 64  # draws a row, among which the observed later cells choose, wher
 def token_plan(n: int) -> dict[str, Any]:
     """Say how long a masked network of table rows is trained: about the square root of the rows."""
     return {
-        "steps": int(np.clip(22 * np.sqrt(n), 300, 20_000)),
+        "steps": int(np.clip(8 * np.sqrt(n), 200, 20_000)),
         "batch_size": int(2 ** np.clip(np.round(np.log2(max(n, 1) / 4)), 5, 10)),
-        "learning_rate": 2e-3,
-        "ema": 0.999 if n >= 4000 else 0.99,
+        "learning_rate": 3e-3,
+        "ema": 0.998 if n >= 10_000 else 0.99,
+        "weight_decay": 0.3,
     }
 
 
