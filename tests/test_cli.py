@@ -237,7 +237,8 @@ def test_fit_says_device_steps_and_time_and_resumes(tmp_path):
         f"Interrupted. No model was written. {kept} holds step 3 of 20; the same command goes on from there."
     )
     assert stopped.stderr.splitlines()[-1] == said
-    resumed = call(*command, "--force", "--checkpoint", kept)
+    resumed = call(*command, "--force", "--checkpoint", kept, "--pictures", tmp_path / "pictures")
+    assert os.listdir(tmp_path / "pictures") == ["losses.png"]
     assert resumed.exit_code == 0 and "taken up at step 3" in resumed.stdout
     assert f"{kept} holds step 3 of 20: going on from there." in resumed.stderr
     fresh, cut = persistence.load(model), tmp_path / "whole.safetensors"

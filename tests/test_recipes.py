@@ -61,5 +61,7 @@ def test_a_run_with_a_tiny_budget(name, tmp_path):
     trained = tiny[:1] == STEPS
     assert (tmp_path / "out" / "losses.png").exists() == trained
     assert (tmp_path / "out" / "samples.png").exists() == name.startswith("image_")
+    alarms = [each["text"] for each in (report["training"] or {"alarms": []})["alarms"]]
+    assert all(any(text in note for note in report["notes"]) for text in alarms)
     if trained:
         assert report["training"]["steps"] == 2

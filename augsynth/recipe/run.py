@@ -146,7 +146,9 @@ def run(
     with warnings.catch_warnings(record=True) as caught, silence:
         warnings.simplefilter("always")
         result = _learn(recipe, tell, progress, pictures)
-    result.notes = [*recipe.notes, *result.parts.notes, *warned(caught)]
+    history = getattr(getattr(result.resampler, "generator_", None), "history_", None)
+    alarms = [f"training, step {step:,}: {text}" for step, text in getattr(history, "alarms", [])]
+    result.notes = [*recipe.notes, *result.parts.notes, *warned(caught), *alarms]
     tell("writing")
     result.files = write_outputs(result, destination)
     return result
