@@ -103,3 +103,10 @@ def test_held_out_numbers_never_fall_between_bins():
 def test_max_bins_is_checked():
     with pytest.raises(ParameterError, match="max_bins"):
         Binner(1)
+
+
+def test_stretches_are_told_from_single_values():
+    rng = np.random.default_rng(0)
+    z = np.column_stack([rng.normal(size=2000), rng.integers(0, 5, 2000), rng.integers(0, 3, 2000)])
+    layout = Layout((Block("a"), Block("b"), Block("c", n_levels=3)))
+    assert Binner(max_bins=50).fit(z.astype(float), layout).stretches() == [1.0, 0.0, 0.0]

@@ -102,3 +102,12 @@ def test_columns_of_one_token_are_certain(sizes):
     if sizes[0] == 1:
         assert torch.log_softmax(model.column(hidden, 0), 1).abs().max() == 0.0
     assert model.column(hidden, len(sizes) - 1).shape == (3, sizes[-1])
+
+
+def test_stretches_of_a_number_learn_apart_more_slowly():
+    with forked(0):
+        table = CellTable([3, 41], [0, 40], 5, scale=1.0, smooth=[0.0, 1.0])
+    table().sum().backward()
+    pace = table.free.grad[:, 0].tolist()
+    assert pace[:3] == [1.0] * 3 and pace[-1] == 1.0
+    np.testing.assert_allclose(pace[3:-1], 0.1, rtol=1e-5)
