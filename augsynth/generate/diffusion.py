@@ -35,7 +35,8 @@ class DiffusionGenerator(TorchGenerator):
     Parameters
     ----------
     backbone : UNetBackbone (images) or MLPBackbone (tables), optional
-        Size of the network.
+        Size of the network; by default 16 channels wide for images of up to 16 pixels
+        a side, 24 beyond.
     trainer : Trainer, optional
         Budget, batch size, learning rate, device.
     schema : mapping, optional

@@ -1,6 +1,7 @@
 """Diffusion models of images."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.datasets import load_digits
@@ -101,3 +102,19 @@ def test_wrong_settings_get_a_sentence():
     model = DiffusionGenerator(n_steps=2, **SMALL).fit(X[:50], Y[:50])
     with pytest.raises(DataError, match="must be of a table"):
         model.log_prob(X[:3], Y[:3])
+
+
+def test_tables_are_completed_and_have_a_bound():
+    rng = np.random.default_rng(0)
+    a = rng.integers(0, 3, 300)
+    table = pd.DataFrame({"a": a, "b": a * 10.0, "c": rng.normal(size=300)})
+    options = {"steps": 60, "batch_size": 64, "learning_rate": 1e-2, "options": {"ema": 0.9}}
+    model = DiffusionGenerator(backbone=MLPBackbone(32), trainer=Trainer(**options), random_state=0)
+    model.fit(table, a > 0)
+    asked = pd.DataFrame({"a": [0, 1, 2, 1], "b": [np.nan] * 4, "c": [0.5, np.nan, -1.0, 0.0]})
+    made = model.complete(asked, [False, True, True, True], random_state=0)
+    assert made["a"].tolist() == [0, 1, 2, 1] and made["c"].iloc[0] == 0.5 and not made.isna().any(axis=None)
+    bound = model.log_prob(table, a > 0, random_state=1)
+    assert np.isfinite(bound).all()
+    swapped = model.log_prob(table.assign(b=table["b"].to_numpy()[::-1]), a > 0, random_state=1)
+    assert bound.mean() > swapped.mean()
