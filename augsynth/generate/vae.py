@@ -27,14 +27,14 @@ from augsynth.nn.tree import dependence_tree
 __all__ = ["VAEGenerator", "VAEObjective"]
 
 MIN_ROWS = 20  # a cell with fewer rows shares its class's latent mixture
-BETA, IMAGE_BETA = 0.7, 0.7
+BETA = 0.7
 IMAGE_LIKELIHOOD = "discretised"
 BOUND_ROWS, BOUND_IMAGES = 64, 4  # rows a block, each decoded 64 times
 CODES = 4000  # a small cell gives several posterior draws a row, up to this many codes
 
 
 class VAEGenerator(LatentGenerator):
-    """New rows from a conditional variational autoencoder.
+    """New rows or images from a conditional variational autoencoder.
 
     Rows are squeezed into a few latent numbers and back; new rows are decoded from
     new latent numbers. Encoder and decoder are told every attribute of the condition
@@ -42,24 +42,30 @@ class VAEGenerator(LatentGenerator):
 
     Parameters
     ----------
-    backbone : MLPBackbone, optional
-        Size of the encoder and of the decoder; 256 wide, two hidden layers by default.
+    backbone : MLPBackbone or ConvBackbone, optional
+        Size of the encoder and of the decoder; 256 wide, two hidden layers by default,
+        for images 32 channels at half their size.
     trainer : Trainer, optional
         Budget, batch size, learning rate, device.
     schema : mapping, optional
         Overrides of the inferred column kinds.
     random_state : None, int or Generator
     latent_dim : int, optional
-        Latent numbers a row; by default two more than the columns, from 4 to 32.
-    likelihood : {"categorical", "gaussian"} or float, default="categorical"
-        What the decoder says of a numeric column: probabilities of at most 256
-        quantile bins; a normal distribution of its normal score, with a variance that
-        is learned, or fixed at the given number. Categorical columns are categorical
-        throughout, columns of two values Bernoulli.
-    beta : float, default=0.7
+        Latent numbers a row; by default two more than the columns, from 4 to 32; for
+        images twice the square root of their pixels, from 8 to 64.
+    likelihood : str or float, default="auto"
+        What the decoder says. Of a numeric column: "categorical" (the default),
+        probabilities of at most 256 quantile bins; "gaussian", a normal distribution of
+        its normal score, with a variance that is learned, or fixed at the given number.
+        Categorical columns are categorical throughout, columns of two values Bernoulli.
+        Of a pixel: "discretised" (the default), a logistic distribution with its exact
+        masses of the levels; "gaussian" or a number likewise, on the scale from -1
+        (black) to 1; "bernoulli", masses that rise or fall from black to white evenly in
+        the logarithm: a Bernoulli distribution if there are two levels.
+    beta : float, optional
         Weight of the divergence from the standard normal, reached after a fifth of
-        the steps. 1 is the evidence bound; less reconstructs better and leaves more to
-        the fitted prior; 0 is a plain autoencoder.
+        the steps; 0.7 by default. 1 is the evidence bound; less reconstructs better and
+        leaves more to the fitted prior; 0 is a plain autoencoder.
     prior : {"mixture", "diffusion", "normal"}, default="mixture"
         Where new latent numbers come from: Gaussian mixtures fitted, cell by cell, to
         the latent numbers of the training rows; a small diffusion model of them, for
@@ -74,13 +80,20 @@ class VAEGenerator(LatentGenerator):
     Notes
     -----
     About 80 CPU-seconds for 32,000 rows of 14 columns, 3 for 500 rows. Missing cells are
-    values of their own: they are generated as often as they were seen.
+    values of their own: they are generated as often as they were seen. Images: about 7
+    CPU-seconds for 1,250 of 8 x 8, 160 for 60,000 of 28 x 28.
+
+    New images are drawn from the likelihood, pixel by pixel: grainier than the means that
+    ``decode``, ``reconstruct`` and the pictures show, but a classifier learns more from
+    them (Fashion-MNIST: 0.86 of held-out images right, against 0.74 from means).
 
     ``log_prob`` is the importance-weighted bound of 64 draws: in expectation a lower
     bound of the log-density, closer than the training objective's. It is itself
     random: give ``random_state`` for the same figure twice. With the categorical
     likelihood it is a probability at repeated values and a density between them; with the
     Gaussian one a density everywhere, that of the scores before they snap to repeated values.
+    Of images it is the probability of their levels ("discretised", "bernoulli") or, for
+    continuous pixels and the Gaussian likelihood, a density in units of the pixels.
 
     With the categorical likelihood the decoder's columns are not independent given
     the latent numbers: each column's probabilities are also moved by the value of one
@@ -98,6 +111,7 @@ class VAEGenerator(LatentGenerator):
     Generative Models", 2015. C. Chow, C. Liu, "Approximating discrete probability distributions
     with dependence trees", 1968, doi:10.1109/TIT.1968.1054142. I. Higgins et al., "beta-VAE",
     2017. Y. Burda et al., "Importance Weighted Autoencoders", 2016, arXiv:1509.00519.
+    T. Salimans et al., "PixelCNN++", 2017, arXiv:1701.05517 (the discretised likelihood).
 
     Examples
     --------
@@ -176,7 +190,7 @@ class VAEGenerator(LatentGenerator):
                 backbone,
                 width=width,
                 latent_dim=self.latent_dim or int(np.clip(2 * math.sqrt(len(layout)), 8, 64)),
-                beta=IMAGE_BETA if self.beta is None else self.beta,
+                beta=BETA if self.beta is None else self.beta,
             )
         if isinstance(self.coder_, Binner):
             sizes, gaps = self.coder_.sizes_.tolist(), (self.coder_.missing_token_ >= 0).tolist()
