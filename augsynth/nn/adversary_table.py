@@ -21,6 +21,7 @@ __all__ = ["TableAdversaries", "TableCritic", "TableMaker"]
 
 MOST_CELL_WEIGHTS = 1_000_000  # cells times slots; beyond it, cells differ through the network only
 SETTLE_ROWS = 4096
+ECHO = 0.5  # first weight of the tokens drawn so far beside the noise
 HEAD_START = 0.3  # first outputs of the maker, as a share of the usual: it begins near the tree
 
 
@@ -48,20 +49,35 @@ class TableMaker(nn.Module):
         width = int(getattr(backbone, "width", 256))
         self.condition = condition
         told = 0 if condition is None else condition.weight.shape[1]
+        self.space = [space]  # not a submodule: it has no weights
         self.body = _shallower(backbone).build(noise_dim, width, told)
         self.head = SlotLinear(space, width, HEAD_START / math.sqrt(width))
+        self.echo = nn.Parameter(torch.randn(space.width, width) * (ECHO / math.sqrt(space.n_digits)))
         self.bias = nn.Parameter(torch.zeros(space.width))
         self.tables = space.tables()
         n_cells = 0 if condition is None else len(condition.rows)
         self.n_cells = n_cells if n_cells * space.width <= MOST_CELL_WEIGHTS else 0
         self.cells = nn.Parameter(torch.zeros(self.n_cells, space.width)) if self.n_cells else None
 
-    def forward(self, noise: Tensor, c: Tensor) -> Tensor:
-        """Map noise (n, noise_dim) and cells (n,) to logits (n, width), before the links."""
+    def forward(self, noise: Tensor, c: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw one-hots (n, width) and digits (n, n_digits) from noise, cells and uniform numbers."""
+        space = self.space[0]
         told = None if self.condition is None else self.condition(c)
-        hidden = F.silu(self.body(noise, told))
-        raw = torch.addmm(self.bias, hidden, self.head().t())
-        return raw if self.cells is None else raw + F.embedding(c.long(), self.cells)
+        hidden = self.body(noise, told)
+        heads, biases = self.head().split(space.spans, 0), self.bias.split(space.spans)
+        echoes = self.echo.split(space.spans, 0)
+        cells = None if self.cells is None else F.embedding(c.long(), self.cells).split(space.spans, 1)
+
+        def raw(b: int, drawn: list[Tensor]) -> Tensor:
+            nonlocal hidden
+            if b:
+                before = space.buckets[b - 1]
+                at = drawn[-1] + before.size * torch.arange(before.columns, device=drawn[-1].device)
+                hidden = hidden + F.embedding_bag(at, echoes[b - 1], mode="sum")
+            logits = torch.addmm(biases[b], F.silu(hidden), heads[b].t())
+            return logits if cells is None else logits + cells[b]
+
+        return space.choose(raw, uniform, self.tables)
 
 
 class TableCritic(nn.Module):
@@ -140,7 +156,7 @@ class TableAdversaries(Adversaries):
     """
 
     loss: ClassVar[str] = "non-saturating"
-    penalty: ClassVar[Mapping[str, Any] | None] = {"strength": 0.1, "at": "real"}
+    penalty: ClassVar[Mapping[str, Any] | None] = {"strength": 0.05, "at": "real"}
     maker: TableMaker
     critic: TableCritic
 
@@ -161,7 +177,7 @@ class TableAdversaries(Adversaries):
     def plan(self, n: int) -> Mapping[str, Any]:
         """Return the measured defaults: the steps grow with the square root of the rows."""
         return {
-            "steps": int(min(max(14 * math.sqrt(n), 200), 20_000)),
+            "steps": int(min(max(8 * math.sqrt(n), 200), 20_000)),
             "batch_size": min(n, 256),
             "learning_rate": 2e-4,
             "ema": 0.999,
@@ -169,7 +185,7 @@ class TableAdversaries(Adversaries):
 
     def optimizer_settings(self, player: str) -> dict[str, Any]:
         """Let the discriminator learn faster than the generator (two time scales)."""
-        return {"betas": (0.0, 0.9), "rate": 5.0 if player == "discriminator" else 1.0}
+        return {"betas": (0.0, 0.9), "rate": 4.0 if player == "discriminator" else 1.0}
 
     def make(self, noise: Tensor, c: Tensor, generator: torch.Generator) -> Tensor:
         """Return made rows (n, width): one-hots of draws, with the gradient of the softmax."""
@@ -188,9 +204,8 @@ class TableAdversaries(Adversaries):
         return self.space.tokens(self._choose(noise, c, generator)[1])
 
     def _choose(self, noise: Tensor, c: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        raw = self.maker(noise, c)
-        uniform = torch.rand(len(raw), self.space.n_digits, generator=generator, device=generator.device)
-        return self.space.choose(raw, uniform.to(raw.device), self.maker.tables)
+        uniform = torch.rand(len(c), self.space.n_digits, generator=generator, device=generator.device)
+        return self.maker(noise, c, uniform.to(noise.device))
 
     @torch.no_grad()
     def start(self, z: Tensor, c: Tensor, w: Tensor | None = None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -220,14 +220,18 @@ class TokenSpace(nn.Module):
         return out.scatter_(1, self.places(tokens) + self.slot, 1.0)
 
     def choose(
-        self, raw: Tensor, uniform: Tensor, tables: Sequence[Tensor] | nn.ParameterList
+        self,
+        raw: Tensor | Callable[[int, list[Tensor]], Tensor],
+        uniform: Tensor,
+        tables: Sequence[Tensor] | nn.ParameterList,
     ) -> tuple[Tensor, Tensor]:
         """Draw a row from each row of logits, children after their parents.
 
         Parameters
         ----------
-        raw : Tensor, (n, width)
-            Logits before the links.
+        raw : Tensor (n, width) or callable
+            Logits before the links; or what returns those of a bucket (n, columns * size),
+            given its number and the digits (n, columns) drawn in each bucket before it.
         uniform : Tensor, (n, n_digits)
             A number in [0, 1) a cell: the draw is exact.
         tables : sequence of Tensor
@@ -241,7 +245,9 @@ class TokenSpace(nn.Module):
         """
         parts: list[Tensor] = []
         drawn: list[Tensor] = []
-        for b, (bucket, logits) in enumerate(zip(self.buckets, raw.split(self.spans, 1), strict=True)):
+        pieces = raw.split(self.spans, 1) if isinstance(raw, Tensor) else None
+        for b, bucket in enumerate(self.buckets):
+            logits = pieces[b] if pieces is not None else raw(b, drawn)  # type: ignore[operator]
             logits = logits.view(-1, bucket.columns, bucket.size)
             mask = getattr(self, f"mask{b}")
             here = slice(bucket.first, bucket.first + bucket.columns)
