@@ -107,12 +107,26 @@ class ProbeTrainer(Trainer):
         return steps / (time.perf_counter() - start)
 
 
+class _NoModules:
+    """In the place of the counter's module tracker, whose hooks refuse gradients of gradients."""
+
+    parents = frozenset({"Global"})
+
+    def __enter__(self) -> _NoModules:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        return None
+
+
 def flops_of(run: Run) -> float | None:
     """Return the floating-point operations of one step's matrix products and convolutions."""
     from torch.utils.flop_counter import FlopCounterMode
 
+    counter = FlopCounterMode(display=False)
+    counter.mod_tracker = _NoModules()  # type: ignore[assignment]
     try:
-        with FlopCounterMode(display=False) as counter:
+        with counter:
             run.advance()
     except Exception:  # a custom function that the counter does not know: no count, no matter
         return None
