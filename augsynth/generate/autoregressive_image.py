@@ -75,8 +75,8 @@ class GatedPixelObjective(Objective):
             return z
         return (0.5 * (z + 1.0) * FINE).floor().clamp(0, FINE - 1).to(torch.uint8)
 
-    def log_prob(self, z: Tensor, c: Tensor) -> Tensor:
-        """Return the log-probability of coded images, (n,), in nats.
+    def log_prob(self, z: Tensor, c: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Return the log-probability of coded images, (n,), in nats; exact, so no noise is asked for.
 
         A mass of levels; of continuous pixels the density on the coded scale, [-1, 1].
         """
