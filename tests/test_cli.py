@@ -208,6 +208,15 @@ def test_fit_and_sample_images_from_folder_to_folder(pets, tmp_path):
     assert call("sample", model, "--out", tmp_path / "t.csv").exit_code == 3
 
 
+def test_the_digits_are_fitted_as_images_if_asked(tmp_path):
+    asked = ["--set", "data.modality=images", "--model", tmp_path / "m.safetensors"]
+    done = call("fit", "sklearn:digits", "-g", "bootstrap", *asked)
+    assert done.exit_code == 0 and "data: 1,797 images of 8 x 8" in done.stderr
+    assert call("sample", tmp_path / "m.safetensors", "-n", 3, "--out", tmp_path / "new").exit_code == 0
+    listing = pd.read_csv(tmp_path / "new" / "manifest.csv")
+    assert [(tmp_path / "new" / file).exists() for file in listing["file"]] == [True] * 3
+
+
 def test_fit_says_device_steps_and_time_and_resumes(tmp_path):
     model, kept = tmp_path / "m.safetensors", tmp_path / "run.ckpt"
     small = ["--set", "backbone={kind: mlp, width: 8}", "--set", "trainer.batch_size=32"]

@@ -15,7 +15,7 @@ import pandas as pd
 
 from augsynth import registry
 from augsynth.core.errors import DataError, ParameterError, RecipeError, offenders, sentence
-from augsynth.recipe.images import holds_images, read_images
+from augsynth.recipe.images import DIGITS, holds_images, read_images
 from augsynth.recipe.overrides import override
 from augsynth.recipe.problems import component_problems
 from augsynth.recipe.tables import SKLEARN, Destination, read_dates, read_source
@@ -24,7 +24,7 @@ from augsynth.recipe.wording import duration, meant, warned
 __all__ = ["Fitting", "resume_words"]
 
 
-_READING = ("dates", "missing", "separator")
+_READING = ("dates", "missing", "modality", "separator")
 
 
 class Fitting:
@@ -42,7 +42,8 @@ class Fitting:
         Columns of groups to condition on; they stay in the table.
     settings : sequence of str
         Parameters such as ``trainer.batch_size=64``, the value read as YAML; and how a text
-        table is read, in the words of a recipe: ``data.separator=;``, ``data.dates=[visit]``.
+        table is read, in the words of a recipe: ``data.separator=;``, ``data.dates=[visit]``,
+        ``data.modality=images`` (for ``sklearn:digits``).
     seed : int
 
     Raises
@@ -120,7 +121,9 @@ class Fitting:
             tell(f"note: {line}")
 
     def _read(self, tell: Callable[[str], None]) -> tuple[Any, Any, Any]:
-        if holds_images(self.source) or (self.source == f"{SKLEARN}digits" and self._images_wanted()):
+        reading = dict(self.reading)
+        modality = reading.pop("modality", None)
+        if holds_images(self.source) or (self.source == DIGITS and modality == "images"):
             if self.target or self.groups:
                 raise ParameterError(
                     "fit: images bring their labels; given --target or --group. Leave it out."
@@ -129,7 +132,6 @@ class Fitting:
             shape = " x ".join(map(str, X.shape[1:]))
             tell(f"data: {len(X):,} images of {shape}{_classes(y)}")
             return X, y, None
-        reading = dict(self.reading)
         dates = reading.pop("dates", [])
         frame = read_dates(read_source(self.source, **reading), [dates] if isinstance(dates, str) else dates)
         target = self.target or ("target" if self.source.startswith(SKLEARN) else None)
@@ -142,10 +144,6 @@ class Fitting:
         groups = frame[self.groups] if self.groups else None
         tell(f"data: {len(frame):,} rows x {frame.shape[1]} columns{_classes(y)}")
         return frame, y, groups
-
-    def _images_wanted(self) -> bool:
-        """Whether the digits are to be read as images: with a backbone that only images have."""
-        return (self.spec.get("backbone") or {}).get("kind") in ("conv", "unet")
 
     def write(self, model: str) -> str:
         """Save the generator, drop the checkpoint that is no longer needed, and say what was done."""
