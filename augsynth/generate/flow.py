@@ -31,7 +31,7 @@ class FlowGenerator(TorchGenerator):
     ----------
     backbone : MLPBackbone, optional
         Size of the networks: of the one of the categories (256 wide, two hidden layers by
-        default), and of the one in each coupling (at most 128 wide by default).
+        default), and of the one in each coupling (64 wide by default).
     trainer : Trainer, optional
         Budget, batch size, learning rate, device.
     schema : mapping, optional
@@ -94,6 +94,7 @@ class FlowGenerator(TorchGenerator):
 
     _takes_images: ClassVar[bool] = True
     objective_: Any
+    coder_: Any  # FlowRows, or None for images
 
     def __init__(
         self,
@@ -137,7 +138,7 @@ class FlowGenerator(TorchGenerator):
         if isinstance(layout, ImageLayout):
             return PixelFlowObjective(layout.shape, layout.levels, condition, self._backbone(), **settings)
         coder = self.coder_
-        couplings = MLPBackbone(128) if self.backbone is None else self.backbone
+        couplings = MLPBackbone(64) if self.backbone is None else self.backbone
         return RowFlowObjective(
             coder.sizes_, coder.state_of_score_, condition, (self._backbone(), couplings), **settings
         )

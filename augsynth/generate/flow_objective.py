@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from augsynth.nn.backbones import ConditionEmbedding
 from augsynth.nn.flows import Flow
@@ -74,7 +74,7 @@ class RowFlowObjective(Objective):
 
     def plan(self, n: int) -> Mapping[str, Any]:
         """Say the steps, rows a step and rate for ``n`` rows."""
-        return {"steps": int(min(max(15 * math.sqrt(n), 300), 20_000)), "learning_rate": 2e-3}
+        return {"steps": int(min(max(4 * math.sqrt(n), 300), 20_000)), "learning_rate": 3e-3}
 
     def _told(self, c: Tensor) -> Tensor | None:
         return None if self.condition is None else self.condition(c)
@@ -163,7 +163,6 @@ class PixelFlowObjective(Objective):
         d = math.prod(shape)
         n_context = 0 if condition is None else TOLD
         self.flow = Flow(d, backbone, n_layers=n_layers, n_context=n_context, coupling=coupling)
-        self.scale: nn.Parameter | None = None
 
     def plan(self, n: int) -> Mapping[str, Any]:
         """Say the steps and the rate for ``n`` images."""
