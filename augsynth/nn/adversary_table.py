@@ -179,13 +179,13 @@ class TableAdversaries(Adversaries):
         return {
             "steps": int(min(max(8 * math.sqrt(n), 200), 20_000)),
             "batch_size": min(n, 256),
-            "learning_rate": 2e-4,
+            "learning_rate": 5e-4,
             "ema": 0.999,
         }
 
     def optimizer_settings(self, player: str) -> dict[str, Any]:
         """Let the discriminator learn faster than the generator (two time scales)."""
-        return {"betas": (0.0, 0.9), "rate": 4.0 if player == "discriminator" else 1.0}
+        return {"betas": (0.0, 0.9), "rate": 2.0 if player == "discriminator" else 1.0}
 
     def make(self, noise: Tensor, c: Tensor, generator: torch.Generator) -> Tensor:
         """Return made rows (n, width): one-hots of draws, with the gradient of the softmax."""
