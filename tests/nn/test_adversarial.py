@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from augsynth.nn.adversarial import LOSSES, gradient_penalty
 from augsynth.nn.adversary_points import PointAdversaries
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+
 from augsynth.core.errors import TrainingError
 from augsynth.generate.gan_objective import GANObjective
 from augsynth.nn.adversary_points import PointAdversaries
