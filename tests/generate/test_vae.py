@@ -244,7 +244,7 @@ def test_weights_change_what_is_drawn():
     [
         ({"latent_dim": 0}, "latent_dim"),
         ({"beta": -1}, "beta"),
-        ({"prior": "flat"}, "prior must be 'mixture' or 'normal'"),
+        ({"prior": "flat"}, "prior must be 'mixture', 'diffusion' or 'normal'"),
         ({"likelihood": "poisson"}, "likelihood must be"),
         ({"likelihood": 0.0}, "likelihood"),
         ({"trainer": 5}, "trainer must have a method 'run'"),
