@@ -54,7 +54,7 @@ BASELINES = ("nothing", "weights")
 METHODS = (*BASELINES, "copy", "perturbed", "smote", "real", *DEEP)
 AGAINST = ("nothing", "weights", "copy", "perturbed")
 SCORES = ("recall", "precision", "balanced_accuracy", "average_precision")
-STEPS: dict[str, int] = {"vae": 1100, "gan": 1000, "diffusion": 900, "autoregressive": 400}
+STEPS: dict[str, int] = {"vae": 900, "gan": 800, "diffusion": 700, "autoregressive": 250}
 PROTOCOL = {"what": __doc__, "rare": RARE, "others": OTHERS, "cnn_steps": CNN_STEPS, "steps": STEPS}
 
 
