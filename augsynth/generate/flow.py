@@ -66,6 +66,10 @@ class FlowGenerator(TorchGenerator):
     estimated by 16 draws, in expectation a lower bound of the log. A number that a column
     of tokens alone never had has density zero.
 
+    About 90 CPU-seconds for 32,000 rows of 14 columns, 5 for 500 rows. Longer training
+    learns the rows by heart (the density of held-out rows falls behind that of the
+    training rows); ``Trainer(options={"patience": 3})`` stops before.
+
     Small images (8 x 8 up to some 28 x 28; at most 4,096 values): pixels are dequantised
     by uniform noise, and the flow acts on the flat vector of their logits, with no
     notion of neighbours. ``log_prob`` is in nats an image of levels, the bound of 16 draws

@@ -74,7 +74,7 @@ class RowFlowObjective(Objective):
 
     def plan(self, n: int) -> Mapping[str, Any]:
         """Say the steps, rows a step and rate for ``n`` rows."""
-        return {"steps": int(min(max(4 * math.sqrt(n), 300), 20_000)), "learning_rate": 3e-3}
+        return {"steps": int(min(max(4 * math.sqrt(n), 200), 20_000)), "learning_rate": 3e-3}
 
     def _told(self, c: Tensor) -> Tensor | None:
         return None if self.condition is None else self.condition(c)

@@ -16,6 +16,7 @@ LEAST_SHARE = 5e-4  # an atom has at least this share of the rows, ...
 LARGE_SHARE = 0.1  # ... and is one in any case from this share on
 EXCESS = 4.0  # between the two: if it is so many times as frequent as the values around it
 MOST_ATOMS = 250
+LEAST_KNOTS, MOST_KNOTS = 12, 256  # of a column's scores
 
 
 @persistent
@@ -79,7 +80,9 @@ class FlowRows:
         self.scored_ = self.numeric_[np.array(scored, dtype=np.intp)]
         self.state_of_score_ = np.array(states, dtype=np.int64)
         self.whole_ = np.array([layout[j].integer for j in self.scored_], dtype=bool)
-        self._scores = NormalScores(atom_share=None)
+        # few rows, few knots: a density as rough as the gaps between rows would know them by heart
+        knots = int(np.clip(2.0 * np.sqrt(len(z)), LEAST_KNOTS, MOST_KNOTS))
+        self._scores = NormalScores(knots, atom_share=None)
         if scored:
             self._scores.fit(self._between(z), Layout(tuple(layout[j] for j in self.scored_)))
         return self
