@@ -24,7 +24,7 @@ keep = pd.concat([y[y == "benign"], y[y == "malignant"].sample(25, random_state=
 X, y = X.loc[keep].reset_index(drop=True), y.loc[keep].reset_index(drop=True)
 print("training rows:", y.value_counts().to_dict())
 
-gan = GANGenerator(trainer=Trainer(steps=400, learning_rate=2e-3), random_state=0)
+gan = GANGenerator(trainer=Trainer(steps=200, learning_rate=4e-3), random_state=0)
 sampler = OverSampler(gan, random_state=0)
 X_more, y_more = sampler.fit_resample(X, y)
 history = sampler.generator_.history_
@@ -47,7 +47,7 @@ for name, (X_train, y_train) in rows.items():
     print(f"balanced accuracy on unseen rows, {name}: {score:.3f} (one split: see augsynth.compare)")
 
 # A setting that cannot work: a saturating loss and a rate far too high. It says so.
-wild = GANGenerator(loss="minimax", trainer=Trainer(steps=100, learning_rate=0.1), random_state=0)
+wild = GANGenerator(loss="minimax", trainer=Trainer(steps=60, learning_rate=0.1), random_state=0)
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     wild.fit(X, y)
