@@ -20,7 +20,7 @@ from augsynth.nn.token_space import SlotLinear, TokenSpace
 __all__ = ["TableAdversaries", "TableCritic", "TableMaker"]
 
 MOST_CELL_WEIGHTS = 1_000_000  # cells times slots; beyond it, cells differ through the network only
-SETTLE_ROWS = 4096
+SETTLE_ROWS, SETTLE_MOST = 4096, 65_536  # rows drawn at once, and a round
 ECHO = 0.5  # first weight of the tokens drawn so far beside the noise
 HEAD_START = 0.3  # first outputs of the maker, as a share of the usual: it begins near the tree
 
@@ -32,7 +32,11 @@ def _shallower(backbone: Any) -> Any:
 
 
 class TableMaker(nn.Module):
-    """From noise and condition to the logits of every column.
+    """From noise and condition to the tokens of every column, bucket by bucket.
+
+    A column's logits are read off a hidden vector that has heard the noise, the condition
+    and every token drawn so far, by one weight matrix for all columns. To them are added
+    what the token of the column's parent says, and what the cell says.
 
     Parameters
     ----------
@@ -124,9 +128,11 @@ class TableCritic(nn.Module):
 class TableAdversaries(Adversaries):
     """Maker and critic of table rows.
 
-    The maker says a probability for every token of every column, and draws; columns
-    are linked along a tree, so that a column's probabilities also follow from the token
-    drawn for another one. The critic reads one-hots through one matrix (the sum of an
+    The maker says a probability for every token of every column, and draws: columns along
+    a tree, parents first, each told the tokens drawn before it. It does not learn from
+    nothing: :meth:`start` gives it the frequencies of tokens, of linked pairs and within
+    cells, and :meth:`settle` puts these right after training. What goes beyond them, it
+    learns from the critic alone. The critic reads one-hots through one matrix (the sum of an
     embedding a cell), in which neighbouring bins of a number share weights, and is told
     the condition in every layer and by projection on its last features.
 
@@ -148,8 +154,21 @@ class TableAdversaries(Adversaries):
     ``TableAdversaries(TokenSpace(binner.sizes_, dependence_tree(z, ...), ordered), condition,
     backbone)``, then ``start(z)``; the second only before a training, not before a load.
 
+    Gradients pass a draw straight through, as if it were the softmax; those to a column's
+    logits come from that column's own one-hot, not through the tokens drawn after it.
+    A batch of 256 rows of Adult (14 columns, 769 slots), both turns, takes some 35 ms of one core.
+
+    The critic is told the condition of every row of a pack, so packs may be mixed.
+
+    Deviation: published table models (CTGAN) draw all columns at once from the noise, and
+    begin with even chances. Here the likelihoods are local counts, never a training loss.
+
     References
     ----------
+    H. Larochelle, I. Murray, "The Neural Autoregressive Distribution Estimator", 2011 (the
+    running hidden vector). L. Mescheder et al., "Which Training Methods for GANs do actually
+    Converge?", 2018, arXiv:1801.04406 (the default penalty). L. Xu et al., "Modeling Tabular
+    Data using Conditional GAN", 2019, arXiv:1907.00503.
     T. Miyato, M. Koyama, "cGANs with Projection Discriminator", 2018, arXiv:1802.05637.
     Z. Lin et al., "PacGAN", 2018, arXiv:1712.04086. C. Chow, C. Liu, "Approximating
     discrete probability distributions with dependence trees", 1968, doi:10.1109/TIT.1968.1054142.
@@ -233,10 +252,12 @@ class TableAdversaries(Adversaries):
     ) -> None:
         """Set the trained maker's frequencies right: of tokens, of linked pairs, and in cells.
 
-        Each round draws as many rows as there are, of the same cells, and moves the
-        logits by the log-ratios of the counts.
+        Each round draws as many rows as there are (at most 65,536), of the same cells, and
+        moves the logits by part of the log-ratios of the counts.
         """
         maker, rate = self.maker, 0.7
+        step = -(-len(z) // SETTLE_MOST)
+        z, c, w = z[::step], c[::step], None if w is None else w[::step]
         wanted = TreeCounts.of(self.space, z, c, w, n_cells=maker.n_cells)
         for _ in range(rounds):
             blocks = [

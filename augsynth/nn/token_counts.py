@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ __all__ = ["TreeCounts", "set_right", "start_values"]
 
 WIDTHS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)  # over how many neighbouring bins counts are shared
 PRIORS = (2.0, 20.0, 200.0)  # rows' worth of a column's overall frequencies added to counted ones
+BLOCK = 262_144  # rows counted at once
 DOUBT = 5.0  # rows added to both counts before they are compared: rare tokens hardly move
 
 
@@ -40,6 +42,13 @@ class TreeCounts:
         cls, space: TokenSpace, tokens: Tensor, c: Tensor, w: Tensor | None = None, *, n_cells: int = 0
     ) -> TreeCounts:
         """Count rows (n, p) of cells (n,); ``n_cells`` 0 leaves the cells out."""
+        if len(tokens) > BLOCK:
+            parts = [slice(k, k + BLOCK) for k in range(0, len(tokens), BLOCK)]
+            blocks = [
+                cls.of(space, tokens[part], c[part], None if w is None else w[part], n_cells=n_cells)
+                for part in parts
+            ]
+            return reduce(cls.plus, blocks)
         places = space.places(tokens)
         weight = torch.ones(len(places), device=places.device) if w is None else w.float()
         own = _count(places + space.slot, weight, space.width)
@@ -59,6 +68,15 @@ class TreeCounts:
             flat = c.long()[:, None] * space.width + places + space.slot
             cells = _count(flat, weight, n_cells * space.width).view(n_cells, space.width)
         return cls(own, pairs, cells, rows)
+
+    def plus(self, other: TreeCounts) -> TreeCounts:
+        """Return the counts of both."""
+        return TreeCounts(
+            self.own + other.own,
+            [a + b for a, b in zip(self.pairs, other.pairs, strict=True)],
+            None if self.cells is None or other.cells is None else self.cells + other.cells,
+            self.rows + other.rows,
+        )
 
 
 def _count(at: Tensor, weight: Tensor, size: int) -> Tensor:

@@ -214,12 +214,26 @@ def test_counts_are_those_by_hand_and_weights_count():
     assert linked.tolist() == [[0.0, 3.0, 0.0], [0.0, 0.0, 4.0]]
     assert counts.rows.tolist() == [1.0, 6.0]
     assert counts.cells.sum(1).tolist() == [2.0, 12.0]
+    twice = counts.plus(counts)
+    assert twice.own.tolist() == (2 * counts.own).tolist()
+    assert twice.cells.tolist() == (2 * counts.cells).tolist()
     tables, bias = space.tables(), torch.zeros(space.width)
     start_values(space, (counts, counts), bias, tables, None)
     before = [t.clone() for t in tables]
     with torch.no_grad():
         set_right(space, counts, counts, tables, bias, None, 1.0)  # nothing to put right
     assert all(torch.equal(a, b) for a, b in zip(before, tables, strict=True))
+
+
+def test_long_tables_are_counted_in_blocks(monkeypatch):
+    space, z = TokenSpace(SIZES, PARENTS), some_rows(SIZES, 100)
+    c, w = torch.arange(100) % 3, torch.rand(100, generator=stream())
+    whole = TreeCounts.of(space, z, c, w, n_cells=3)
+    monkeypatch.setattr("augsynth.nn.token_counts.BLOCK", 33)
+    parts = TreeCounts.of(space, z, c, w, n_cells=3)
+    assert torch.allclose(whole.own, parts.own)
+    assert torch.allclose(whole.cells, parts.cells)
+    assert all(torch.allclose(a, b) for a, b in zip(whole.pairs, parts.pairs, strict=True))
 
 
 def test_rows_are_decided_one_by_one():
