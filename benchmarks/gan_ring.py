@@ -67,7 +67,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "+ no averaging": {**NS, "options": {"ema": 0.0}},
 }
 RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
-SENSITIVE, SHORT = ("non-saturating", "+ gradient penalty"), 600
+SENSITIVE, SHORT = ("non-saturating", "+ gradient penalty"), 300
 PROTOCOL = {
     "what": f"{N_MODES} Gaussians of sd {SD} on a ring of radius {RADIUS}; {ROWS} points, "
     f"{STEPS} steps of {BATCH}, {SAMPLES} samples",

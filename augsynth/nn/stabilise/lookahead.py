@@ -9,6 +9,8 @@ from torch import Tensor
 from torch.func import functional_call
 
 from augsynth.core.parameters import check_number, check_option
+from augsynth.nn.adversarial import Adversaries
+from augsynth.nn.backbones import ConditionEmbedding
 from augsynth.nn.stabilise.base import Round, Stabiliser
 
 __all__ = ["Unrolling"]
@@ -33,7 +35,7 @@ class Unrolling(Stabiliser):
     Notes
     -----
     Deviation: the paper steps ahead with the discriminator's own optimiser; plain gradient
-    steps need no copy of its state.
+    steps need no copy of its state. The discriminator's embedding of the condition stays where it is.
 
     References
     ----------
@@ -58,7 +60,7 @@ class Unrolling(Stabiliser):
 
     def generator_loss(self, real: Tensor, fake: Tensor, c: Tensor, round: Round, memory: Any) -> Tensor:
         """Return the generator's loss under the discriminator some steps ahead."""
-        weights: dict[str, Tensor] = {f"critic.{k}": p for k, p in round.pair.critic.named_parameters()}
+        weights = _weights(round.pair)
         shown = fake if self.through else fake.detach()
         with torch.enable_grad():
             for _ in range(self.steps):
@@ -79,3 +81,11 @@ class Unrolling(Stabiliser):
             return round.loss.generator(on_fake)
         on_real = functional_call(round.pair, weights, (real.detach(), c))[0]
         return -round.loss.discriminator(on_real, on_fake, target=round.target)
+
+
+def _weights(pair: Adversaries) -> dict[str, Tensor]:
+    """Name the critic's weights that take the steps."""
+    # Torch cannot differentiate the gradient of a bag of embeddings.
+    bags = [m for m in pair.critic.modules() if isinstance(m, ConditionEmbedding)]
+    kept = {id(p) for bag in bags for p in bag.parameters()}
+    return {f"critic.{name}": p for name, p in pair.critic.named_parameters() if id(p) not in kept}
