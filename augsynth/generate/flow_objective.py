@@ -166,7 +166,7 @@ class PixelFlowObjective(Objective):
 
     def plan(self, n: int) -> Mapping[str, Any]:
         """Say the steps and the rate for ``n`` images."""
-        return {"steps": int(min(max(30 * math.sqrt(n), 300), 20_000)), "learning_rate": 1e-3}
+        return {"steps": int(min(max(15 * math.sqrt(n), 300), 20_000)), "learning_rate": 1e-3}
 
     def _told(self, c: Tensor) -> Tensor | None:
         return None if self.condition is None else self.condition(c)
