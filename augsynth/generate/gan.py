@@ -47,7 +47,7 @@ class GANGenerator(TorchGenerator):
     loss : str, optional
         "minimax" (saturating), "non-saturating", "hinge", "least-squares" or
         "wasserstein" (with its gradient penalty, unless ``stabilisers`` bring another one or
-        spectral normalisation). By default what suits the data.
+        spectral normalisation). By default what suits the data, with its own mild penalty.
     stabilisers : sequence of Stabiliser, names or mappings, default=()
         Parts of :mod:`augsynth.nn.stabilise` that keep the two in balance, such as
         ``(Packing(rows=2), "experience-replay", {"kind": "label-smoothing", "strength": 0.2})``.
