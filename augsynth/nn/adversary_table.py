@@ -156,7 +156,8 @@ class TableAdversaries(Adversaries):
 
     Gradients pass a draw straight through, as if it were the softmax; those to a column's
     logits come from that column's own one-hot, not through the tokens drawn after it.
-    A batch of 256 rows of Adult (14 columns, 769 slots), both turns, takes some 35 ms of one core.
+    Adult (32,561 rows of 14 columns, 769 slots): 1,443 steps of 256 rows, both turns, and
+    settling took 117 CPU-seconds on one thread of a busy machine.
 
     The critic is told the condition of every row of a pack, so packs may be mixed.
 
