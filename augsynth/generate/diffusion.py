@@ -64,6 +64,13 @@ class DiffusionGenerator(TorchGenerator):
     (D(x; sigma) - x) / sigma^2. Following that gradient while the noise falls
     carries noise to images (the probability-flow equation).
 
+    *Cost and quality of images.* On scikit-learn's digits (1,257 of 8 x 8 for training) 2,000
+    steps of 32 images take 40 to 70 CPU-seconds, 1,257 new ones 2 to 6; a support-vector
+    classifier trained on these alone reached 99 % of the accuracy of one trained on
+    the real ones (one seed; 8, 12 or 18 steps of drawing made no difference there,
+    but 18 cover more of the test images: .92 against .88). Images of 28 x 28 cost about
+    0.12 CPU-seconds a step of 64: nine minutes for the 4,500 steps of 60,000 images.
+
     ``log_prob`` of tables is a random lower bound: give ``random_state`` for the same
     figure twice. Images have none: use AutoregressiveGenerator or VAEGenerator.
 
