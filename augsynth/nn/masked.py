@@ -15,7 +15,7 @@ from augsynth.nn.heads import TokenHead
 
 __all__ = ["CellTable", "MaskedNetwork", "pick"]
 
-SLOWED = 0.9
+SLOWED = 0.9  # how much of its pace a bin's own vector loses where bins cut a continuous number
 WAVES = 12  # smooth functions of a bin's position that neighbouring bins share
 
 
