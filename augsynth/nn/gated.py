@@ -128,9 +128,9 @@ class GatedBackbone(BaseEstimator):
 
     Parameters
     ----------
-    width : int, default=32
+    width : int, default=24
         Channels of each of the two stacks.
-    depth : int, default=5
+    depth : int, default=4
         Layers.
     kernel : int, default=5
         Side of the (masked) kernels; odd. A pixel is told what lies within
@@ -152,7 +152,7 @@ class GatedBackbone(BaseEstimator):
     torch.Size([2, 3, 17, 9, 10])
     """
 
-    def __init__(self, width: int = 32, *, depth: int = 5, kernel: int = 5):
+    def __init__(self, width: int = 24, *, depth: int = 4, kernel: int = 5):
         self.width = width
         self.depth = depth
         self.kernel = kernel

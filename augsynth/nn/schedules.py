@@ -95,7 +95,7 @@ class CosineSchedule(Schedule):
     Examples
     --------
     >>> round(CosineSchedule().alpha(torch.tensor(0.5)).item(), 3)
-    0.702
+    0.703
     """
 
     name: ClassVar[str] = "cosine"
@@ -140,7 +140,7 @@ class EDMSchedule(Schedule):
     Examples
     --------
     >>> EDMSchedule().grid(3).round(decimals=3).tolist()
-    [160.0, 5.064, 0.004, 0.0]
+    [160.0, 5.03, 0.004, 0.0]
     """
 
     name: ClassVar[str] = "edm"
