@@ -7,7 +7,6 @@ from augsynth import registry
 from augsynth.perturb import CategoryFlip, Compose, Maybe, Missingness, OneOf, ScaledJitter, SomeOf, ValueSwap
 from augsynth.testing import check_perturbation, generator_checks, resampler_checks, toy_table
 
-
 DEEP = ("autoregressive", "diffusion", "flow", "gan")
 
 

@@ -75,7 +75,7 @@ def test_bytes_in_colour_and_tensors(kind):
     tensor = torch.from_numpy(colour.transpose(0, 3, 1, 2).copy()).float() / 255
     made = small(kind).fit(tensor).sample(3)
     assert made.shape == (3, 3, 9, 10) and made.dtype == torch.float32
-    assert torch.isfinite(made).all() and 0 <= made.min() and made.max() <= 1
+    assert torch.isfinite(made).all() and made.min() >= 0 and made.max() <= 1
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -104,9 +104,9 @@ def _diverges(history: Any) -> bool:
 def _collapsed(history: Any, planned: int) -> bool:
     for name, least, wait in (("coverage", LOST, 0.5), ("spread", ALIKE, 0.2)):
         points = history.watched.get(name, [])
-        if len(points) >= 2 * FEWEST and points[-1][0] >= wait * planned:
-            if _now([value for _, value in points]) < least:
-                return True
+        enough = len(points) >= 2 * FEWEST and points[-1][0] >= wait * planned
+        if enough and _now([value for _, value in points]) < least:
+            return True
     return False
 
 
