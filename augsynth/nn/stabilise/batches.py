@@ -143,15 +143,19 @@ class ExperienceReplay(Stabiliser):
             return None
         rows = fake.detach().view(-1, k, *fake.shape[1:])
         cells = c.to(torch.int32).view(-1, k)
+        # Batches come sorted by cell: every second pack, so that each cell is shown old and new ones.
+        step = len(rows) // half
+        own = torch.arange(half, device=fake.device) * step + round.turn % step
+        kept = rows[own].to(memory.rows.dtype), cells[own]
         # How much is filled follows from the turn: nothing must be read back from the device.
         filled = round.turn * half
         if filled < packs:
             at = (torch.arange(half, device=fake.device) + filled) % packs
-            memory.rows[at], memory.cells[at] = rows[:half].to(memory.rows.dtype), cells[:half]
+            memory.rows[at], memory.cells[at] = kept
             return None
         draw = torch.randint(packs, (2, half), generator=round.generator, device=round.generator.device)
         at, into = draw.to(fake.device)
-        shown = torch.cat([memory.rows[at].to(fake.dtype), rows[half:]]).flatten(0, 1)
-        told = torch.cat([memory.cells[at], cells[half:]]).flatten()
-        memory.rows[into], memory.cells[into] = rows[:half].to(memory.rows.dtype), cells[:half]
+        shown = rows.index_copy(0, own, memory.rows[at].to(fake.dtype)).flatten(0, 1)
+        told = cells.index_copy(0, own, memory.cells[at]).flatten()
+        memory.rows[into], memory.cells[into] = kept
         return shown, told.to(c.dtype)
