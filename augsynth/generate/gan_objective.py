@@ -176,10 +176,8 @@ class GANObjective(Objective):
         real = self._inputs(real, round)
         terms = [s.generator_loss(real, fake, c, round, memory) for s, memory in parts]
         with self._critic_at_rest():
-            if not any(
-                term is not None or getattr(s, "alone", False)
-                for term, (s, _) in zip(terms, parts, strict=True)
-            ):
+            replaced = any(term is not None for term in terms)
+            if not replaced and not any(s.stands_alone(round) for s in self.stabilisers):
                 terms.append(self.loss.generator(self.pair.judge(fake, c)[0], w=w))
             terms += [s.generator_penalty(real, fake, seeds, c, round, memory) for s, memory in parts]
         return torch.stack([term for term in terms if term is not None]).sum()

@@ -92,6 +92,10 @@ class Stabiliser(BaseEstimator):
         """Return a term of the discriminator's loss; rows as the critic sees them, detached."""
         return None
 
+    def stands_alone(self, round: Round) -> bool:
+        """Return whether the penalty of the generator takes the place of its adversarial loss."""
+        return False
+
     def generator_loss(
         self, real: Tensor, fake: Tensor, c: Tensor, round: Round, memory: Any
     ) -> Tensor | None:

@@ -46,8 +46,8 @@ class FeatureMatching(Stabiliser):
         cosines, which is never trained (the mean distance is that of Gaussian kernels then);
         or your own callable of rows as the critic sees them (n, ...), giving (n, f).
     alone : bool, default=False
-        Whether the match replaces the adversarial loss of the generator, as published,
-        or joins it.
+        Whether the match replaces the adversarial loss of the generator, as published
+        (while its strength is not zero), or joins it.
 
     Notes
     -----
@@ -87,6 +87,10 @@ class FeatureMatching(Stabiliser):
         if self.features == "discriminator":
             return round.pair.judge(x, c)[1]
         return memory(x) if self.features == "random" else self.features(x)
+
+    def stands_alone(self, round: Round) -> bool:
+        """Return ``alone``, while there is any match to make."""
+        return self.alone and strength_at(self.strength, round.progress) > 0.0
 
     def generator_penalty(
         self, real: Tensor, fake: Tensor, noise: Tensor, c: Tensor, round: Round, memory: Any
