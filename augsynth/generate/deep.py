@@ -176,6 +176,20 @@ class TorchGenerator(BaseGenerator):
             state["weights_"] = {name: value.cpu().numpy() for name, value in weights.items()}
         return state
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Copies and pickles hold weights, as files do: not every network can be pickled, and a
+        # model in training has seen rows that its copies need not carry along.
+        state = dict(super().__getstate__())
+        objective = state.pop("objective_", None)
+        if objective is not None:
+            state["weights_"] = {name: value.cpu().numpy() for name, value in objective.state_dict().items()}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        weights = {"weights_": state.pop("weights_")} if "weights_" in state else {}
+        super().__setstate__(state)
+        self._set_state(weights)
+
     def _set_state(self, state: dict[str, Any]) -> None:
         weights = state.pop("weights_", None)
         self.__dict__.update(state)

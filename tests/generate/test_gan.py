@@ -1,5 +1,7 @@
 """The adversarial generator: conditions, seeds, resume, files, tables and images."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -72,6 +74,16 @@ def test_all_stabilisers_together_survive_a_file(stabilisers, tmp_path):
     asked = np.array([0, 1] * 300)
     np.testing.assert_array_equal(gan.sample(y=asked, random_state=3), again.sample(y=asked, random_state=3))
     assert repr(clone(again)) == repr(clone(gan))
+    twin = pickle.loads(pickle.dumps(gan))
+    np.testing.assert_array_equal(gan.sample(y=asked, random_state=3), twin.sample(y=asked, random_state=3))
+
+
+def test_a_match_that_stands_alone_hands_over_when_it_has_faded():
+    faded = FeatureMatching(alone=True, strength={"start": 1.0, "share": 0.5})
+    X, y = table()
+    losses = small(steps=8, loss="wasserstein", stabilisers=faded).fit(X, y).history_.losses["generator"]
+    assert all(value >= 0.0 for step, value in losses if step <= 4)
+    assert all(value != 0.0 for step, value in losses if step > 4)
 
 
 def test_a_resumed_run_ends_as_one_that_was_never_cut_short(tmp_path):
