@@ -90,9 +90,8 @@ class MaskedRowsObjective(Objective):
         if kept:
             rank = torch.where((torch.arange(n, device=device) < kept).unsqueeze(1), self.rank, rank)
         # the numbers of both parts are spread evenly: neighbours in the batch differ by one stratum
-        place = torch.cat([torch.arange(kept) / max(kept, 1), torch.arange(n - kept) / max(n - kept, 1)]).to(
-            device
-        )
+        parts = [torch.arange(k, device=device) / max(k, 1) for k in (kept, n - kept)]
+        place = torch.cat(parts)
         count = ((place + offset / max(n, 1)) * p).long().clamp(max=p - 1)
         return rank < count.unsqueeze(1)
 
@@ -142,11 +141,13 @@ class MaskedRowsObjective(Objective):
         total = x.new_zeros(len(z))
         for j in self.steps_of_row:
             logits = network.column(network.hidden(x, c), j, weights).float()
+            allowed = self._real(logits, j) if whole else logits
             if uniform is not None:
-                drawn = pick(self._real(logits, j) if whole else logits, uniform[:, j])
-                z[:, j] = torch.where(given[:, j], z[:, j], drawn)
+                z[:, j] = torch.where(given[:, j], z[:, j], pick(allowed, uniform[:, j]))
             told = torch.log_softmax(logits, 1).gather(1, z[:, j : j + 1]).squeeze(1)
-            total = total + torch.where(given[:, j], told, 0.0)
+            # a draw that may not be "missing" weighs as much as it is likely not to be
+            left = allowed.logsumexp(1) - logits.logsumexp(1) if whole else 0.0
+            total = total + torch.where(given[:, j], told, left)
             start = int(network.cells.first[j])
             x = x + table[start + z[:, j]] - table[start + network.sizes[j]]
         return z, total

@@ -151,3 +151,24 @@ def test_a_wrong_order_is_refused(order):
     X, y = table(50)
     with pytest.raises(ParameterError, match="order must"):
         AutoregressiveGenerator(order=order, trainer=Trainer(steps=1)).fit(X, y)
+
+
+def test_draws_among_which_later_cells_choose_weigh_what_they_should():
+    # Sums over what the first two cells may be; the second is "missing" more or less often, as the first is.
+    with forked(5):
+        model = MaskedRowsObjective(
+            [3, 3, 2], [False, True, False], None, SMALL, order=[0, 1, 2], any_order=False
+        )
+        with torch.no_grad():
+            model.network.out.free.normal_(0, 0.8)
+    rows = torch.tensor(list(product(range(3), range(2), [1])))
+    c, n = torch.zeros(len(rows), dtype=torch.int32), 4000
+    with torch.no_grad():
+        right = model.log_prob(rows, c).double().exp()
+        given = torch.tensor([[False, False, True]]).expand(n, 3)
+        uniform = torch.rand(n, 3, generator=keyed_generator(0))
+        drawn, weight = model._walk(rows[:1].repeat(n, 1), given, torch.zeros(n), uniform, whole=True)
+    mass = weight.double().exp()
+    for row, wanted in zip(rows, right, strict=True):
+        each = mass * (drawn == row).all(1)
+        assert abs(each.mean() - wanted) < 4 * each.std() / n**0.5
