@@ -96,14 +96,16 @@ def solve(denoise: Callable[[Tensor, Tensor], Tensor], x: Tensor, ratios: Tensor
     before: Tensor | None = None
     stride_before = 1.0
     levels = [float(r) for r in ratios]
-    for k, (now, then) in enumerate(zip(levels[:-1], levels[1:], strict=True)):
+    for now, then in zip(levels[:-1], levels[1:], strict=True):
+        if now == then:  # long grids stay at the largest ratio for a while
+            continue
         guess = denoise(x, x.new_full((len(x),), now))
         share = then / now
         if share == 0.0:
             return guess
         stride = -torch.log(torch.tensor(share, dtype=torch.float64)).item()
         toward = guess
-        if before is not None and k > 0:
+        if before is not None:
             toward = guess + (guess - before) * (0.5 * stride / stride_before)
         x = share * x + (1.0 - share) * toward
         before, stride_before = guess, stride

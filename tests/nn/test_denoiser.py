@@ -100,6 +100,14 @@ def test_a_gaussian_comes_out_with_its_variance():
     assert torch.allclose(made, 0.5 * x, rtol=0.01)
 
 
+@pytest.mark.parametrize("name", ["edm", "cosine", "linear"])
+def test_long_grids_may_stay_at_their_largest_noise(name):
+    ratios = schedule(name).grid(300)
+    start = torch.ones(1, 1, dtype=torch.float64) * torch.sqrt(1.0 + ratios[0] ** 2)
+    made = denoiser.solve(lambda x, ratio: x / (1.0 + ratio[:, None] ** 2), start, ratios)
+    assert float(made) == pytest.approx(1.0, abs=1e-3)
+
+
 def test_noise_levels_of_a_batch_cover_every_stratum():
     share = denoiser.stratified(100, keyed_generator(0), torch.device("cpu"))
     assert torch.equal((share * 100).floor(), torch.arange(100.0))
