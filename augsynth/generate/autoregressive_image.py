@@ -89,7 +89,9 @@ class GatedPixelObjective(Objective):
         A mass of levels; of continuous pixels the density on the coded scale, [-1, 1].
         """
         codes = self._coded(z)
-        raw = self.network(self.pixels.read(codes), self._told(c))
+        raw = self.network(
+            self.pixels.read(codes), self._told(c)
+        ).float()  # bfloat16 is too coarse for masses
         if self.mixture is None:
             every = torch.log_softmax(raw, dim=2).gather(2, codes.long()[:, :, None])
         else:

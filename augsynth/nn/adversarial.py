@@ -198,7 +198,7 @@ def gradient_penalty(
         m = len(x) // packing
         share = torch.rand(m, generator=generator, device=generator.device).to(x.device)
         share = share.repeat_interleave(packing).view(-1, *(1,) * (x.dim() - 1))
-        points = torch.lerp(points, other.detach(), share)
+        points = torch.lerp(points, other.detach().to(points), share.to(points))  # made rows may be bfloat16
     points = points.requires_grad_(True)
     score = judge(points)
     (slope,) = torch.autograd.grad(score.sum(), points, create_graph=True)

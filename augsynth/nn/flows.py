@@ -60,7 +60,7 @@ class Coupling(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Return the changed rows (n, d) and the log-determinant (n,); see :meth:`Flow.forward`."""
         read = x[:, self.readers] if len(self.readers) else x.new_zeros(len(x), 1)
-        raw = self.net(read, context).view(len(x), len(self.movers), self.n_each)
+        raw = self.net(read, context).to(x.dtype).view(len(x), len(self.movers), self.n_each)
         part = x[:, self.movers]
         if self.kind == "spline":
             moved, log_slope = rational_quadratic(part, raw, inverse=inverse)
@@ -109,7 +109,8 @@ class LULinear(nn.Module):
         lower, upper = self._triangles()
         total = self.log_diagonal.sum().expand(len(x))
         if not inverse:
-            return x[:, self.order] @ upper.T @ lower.T + self.shift, total
+            with torch.autocast(x.device.type, enabled=False):  # rounded numbers would have another density
+                return x[:, self.order] @ upper.T @ lower.T + self.shift, total
         y = torch.linalg.solve_triangular(lower, (x - self.shift).T, upper=False, unitriangular=True)
         y = torch.linalg.solve_triangular(upper, y, upper=True).T
         return y[:, self.back], -total

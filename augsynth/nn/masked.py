@@ -87,7 +87,7 @@ class CellTable(nn.Module):
         if self.smooth is None:
             return self.free * self.pace
         shared = torch.bmm(self.waves, self.smooth).flatten(0, 1)
-        return (self.free * self.pace).index_add(0, self.rows, shared[self.places])
+        return (self.free * self.pace).index_add(0, self.rows, shared[self.places].to(self.free))
 
 
 class MaskedNetwork(nn.Module):
@@ -129,6 +129,7 @@ class MaskedNetwork(nn.Module):
     torch.Size([1, 5])
     """
 
+    unseen: Tensor
     pick: Tensor
     bar: Tensor
 
@@ -177,6 +178,7 @@ class MaskedNetwork(nn.Module):
                 at += 1 if size <= 2 else size
                 place += 1
         self.spans = [spans[j] for j in range(len(self.sizes))]
+        self.register_buffer("unseen", torch.tensor(self.sizes), persistent=False)  # each column's "hidden"
         self.register_buffer("pick", pick, persistent=False)
         self.register_buffer("bar", bar, persistent=False)
 
@@ -192,8 +194,7 @@ class MaskedNetwork(nn.Module):
 
     def read(self, tokens: Tensor, observed: Tensor) -> Tensor:
         """Sum the vectors of the seen and of the hidden cells of rows (n, p), (n, width)."""
-        hidden = torch.tensor(self.sizes, device=tokens.device)
-        at = torch.where(observed, tokens.long(), hidden) + self.cells.first
+        at = torch.where(observed, tokens.long(), self.unseen) + self.cells.first
         return F.embedding_bag(at, self.cells(), mode="sum")
 
     def hidden(self, x: Tensor, c: Tensor | None) -> Tensor:

@@ -238,7 +238,7 @@ class ImageEnds(nn.Module):
         Masses of levels for "bernoulli" and "discretised"; for continuous pixels, and
         for "gaussian" throughout, densities of shares of white in [0, 1].
         """
-        return self.head.log_prob(raw, 0.5 * (self.read(z) + 1.0)).flatten(1).sum(1)
+        return self.head.log_prob(raw.float(), 0.5 * (self.read(z) + 1.0)).flatten(1).sum(1)
 
     def draw(self, raw: Tensor, generator: torch.Generator) -> Tensor:
         """Draw coded images (n, c, h, w) from the outputs (n, n_outputs, h, w)."""
