@@ -81,8 +81,7 @@ class Rows:
 
     def at(self, step: int) -> Tensor:
         """Return the positions of the rows of a step."""
-        if self.batch >= self.n:
-            return self.train
+        # Whole batches are shuffled too: to some objectives a place in the batch means something (strata).
         epoch, place = divmod(step, self.n // self.batch)
         if epoch != self._epoch or self._order is None:
             shuffled = keyed_rng(self.seed, _ORDER, epoch).permutation(self.n)

@@ -207,6 +207,8 @@ def test_batches_cover_every_row_once_an_epoch():
     jump = Rows.of(z, c, None, seed=4, batch=10, settings=Settings())
     assert torch.equal(jump.at(7), rows.at(7))
     held = Rows.of(z, c, None, seed=4, batch=10, settings=Settings(patience=1, holdout=0.2))
+    whole = Rows.of(z, c, None, seed=4, batch=80, settings=Settings())
+    assert sorted(whole.at(1).tolist()) == list(range(50)) and not torch.equal(whole.at(0), whole.at(1))
     assert held.n == 40 and not set(held.train.tolist()) & set(held.held.tolist())
 
 
