@@ -161,7 +161,7 @@ class GANGenerator(TorchGenerator):
         return self.noise == "uniform", None
 
     def _fit(self, z: np.ndarray, c: np.ndarray, w: np.ndarray | None, rng: np.random.Generator) -> None:
-        self._weights = None if w is None else torch.as_tensor(w, dtype=torch.float32)
+        self._weights = None if w is None else torch.as_tensor(w / w.mean(), dtype=torch.float32)
         self._first: tuple[Tensor, Tensor, Tensor | None] | None = None
         try:
             super()._fit(z, c, w, rng)

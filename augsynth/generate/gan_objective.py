@@ -137,12 +137,12 @@ class GANObjective(Objective):
             if at is not None:
                 z, c, w = z[at], c[at], None if w is None else w[at]
         k = self.pair.packing
+        if len(z) % k:  # before the sort, or it would always be rows of the last cell that are left out
+            at = torch.arange(max(len(z) // k, 1) * k, device=c.device) % len(z)
+            z, c, w = z[at], c[at], None if w is None else w[at]
         if len(self.counts) > 1:  # rows come in random order, so a stable sort leaves each cell shuffled
             order = torch.argsort(c, stable=True)
             z, c, w = z[order], c[order], None if w is None else w[order]
-        if len(z) % k:
-            at = torch.arange(max(len(z) // k, 1) * k, device=c.device) % len(z)
-            z, c, w = z[at], c[at], None if w is None else w[at]
         weights = None if w is None else w.view(-1, k).mean(1)
         return self.pair.real(z, round.generator), c, weights
 

@@ -179,6 +179,17 @@ def test_weights_of_rows_count():
     X = X + 0.01 * np.random.default_rng(0).normal(size=X.shape)
     gan = small().fit(X, y, sample_weight=np.repeat([1.0, 0.0], 100))
     assert (np.asarray(gan.sample(200, random_state=0)) < 2.5).mean() > 0.9
+    light = small().fit(X, y, sample_weight=np.repeat([2.0**-20, 0.0], 100))
+    np.testing.assert_array_equal(gan.sample(20, random_state=0), light.sample(20, random_state=0))
+
+
+def test_packs_leave_out_rows_of_any_cell():
+    X, cells = torch.randn(33, 2), (torch.arange(33) == 0).int()
+    with forked(0):
+        pair = PointAdversaries(2, packing=2)
+        objective = GANObjective(pair, loss="hinge", stabilisers=[Packing(rows=2)], counts=np.array([32, 1]))
+    round = objective._round(0, 0, keyed_generator(0))
+    assert int(objective._batch(X, cells, None, slice(None), round)[1].sum()) == 1
 
 
 @pytest.mark.parametrize("images", [False, True])
