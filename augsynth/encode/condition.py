@@ -235,9 +235,9 @@ class ConditionCodec:
     ) -> np.ndarray:
         keys = sorted(asked)
         if not keys:
-            probability = self.weights / self.weights.sum()
             rng = np.random.default_rng() if rng is None else rng
-            return rng.choice(self.n_cells, size=n, p=probability).astype(np.int32)
+            every = self._chances(np.arange(self.n_cells))
+            return rng.choice(self.n_cells, size=n, p=every).astype(np.int32)
         wanted = np.stack([asked[k] for k in keys], axis=1)
         unique, inverse = _combinations(wanted)
         out = np.empty(n, dtype=np.int32)
@@ -261,10 +261,16 @@ class ConditionCodec:
             if len(cells) == 1:
                 out[rows] = cells[0]
             else:
-                share = self.weights[cells] / self.weights[cells].sum()
                 rng = np.random.default_rng() if rng is None else rng
-                out[rows] = rng.choice(cells, size=len(rows), p=share)
+                out[rows] = rng.choice(cells, size=len(rows), p=self._chances(cells))
         return out
+
+    def _chances(self, cells: np.ndarray) -> np.ndarray:
+        """Return how likely each of some cells is: by weights, or rows where nothing weighs anything."""
+        mass = self.weights[cells]
+        if not mass.any():
+            mass = np.where(self.is_labelled, self.counts, 0)[cells]
+        return mass / mass.sum()
 
     def decode(self, c: np.ndarray, rng: np.random.Generator | None = None) -> tuple[Any, Any]:
         """Return (y, sensitive_features) of cells in the containers that fit was given; None where absent."""

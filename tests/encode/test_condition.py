@@ -138,3 +138,12 @@ def test_unlabelled_rows_make_cells_that_are_never_drawn():
         ConditionCodec().fit(y)
     numbers = np.array([0.5, np.nan, 1.5, 2.5, 9.5])
     assert ConditionCodec().fit(numbers, unlabelled=True).is_labelled.sum() >= 3
+
+
+def test_cells_that_weigh_nothing_are_drawn_by_their_rows():
+    y, groups = np.repeat([0, 1], [6, 8]), np.array(["a"] * 6 + ["a", "b", "b", "b"] * 2)
+    codec = ConditionCodec().fit(y, groups, weights=np.where(y == 0, 1.0, 0.0))
+    rng = np.random.default_rng(0)
+    assert (codec.decode(codec.encode(None, n=50, rng=rng))[0] == 0).all()
+    asked = codec.decode(codec.encode(np.ones(400), rng=rng))[1]
+    assert 0.65 < (np.asarray(asked) == "b").mean() < 0.85
