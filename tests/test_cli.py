@@ -210,6 +210,10 @@ def test_fit_and_sample_images_from_folder_to_folder(pets, tmp_path):
 
 def test_the_digits_are_fitted_as_images_if_asked(tmp_path):
     asked = ["--set", "data.modality=images", "--model", tmp_path / "m.safetensors"]
+    wine = call("fit", "sklearn:wine", "-g", "bootstrap", *asked)
+    assert (
+        wine.exit_code == 2 and "data.modality" in wine.stderr and not (tmp_path / "m.safetensors").exists()
+    )
     done = call("fit", "sklearn:digits", "-g", "bootstrap", *asked)
     assert done.exit_code == 0 and "data: 1,797 images of 8 x 8" in done.stderr
     assert call("sample", tmp_path / "m.safetensors", "-n", 3, "--out", tmp_path / "new").exit_code == 0

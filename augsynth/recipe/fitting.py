@@ -123,7 +123,11 @@ class Fitting:
     def _read(self, tell: Callable[[str], None]) -> tuple[Any, Any, Any]:
         reading = dict(self.reading)
         modality = reading.pop("modality", None)
-        if holds_images(self.source) or (self.source == DIGITS and modality == "images"):
+        images = holds_images(self.source) or (self.source == DIGITS and modality == "images")
+        if modality not in (None, "images" if images else "table"):
+            must = "data.modality must be what the source is, table or images"
+            raise ParameterError(sentence("fit", must, repr(modality), "Leave it out."))
+        if images:
             if self.target or self.groups:
                 raise ParameterError(
                     "fit: images bring their labels; given --target or --group. Leave it out."
