@@ -148,7 +148,7 @@ class MaskedRowsObjective(Objective):
             # a draw that may not be "missing" weighs as much as it is likely not to be
             left = allowed.logsumexp(1) - logits.logsumexp(1) if whole else 0.0
             total = total + torch.where(given[:, j], told, left)
-            start = int(network.cells.first[j])
+            start = network.cells.starts[j]
             x = x + table[start + z[:, j]] - table[start + network.sizes[j]]
         return z, total
 
@@ -161,7 +161,7 @@ class MaskedRowsObjective(Objective):
             logits = self._real(network.column(network.hidden(x, c), j, weights).float(), j)
             drawn = pick(logits, uniform[:, j])
             z[:, j] = torch.where(observed[:, j], z[:, j], drawn)
-            start = int(network.cells.first[j])
+            start = network.cells.starts[j]
             step = table[start + z[:, j]] - table[start + network.sizes[j]]
             x = x + torch.where(observed[:, j : j + 1], 0.0, step)
         return z

@@ -58,6 +58,7 @@ class CellTable(nn.Module):
         super().__init__()
         total = torch.as_tensor(list(counts), dtype=torch.long)
         self.register_buffer("first", torch.cumsum(total, 0) - total, persistent=False)
+        self.starts: list[int] = self.first.tolist()  # at hand, so that no draw waits for a device
         self.free = nn.Parameter(torch.randn(int(total.sum()), width) * scale)
         waved = [j for j, length in enumerate(lengths) if length > 2]
         pace = torch.ones(len(self.free), 1)

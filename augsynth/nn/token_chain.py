@@ -55,6 +55,7 @@ class TokenChain(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(width, width) for _ in range(parts - 1))
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(parts - 1))
         self.head = TokenHead(sizes)
+        self.places: list[int] = self.head.back.tolist()  # at hand, so that no draw waits for a device
         shapes = [(p, width, 1 if size <= 2 else size) for p, size in self.head.buckets]
         self.weights = nn.ParameterList(nn.Parameter(torch.zeros(shape)) for shape in shapes)
         self.biases = nn.ParameterList(nn.Parameter(torch.zeros(p, 1, size)) for p, _, size in shapes)
@@ -93,7 +94,7 @@ class TokenChain(nn.Module):
         before = uniform.new_zeros(len(uniform), 1, self.table.shape[1])
         told = self._told(context)
         places = [(b, k) for b, (p, _) in enumerate(self.head.buckets) for k in range(p)]
-        for j, place in enumerate(self.head.back.tolist()):
+        for j, place in enumerate(self.places):
             b, k = places[place]
             hidden = self._hidden(before, told, slice(j, j + 1))[:, 0]
             logits = hidden @ self.weights[b][k] + self.biases[b][k]
