@@ -101,12 +101,15 @@ class _Buffer(nn.Module):
 class ExperienceReplay(Stabiliser):
     """Show the discriminator former fakes too, so that the generator cannot go round in circles.
 
-    Half of every fake batch comes from a memory, whose rows are replaced at random by new ones.
+    A part of every fake batch comes from a memory, whose rows are replaced at random by new ones.
 
     Parameters
     ----------
     size : int, default=2048
         Rows that are remembered.
+    share : float, default=0.25
+        Share of the fakes that come from the memory, at most a half: many old fakes make the
+        discriminator slow to answer the present ones.
 
     Notes
     -----
@@ -124,12 +127,14 @@ class ExperienceReplay(Stabiliser):
     ExperienceReplay(size=512)
     """
 
-    def __init__(self, *, size: int = 2048):
+    def __init__(self, *, size: int = 2048, share: float = 0.25):
         self.size = size
+        self.share = share
 
     def check(self) -> None:
         """Check the parameters."""
         check_number("ExperienceReplay", "size", self.size, low=1, integer=True)
+        check_number("ExperienceReplay", "share", self.share, low=0, high=0.5, low_open=True)
 
     def prepare(self, pair: Adversaries, example: Tensor) -> nn.Module:
         """Make an empty memory."""
@@ -138,22 +143,22 @@ class ExperienceReplay(Stabiliser):
     def replay(self, fake: Tensor, c: Tensor, round: Round, memory: Any) -> tuple[Tensor, Tensor] | None:
         """Mix former fakes in, and remember some of these."""
         k, packs = round.pair.packing, len(memory.rows)
-        half = min(len(fake) // k // 2, packs)
-        if half == 0:
+        part = min(int(self.share * (len(fake) // k)), packs)
+        if part == 0:
             return None
         rows = fake.detach().view(-1, k, *fake.shape[1:])
         cells = c.to(torch.int32).view(-1, k)
-        # Batches come sorted by cell: every second pack, so that each cell is shown old and new ones.
-        step = len(rows) // half
-        own = torch.arange(half, device=fake.device) * step + round.turn % step
+        # Batches come sorted by cell: packs at even distances, so that each cell is shown old and new ones.
+        step = len(rows) // part
+        own = torch.arange(part, device=fake.device) * step + round.turn % step
         kept = rows[own].to(memory.rows.dtype), cells[own]
         # How much is filled follows from the turn: nothing must be read back from the device.
-        filled = round.turn * half
+        filled = round.turn * part
         if filled < packs:
-            at = (torch.arange(half, device=fake.device) + filled) % packs
+            at = (torch.arange(part, device=fake.device) + filled) % packs
             memory.rows[at], memory.cells[at] = kept
             return None
-        draw = torch.randint(packs, (2, half), generator=round.generator, device=round.generator.device)
+        draw = torch.randint(packs, (2, part), generator=round.generator, device=round.generator.device)
         at, into = draw.to(fake.device)
         shown = rows.index_copy(0, own, memory.rows[at].to(fake.dtype)).flatten(0, 1)
         told = cells.index_copy(0, own, memory.cells[at]).flatten()

@@ -11,9 +11,11 @@ from torch.func import functional_call
 from augsynth.core.parameters import check_number, check_option
 from augsynth.nn.adversarial import Adversaries
 from augsynth.nn.backbones import ConditionEmbedding
-from augsynth.nn.stabilise.base import Round, Stabiliser
+from augsynth.nn.stabilise.base import Round, Stabiliser, check_strength, strength_at
 
 __all__ = ["Unrolling"]
+
+FAINTEST = 1e-4  # slopes below are not blown up to whole steps
 
 
 class Unrolling(Stabiliser):
@@ -25,8 +27,9 @@ class Unrolling(Stabiliser):
     ----------
     steps : int, default=5
         Discriminator steps ahead.
-    rate : float, default=0.1
-        Step length of those steps, which are plain gradient descent.
+    rate : float or mapping, default=1e-3
+        How far a weight goes in such a step, in the root mean square of each tensor: near the
+        trainer's learning rate. ``{"start": 1e-3}`` falls to zero over the run, as that rate does.
     through : bool, default=True
         Whether the generator's gradient goes through the steps, and the generator
         works against the discriminator's whole loss (as published); or it only sees where the steps
@@ -34,8 +37,11 @@ class Unrolling(Stabiliser):
 
     Notes
     -----
-    Deviation: the paper steps ahead with the discriminator's own optimiser; plain gradient
-    steps need no copy of its state. The discriminator's embedding of the condition stays where it is.
+    Deviation: the paper steps ahead with the discriminator's own optimiser. Here every
+    tensor's gradient is divided by its root mean square (held fixed in the differentiation), so
+    that steps are of Adam's size without a copy of its state; plain gradient steps are either
+    useless or explode, as the gradient's size changes a hundredfold in a run. All steps see
+    the rows of one batch. The discriminator's embedding of the condition stays where it is.
 
     References
     ----------
@@ -47,7 +53,7 @@ class Unrolling(Stabiliser):
     Unrolling(steps=3)
     """
 
-    def __init__(self, *, steps: int = 5, rate: float = 0.1, through: bool = True):
+    def __init__(self, *, steps: int = 5, rate: Any = 1e-3, through: bool = True):
         self.steps = steps
         self.rate = rate
         self.through = through
@@ -55,12 +61,13 @@ class Unrolling(Stabiliser):
     def check(self) -> None:
         """Check the parameters."""
         check_number("Unrolling", "steps", self.steps, low=1, integer=True)
-        check_number("Unrolling", "rate", self.rate, low=0, low_open=True)
+        check_strength("Unrolling", self.rate, name="rate")
         check_option("Unrolling", "through", self.through, (False, True))
 
     def generator_loss(self, real: Tensor, fake: Tensor, c: Tensor, round: Round, memory: Any) -> Tensor:
         """Return the generator's loss under the discriminator some steps ahead."""
         weights = _weights(round.pair)
+        rate = strength_at(self.rate, round.progress)
         shown = fake if self.through else fake.detach()
         with torch.enable_grad():
             for _ in range(self.steps):
@@ -71,7 +78,7 @@ class Unrolling(Stabiliser):
                     loss, list(weights.values()), create_graph=self.through, allow_unused=True
                 )
                 weights = {
-                    name: p if g is None else p - self.rate * g
+                    name: p if g is None else p - rate * g / _size(g)
                     for (name, p), g in zip(weights.items(), slopes, strict=True)
                 }
                 if not self.through:
@@ -81,6 +88,10 @@ class Unrolling(Stabiliser):
             return round.loss.generator(on_fake)
         on_real = functional_call(round.pair, weights, (real.detach(), c))[0]
         return -round.loss.discriminator(on_real, on_fake, target=round.target)
+
+
+def _size(slope: Tensor) -> Tensor:
+    return slope.detach().square().mean().sqrt().clamp(min=FAINTEST)
 
 
 def _weights(pair: Adversaries) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
-from augsynth.core.parameters import check_option
+from augsynth.core.parameters import check_number, check_option
 from augsynth.nn.adversarial import Adversaries, gradient_penalty
 from augsynth.nn.stabilise.base import Round, Stabiliser, check_strength, strength_at
 
@@ -75,14 +75,14 @@ class GradientPenalty(Stabiliser):
 
 
 class _Spectral(nn.Module):
-    """Divide a weight by its largest singular value, raised to ``power``."""
+    """Divide a weight by its largest singular value over ``bound``, raised to ``power``."""
 
     u: Tensor
     power: Tensor
 
-    def __init__(self, weight: Tensor, transposed: bool):
+    def __init__(self, weight: Tensor, transposed: bool, bound: float):
         super().__init__()
-        self.transposed = transposed
+        self.transposed, self.bound = transposed, bound
         matrix = self._matrix(weight.detach())
         self.register_buffer("u", F.normalize(torch.randn(len(matrix)), dim=0))
         self.register_buffer("power", torch.ones(()))
@@ -103,7 +103,7 @@ class _Spectral(nn.Module):
                 self._turn(matrix.detach())
             u = self.u.clone()  # the graph must not see later turns
             v = F.normalize(matrix.T @ u, dim=0)
-        return weight / (u @ (matrix @ v)).clamp(min=1e-12) ** self.power
+        return weight / ((u @ (matrix @ v)).clamp(min=1e-12) / self.bound) ** self.power
 
 
 class SpectralNorm(Stabiliser):
@@ -113,6 +113,9 @@ class SpectralNorm(Stabiliser):
     ----------
     strength : float or mapping, default=1.0
         Weights are divided by that power of the value; 0 leaves them as they are.
+    bound : float, default=1.0
+        The largest singular value that every weight is left with. Rows of few numbers whose
+        details are fine need a steeper discriminator than a bound of one allows.
 
     Notes
     -----
@@ -132,12 +135,14 @@ class SpectralNorm(Stabiliser):
 
     bounds_slope: ClassVar[bool] = True
 
-    def __init__(self, *, strength: Any = 1.0):
+    def __init__(self, *, strength: Any = 1.0, bound: float = 1.0):
         self.strength = strength
+        self.bound = bound
 
     def check(self) -> None:
         """Check the parameters."""
         check_strength("SpectralNorm", self.strength, high=1.0)
+        check_number("SpectralNorm", "bound", self.bound, low=0, low_open=True)
 
     def prepare(self, pair: Adversaries, example: Tensor) -> None:
         """Normalise every linear map, convolution and embedding of the critic."""
@@ -145,7 +150,9 @@ class SpectralNorm(Stabiliser):
             weight = getattr(module, "weight", None)
             if isinstance(weight, nn.Parameter) and weight.dim() >= 2 and weight.shape[0] > 0:
                 turned = isinstance(module, (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d))
-                parametrize.register_parametrization(module, "weight", _Spectral(weight, turned))
+                parametrize.register_parametrization(
+                    module, "weight", _Spectral(weight, turned, float(self.bound))
+                )
 
     def begin(self, round: Round, memory: Any) -> None:
         """Follow the schedule."""
