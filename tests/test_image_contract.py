@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits
 
 import augsynth
 from augsynth import OverSampler, registry
-from augsynth.core.errors import ConditionError, DataError
+from augsynth.core.errors import ConditionError, DataError, ParameterError
 
 DIGITS, LABELS = load_digits(return_X_y=True)
 IMAGES, Y = DIGITS[:90].reshape(-1, 8, 8), LABELS[:90] % 3
@@ -101,3 +101,10 @@ def test_one_image_and_constant_images(kind):
     assert made.shape == (2, 8, 8)
     made = small(kind).fit(np.full((12, 8, 8), 3, dtype=np.uint8), [0, 1] * 6).sample(y=[1])
     assert made.shape == (1, 8, 8) and made.dtype == np.uint8
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("flow", "regression")])
+def test_a_backbone_of_rows_is_refused_in_words(kind):
+    model = small(kind).set_params(backbone=registry.build("backbone", {"kind": "mlp", "width": 8}))
+    with pytest.raises(ParameterError, match="backbone must be"):
+        model.fit(IMAGES, Y)

@@ -94,7 +94,8 @@ class ImageCodec:
         self.tensor = _is_tensor(images)
         array = _as_array(images, where)
         if 0 in array.shape:
-            raise DataError(sentence(where, "images must have at least one pixel", f"shape {array.shape}"))
+            must = "there must be at least one image, of at least one pixel"
+            raise DataError(sentence(where, must, f"shape {array.shape}"))
         self.dtype = array.dtype
         self.axes = _axes(array.shape, self.tensor, where)
         stack = self._channels_first(array)

@@ -125,6 +125,12 @@ class AutoregressiveGenerator(TorchGenerator):
             raise ParameterError(sentence(type(self).__name__, must, repr(self.order), todo))
         if not self._sees_images:
             self._positions()
+        # Gated convolutions read images, a perceptron rows: neither can stand in for the other.
+        if self.backbone is not None and self._sees_images != isinstance(self.backbone, GatedBackbone):
+            must = "a GatedBackbone for images" if self._sees_images else "a backbone of rows for tables"
+            raise ParameterError(
+                sentence(type(self).__name__, f"backbone must be {must}", repr(self.backbone))
+            )
 
     def _positions(self) -> list[int]:
         """Return the positions of the varying columns in the order that was asked for."""

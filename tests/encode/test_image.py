@@ -52,6 +52,7 @@ def test_constant_images_come_back():
         (np.full((2, 3, 3), np.nan), DataError, "finite"),
         (np.zeros((2, 9, 9, 9)), DataError, "1 to 4 channels"),
         (np.zeros((2, 0, 3)), DataError, "at least one pixel"),
+        (np.zeros((0, 5, 3)), DataError, "at least one image"),
         ([np.zeros((2, 2)), np.zeros((3, 2))], DataError, "one size"),
         (np.array([[["a"]]]), InputTypeError, "numbers"),
         (np.zeros((2, 3, 3), dtype=complex), InputTypeError, "numbers"),
