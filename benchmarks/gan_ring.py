@@ -72,7 +72,7 @@ PROTOCOL = {
     "what": f"{N_MODES} Gaussians of sd {SD} on a ring of radius {RADIUS}; {ROWS} points, "
     f"{STEPS} steps of {BATCH}, {SAMPLES} samples",
     "networks": "two perceptrons of two hidden layers of 64, noise of 8 Gaussian numbers",
-    "stabilisers": "added to the non-saturating loss; strengths were chosen on other seeds than those shown",
+    "stabilisers": "added to the non-saturating loss; some strengths were chosen after a look at these seeds",
 }
 
 
