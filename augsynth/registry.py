@@ -41,12 +41,12 @@ _COMPONENTS: dict[str, dict[str, str]] = {
     },
     "perturbation": {
         "category_flip": "augsynth.perturb.table:CategoryFlip",
-        "compose": "augsynth.perturb.base:Compose",
+        "compose": "augsynth.perturb.combine:Compose",
         "jitter": "augsynth.perturb.table:ScaledJitter",
-        "maybe": "augsynth.perturb.base:Maybe",
+        "maybe": "augsynth.perturb.combine:Maybe",
         "missingness": "augsynth.perturb.table:Missingness",
-        "one_of": "augsynth.perturb.base:OneOf",
-        "some_of": "augsynth.perturb.base:SomeOf",
+        "one_of": "augsynth.perturb.combine:OneOf",
+        "some_of": "augsynth.perturb.combine:SomeOf",
         "value_swap": "augsynth.perturb.table:ValueSwap",
     },
     "stabiliser": {

@@ -12,7 +12,8 @@ from augsynth.core.errors import ParameterError, sentence
 from augsynth.core.random import keyed_rng, resolve_seed
 from augsynth.generate.base import BaseGenerator, Drawn
 from augsynth.generate.cells import CellRows
-from augsynth.perturb.base import Compose, Perturbation
+from augsynth.perturb.base import Perturbation
+from augsynth.perturb.combine import Compose
 from augsynth.perturb.table import CategoryFlip, ScaledJitter
 
 __all__ = ["PerturbGenerator"]

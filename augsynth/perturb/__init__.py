@@ -1,6 +1,7 @@
 """Floor 2: edits of one sample that keep its label."""
 
-from augsynth.perturb.base import Compose, Maybe, OneOf, Perturbation, SomeOf
+from augsynth.perturb.base import ParametricPerturbation, Perturbation
+from augsynth.perturb.combine import Compose, Maybe, OneOf, SomeOf
 from augsynth.perturb.table import CategoryFlip, Missingness, ScaledJitter, ValueSwap
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "Maybe",
     "Missingness",
     "OneOf",
+    "ParametricPerturbation",
     "Perturbation",
     "ScaledJitter",
     "SomeOf",

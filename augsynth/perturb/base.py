@@ -1,32 +1,43 @@
-"""Perturbations: draw the parameters, then apply them; and how to combine them."""
+"""Perturbations: draw the parameters, then apply them."""
 
 from __future__ import annotations
 
-import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 
 from augsynth.core import arrays
-from augsynth.core.errors import ParameterError, sentence
-from augsynth.core.parameters import check_number
-from augsynth.core.random import keyed_rng, resolve_seed
+from augsynth.core.random import ItemKeys, KeyedGenerator, resolve_seed
 
-__all__ = ["Compose", "Maybe", "OneOf", "Perturbation", "SomeOf", "take_where"]
+__all__ = [
+    "ParametricPerturbation",
+    "Perturbation",
+    "as_batch",
+    "perturb_rows",
+    "take_where",
+]
 
 
 class Perturbation(BaseEstimator, ABC):
     """An edit of a sample that keeps its label.
 
     ``draw`` is the only random line and ``apply`` is pure, so an edit can be replayed
-    from its parameters, and applied to what belongs to the sample (a mask, a label
-    map). A table perturbation (``per_row``) takes a block of rows as one ``x``.
+    from its parameters, and applied to what belongs to the sample (a mask, boxes). A
+    table perturbation (``per_row``) takes a block of rows as one ``x``.
+
+    Attributes
+    ----------
+    modality : str
+        What ``x`` is: "image", "audio", "text", "table", or "any".
+    needs_x : bool
+        Whether ``draw`` looks at ``x``; False saves chains the work of showing it.
     """
 
     per_row: ClassVar[bool] = False
+    modality: ClassVar[str] = "any"
+    needs_x: ClassVar[bool] = True
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn what the edit needs from training rows (nothing, for most)."""
@@ -40,168 +51,113 @@ class Perturbation(BaseEstimator, ABC):
     def apply(self, x: Any, params: dict[str, Any]) -> Any:
         """Return the edited ``x``; the same parameters give the same result."""
 
+    def apply_marks(
+        self, marks: dict[str, Any], params: dict[str, Any], *, size: tuple[int, int]
+    ) -> dict[str, Any]:
+        """Return what belongs to a sample after the same edit.
+
+        Parameters
+        ----------
+        marks : dict
+            ``mask`` (h, w) or (k, h, w), ``boxes`` (k, 4) as left, top, right, bottom in
+            pixels, ``labels`` (k,) of the boxes; any of them.
+        params : dict
+            What ``draw`` gave.
+        size : (height, width)
+            Of the picture before the edit.
+
+        Returns
+        -------
+        dict
+            As it came, for edits that move nothing.
+        """
+        return marks
+
+    def edit_many(self, xs: Any, keys: ItemKeys) -> Any:
+        """Draw and apply for a batch: to the last bit what one after the other gives.
+
+        Parameters
+        ----------
+        xs : list of samples, or ndarray (n, ...)
+        keys : ItemKeys
+            One key a sample.
+
+        Returns
+        -------
+        list or ndarray
+            As ``xs``.
+        """
+        return as_batch(xs, [self.apply(x, self.draw(x, keys.at(k))) for k, x in enumerate(xs)])
+
+    @property
+    def stream_name(self) -> str:
+        """The name that the random stream is keyed by where this is a step among others."""
+        return type(self).__name__
+
     def __call__(self, x: Any, *, random_state: Any = None) -> Any:
         """Draw and apply at once."""
-        return self.apply(x, self.draw(x, keyed_rng(resolve_seed(random_state))))
+        return self.apply(x, self.draw(x, KeyedGenerator().seat(resolve_seed(random_state))))
 
 
-class _Combined(Perturbation):
-    """Several perturbations in one; each step has a random stream of its own."""
+class ParametricPerturbation(Perturbation):
+    """An edit whose parameters are a function of a fixed number of uniform numbers.
 
-    perturbations: Sequence[Perturbation]
-
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Fit a copy of every step."""
-        where = type(self).__name__
-        if not isinstance(self.perturbations, (list, tuple)) or not self.perturbations:
-            must = "perturbations must be a non-empty list of perturbations"
-            raise ParameterError(sentence(where, must, repr(self.perturbations)))
-        odd = [p for p in self.perturbations if not isinstance(p, Perturbation)]
-        if odd:
-            raise ParameterError(sentence(where, "every step must be a Perturbation", repr(odd[0])))
-        self.steps_ = [clone(p).fit(X, y) for p in self.perturbations]
-        return self
-
-    @property
-    def per_row(self) -> bool:  # type: ignore[override]
-        """Whether the steps take blocks of rows."""
-        return any(step.per_row for step in self._steps)
-
-    @property
-    def _steps(self) -> Sequence[Perturbation]:
-        return getattr(self, "steps_", self.perturbations)
-
-    def _streams(self, rng: np.random.Generator) -> list[np.random.Generator]:
-        # Keyed by class and occurrence: a step added or removed leaves the others' draws alone.
-        seed, seen, streams = resolve_seed(rng), dict[str, int](), []
-        for step in self._steps:
-            name = type(step).__name__
-            seen[name] = seen.get(name, -1) + 1
-            streams.append(keyed_rng(seed, zlib.crc32(name.encode()), seen[name]))
-        return streams
-
-
-class Compose(_Combined):
-    """Apply every step, one after the other.
-
-    Parameters
-    ----------
-    perturbations : list of Perturbation
+    Subclasses write `parameters` and `apply`; batches are then drawn at once, copies can
+    be stratified, and an ``_apply_many(X, params)`` over a stack (n, ...) and parameters
+    (n,), where there is one, edits them at once.
     """
 
-    def __init__(self, perturbations: Sequence[Perturbation] = ()):
-        self.perturbations = perturbations
+    needs_x: ClassVar[bool] = False
+    n_uniforms: ClassVar[int] = 1
+
+    @abstractmethod
+    def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the parameters, arrays (n, ...), that uniform numbers (n, n_uniforms) stand for."""
 
     def draw(self, x: Any, rng: np.random.Generator) -> dict[str, Any]:
-        """Return the parameters of every step; each sees what the ones before it made."""
-        drawn = []
-        for step, stream in zip(self._steps, self._streams(rng), strict=True):
-            drawn.append(step.draw(x, stream))
-            x = step.apply(x, drawn[-1])
-        return {"steps": drawn}
+        """Return the parameters of one edit."""
+        drawn = self.parameters(rng.random(self.n_uniforms)[None])
+        return {name: _plain(values[0]) for name, values in drawn.items()}
 
-    def apply(self, x: Any, params: dict[str, Any]) -> Any:
-        """Apply every step with its parameters."""
-        for step, drawn in zip(self._steps, params["steps"], strict=True):
-            x = step.apply(x, drawn)
-        return x
+    def edit_many(self, xs: Any, keys: ItemKeys) -> Any:
+        """Draw and apply for a batch: to the last bit what one after the other gives."""
+        drawn = self.parameters(keys.uniforms(self.n_uniforms))
+        at_once = getattr(self, "_apply_many", None)
+        if at_once is not None and isinstance(xs, np.ndarray) and xs.dtype != object:
+            return at_once(xs, drawn)
+        rows = ({name: _plain(v[k]) for name, v in drawn.items()} for k in range(len(keys)))
+        return as_batch(xs, [self.apply(x, params) for x, params in zip(xs, rows, strict=True)])
 
 
-class SomeOf(_Combined):
-    """Apply ``n`` of the steps, chosen at random for every sample, in the given order.
+def perturb_rows(perturbation: Perturbation, X: Any, keys: ItemKeys) -> Any:
+    """Edit every row of a container of samples: pictures, clips, texts, or the rows of a table at once.
 
-    Parameters
-    ----------
-    perturbations : list of Perturbation
-    n : int, default=1
+    Returns
+    -------
+    object
+        As ``X``: a list, an array, a Series; a table perturbation gives the table.
     """
-
-    def __init__(self, perturbations: Sequence[Perturbation] = (), *, n: int = 1):
-        self.perturbations = perturbations
-        self.n = n
-
-    def draw(self, x: Any, rng: np.random.Generator) -> dict[str, Any]:
-        """Return which steps are used (a row each, for tables) and their parameters."""
-        check_number(type(self).__name__, "n", self.n, low=1, high=len(self._steps), integer=True)
-        streams = self._streams(rng)
-        rows = arrays.count_rows(x) if self.per_row else 1
-        order = rng.random((rows, len(self._steps))).argsort(axis=1)
-        used = order < self.n
-        drawn = []
-        for k, (step, stream) in enumerate(zip(self._steps, streams, strict=True)):
-            drawn.append(step.draw(x, stream))
-            x = _where(used[:, k], step.apply(x, drawn[-1]), x, step.per_row)
-        return {"used": used, "steps": drawn}
-
-    def apply(self, x: Any, params: dict[str, Any]) -> Any:
-        """Apply the chosen steps with their parameters."""
-        for k, (step, drawn) in enumerate(zip(self._steps, params["steps"], strict=True)):
-            used = params["used"][:, k]
-            if used.any():
-                x = _where(used, step.apply(x, drawn), x, step.per_row)
-        return x
+    if perturbation.per_row:
+        return perturbation.apply(X, perturbation.draw(X, keys.at(0)))
+    return perturbation.edit_many(X, keys)
 
 
-class OneOf(SomeOf):
-    """Apply exactly one of the steps, chosen at random for every sample.
-
-    Parameters
-    ----------
-    perturbations : list of Perturbation
-    """
-
-    def __init__(self, perturbations: Sequence[Perturbation] = ()):
-        self.perturbations = perturbations
-
-    n = 1  # type: ignore[assignment]
-
-
-class Maybe(Perturbation):
-    """Apply a perturbation to a share of the samples.
-
-    Parameters
-    ----------
-    perturbation : Perturbation
-    p : float, default=0.5
-        Probability that a sample is edited.
-    """
-
-    def __init__(self, perturbation: Perturbation | None = None, *, p: float = 0.5):
-        self.perturbation = perturbation
-        self.p = p
-
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Fit a copy of the perturbation."""
-        if not isinstance(self.perturbation, Perturbation):
-            must = "perturbation must be a Perturbation"
-            raise ParameterError(sentence("Maybe", must, repr(self.perturbation)))
-        self.step_ = clone(self.perturbation).fit(X, y)
-        return self
-
-    @property
-    def per_row(self) -> bool:  # type: ignore[override]
-        """Whether the perturbation takes blocks of rows."""
-        return self._step.per_row
-
-    @property
-    def _step(self) -> Perturbation:
-        return getattr(self, "step_", self.perturbation)  # type: ignore[return-value]
-
-    def draw(self, x: Any, rng: np.random.Generator) -> dict[str, Any]:
-        """Return whether each sample is edited, and the parameters of the edit."""
-        check_number("Maybe", "p", self.p, low=0, high=1)
-        used = rng.random(arrays.count_rows(x) if self.per_row else 1) < self.p
-        return {"used": used, "step": self._step.draw(x, rng)}
-
-    def apply(self, x: Any, params: dict[str, Any]) -> Any:
-        """Apply the edit where it was drawn."""
-        if not params["used"].any():
-            return x
-        return _where(params["used"], self._step.apply(x, params["step"]), x, self.per_row)
+def as_batch(xs: Any, rows: list[Any]) -> Any:
+    """Stack rows where the batch was a stack and they still have one shape."""
+    if not isinstance(xs, np.ndarray):
+        return rows
+    if xs.dtype.kind in "OUST":
+        whole = np.empty(len(rows), dtype=object)
+        for k, row in enumerate(rows):  # at once, rows of one length would become a matrix
+            whole[k] = row
+        return whole if xs.dtype == object else whole.astype(str)
+    if rows and len({(row.shape, row.dtype) for row in rows}) == 1:
+        return np.stack(rows)
+    return rows if rows else xs
 
 
-def _where(used: np.ndarray, edited: Any, x: Any, per_row: bool) -> Any:
-    return take_where(used, edited, x) if per_row else edited if used[0] else x
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def take_where(used: np.ndarray, edited: Any, x: Any) -> Any:

@@ -1,0 +1,295 @@
+"""Perturbations made of perturbations: all of them, some of them, or perhaps one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import clone
+
+from augsynth.core import arrays
+from augsynth.core.errors import ParameterError, sentence
+from augsynth.core.parameters import check_number
+from augsynth.core.random import ItemKeys, keyed, step_key
+from augsynth.perturb.base import Perturbation, as_batch, take_where
+
+__all__ = ["Compose", "Maybe", "OneOf", "SomeOf"]
+
+_INSIDE = step_key("inside")
+
+
+class _Combined(Perturbation):
+    """Several perturbations in one; each step has a random stream of its own."""
+
+    perturbations: Sequence[Perturbation]
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Fit a copy of every step."""
+        self._check_steps()
+        self.__dict__.pop("_step_keys", None)
+        self.steps_ = [clone(p).fit(X, y) for p in self.perturbations]
+        return self
+
+    def _check_steps(self) -> None:
+        where = type(self).__name__
+        if not isinstance(self.perturbations, (list, tuple)) or not self.perturbations:
+            must = "perturbations must be a non-empty list of perturbations"
+            raise ParameterError(sentence(where, must, repr(self.perturbations)))
+        odd = [p for p in self.perturbations if not isinstance(p, Perturbation)]
+        if odd:
+            todo = "Wrap other things with augsynth.perturb.as_perturbation."
+            raise ParameterError(sentence(where, "every step must be a Perturbation", repr(odd[0]), todo))
+
+    @property
+    def per_row(self) -> bool:  # type: ignore[override]
+        """Whether the steps take blocks of rows."""
+        return any(step.per_row for step in self._steps)
+
+    @property
+    def needs_x(self) -> bool:  # type: ignore[override]
+        """Whether a step looks at the sample before it draws."""
+        return any(step.needs_x or step.per_row for step in self._steps)
+
+    @property
+    def modality(self) -> str:  # type: ignore[override]
+        """What the steps edit."""
+        return next((step.modality for step in self._steps if step.modality != "any"), "any")
+
+    @property
+    def stream_name(self) -> str:
+        """The name of the combination and of what it combines."""
+        return f"{type(self).__name__}({','.join(step.stream_name for step in self._steps)})"
+
+    @property
+    def _steps(self) -> Sequence[Perturbation]:
+        if not hasattr(self, "steps_"):
+            self._check_steps()
+        return getattr(self, "steps_", self.perturbations)
+
+    def _keys(self) -> list[int]:
+        # By name and occurrence: a step added or removed leaves the others' draws alone.
+        known: list[int] | None = self.__dict__.get("_step_keys")
+        if known is not None and hasattr(self, "steps_"):
+            return known
+        seen, keys = dict[str, int](), []
+        for step in self._steps:
+            name = step.stream_name
+            seen[name] = seen.get(name, -1) + 1
+            keys.append(step_key(name, seen[name]))
+        self._step_keys = keys
+        return keys
+
+
+class Compose(_Combined):
+    """Apply every step, one after the other.
+
+    Parameters
+    ----------
+    perturbations : list of Perturbation
+    """
+
+    def __init__(self, perturbations: Sequence[Perturbation] = ()):
+        self.perturbations = perturbations
+
+    @property
+    def stream_name(self) -> str:
+        """A chain is named as such: its steps are keyed by their own names below it."""
+        return "Compose"
+
+    def draw(self, x: Any, rng: np.random.Generator) -> dict[str, Any]:
+        """Return the parameters of every step; each sees what the ones before it made."""
+        rng, steps = keyed(rng), self._steps
+        drawn: list[dict[str, Any]] = []
+        shown = 0  # how many steps the x at hand has gone through
+        for k, (step, key) in enumerate(zip(steps, self._keys(), strict=True)):
+            if step.needs_x:
+                for done in range(shown, k):
+                    x = steps[done].apply(x, drawn[done])
+                shown = k
+            drawn.append(step.draw(x, rng.child(key)))
+        return {"steps": drawn}
+
+    def apply(self, x: Any, params: dict[str, Any]) -> Any:
+        """Apply every step with its parameters."""
+        for step, drawn in zip(self._steps, params["steps"], strict=True):
+            x = step.apply(x, drawn)
+        return x
+
+    def apply_marks(
+        self, marks: dict[str, Any], params: dict[str, Any], *, size: tuple[int, int]
+    ) -> dict[str, Any]:
+        """Return what belongs to a sample after every step."""
+        for step, drawn in zip(self._steps, params["steps"], strict=True):
+            marks = step.apply_marks(marks, drawn, size=size)
+        return marks
+
+    def edit_many(self, xs: Any, keys: ItemKeys) -> Any:
+        """Edit a batch, a step at a time."""
+        for step, key in zip(self._steps, self._keys(), strict=True):
+            xs = step.edit_many(xs, keys.child(key))
+        return xs
+
+
+class SomeOf(_Combined):
+    """Apply ``n`` of the steps, chosen at random for every sample, in the given order.
+
+    Parameters
+    ----------
+    perturbations : list of Perturbation
+    n : int, default=1
+    """
+
+    def __init__(self, perturbations: Sequence[Perturbation] = (), *, n: int = 1):
+        self.perturbations = perturbations
+        self.n = n
+
+    def _used(self, u: np.ndarray) -> np.ndarray:
+        check_number(type(self).__name__, "n", self.n, low=1, high=len(self._steps), integer=True)
+        return u.argsort(axis=1) < self.n
+
+    def draw(self, x: Any, rng: np.random.Generator) -> dict[str, Any]:
+        """Return which steps are used (a row each, for tables) and the parameters of those."""
+        rng, steps = keyed(rng), self._steps
+        rows = arrays.count_rows(x) if self.per_row else 1
+        used = self._used(rng.random((rows, len(steps))))
+        drawn: list[dict[str, Any] | None] = []
+        for k, (step, key) in enumerate(zip(steps, self._keys(), strict=True)):
+            drawn.append(step.draw(x, rng.child(key)) if used[:, k].any() else None)
+            if drawn[-1] is not None and any(later.needs_x for later in steps[k + 1 :]):
+                x = _where(used[:, k], step.apply(x, drawn[-1]), x, step.per_row)
+        return {"used": used, "steps": drawn}
+
+    def apply(self, x: Any, params: dict[str, Any]) -> Any:
+        """Apply the chosen steps with their parameters."""
+        for k, (step, drawn) in enumerate(zip(self._steps, params["steps"], strict=True)):
+            used = params["used"][:, k]
+            if used.any():
+                x = _where(used, step.apply(x, drawn), x, step.per_row)
+        return x
+
+    def apply_marks(
+        self, marks: dict[str, Any], params: dict[str, Any], *, size: tuple[int, int]
+    ) -> dict[str, Any]:
+        """Return what belongs to a sample after the chosen steps."""
+        for k, (step, drawn) in enumerate(zip(self._steps, params["steps"], strict=True)):
+            if params["used"][0, k]:
+                marks = step.apply_marks(marks, drawn, size=size)
+        return marks
+
+    def edit_many(self, xs: Any, keys: ItemKeys) -> Any:
+        """Edit a batch, a step at a time."""
+        used = self._used(keys.uniforms(len(self._steps)))
+        for k, (step, key) in enumerate(zip(self._steps, self._keys(), strict=True)):
+            xs = _edit_where(step, xs, keys.child(key), used[:, k])
+        return xs
+
+
+class OneOf(SomeOf):
+    """Apply exactly one of the steps, chosen at random for every sample.
+
+    Parameters
+    ----------
+    perturbations : list of Perturbation
+    """
+
+    def __init__(self, perturbations: Sequence[Perturbation] = ()):
+        self.perturbations = perturbations
+
+    n = 1  # type: ignore[assignment]
+
+
+class Maybe(Perturbation):
+    """Apply a perturbation to a share of the samples.
+
+    Parameters
+    ----------
+    perturbation : Perturbation
+    p : float, default=0.5
+        Probability that a sample is edited.
+    """
+
+    def __init__(self, perturbation: Perturbation | None = None, *, p: float = 0.5):
+        self.perturbation = perturbation
+        self.p = p
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Fit a copy of the perturbation."""
+        self.step_ = clone(self._step).fit(X, y)
+        return self
+
+    @property
+    def per_row(self) -> bool:  # type: ignore[override]
+        """Whether the perturbation takes blocks of rows."""
+        return self._step.per_row
+
+    @property
+    def needs_x(self) -> bool:  # type: ignore[override]
+        """Whether the perturbation looks at the sample before it draws."""
+        return self._step.needs_x or self._step.per_row
+
+    @property
+    def modality(self) -> str:  # type: ignore[override]
+        """What the perturbation edits."""
+        return self._step.modality
+
+    @property
+    def stream_name(self) -> str:
+        """The name of what is, or is not, applied."""
+        return f"Maybe({self._step.stream_name})"
+
+    @property
+    def _step(self) -> Perturbation:
+        step = getattr(self, "step_", self.perturbation)
+        if not isinstance(step, Perturbation):
+            raise ParameterError(sentence("Maybe", "perturbation must be a Perturbation", repr(step)))
+        return step
+
+    def draw(self, x: Any, rng: np.random.Generator) -> dict[str, Any]:
+        """Return whether each sample is edited, and the parameters of the edit."""
+        check_number("Maybe", "p", self.p, low=0, high=1)
+        rng = keyed(rng)
+        used = rng.random(arrays.count_rows(x) if self.per_row else 1) < self.p
+        return {"used": used, "step": self._step.draw(x, rng.child(_INSIDE)) if used.any() else None}
+
+    def apply(self, x: Any, params: dict[str, Any]) -> Any:
+        """Apply the edit where it was drawn."""
+        if not params["used"].any():
+            return x
+        return _where(params["used"], self._step.apply(x, params["step"]), x, self.per_row)
+
+    def apply_marks(
+        self, marks: dict[str, Any], params: dict[str, Any], *, size: tuple[int, int]
+    ) -> dict[str, Any]:
+        """Return what belongs to a sample, edited where the sample is."""
+        return self._step.apply_marks(marks, params["step"], size=size) if params["used"][0] else marks
+
+    def edit_many(self, xs: Any, keys: ItemKeys) -> Any:
+        """Edit those of a batch for which it was drawn."""
+        check_number("Maybe", "p", self.p, low=0, high=1)
+        return _edit_where(self._step, xs, keys.child(_INSIDE), keys.uniforms(1)[:, 0] < self.p)
+
+
+def _edit_where(step: Perturbation, xs: Any, keys: ItemKeys, used: np.ndarray) -> Any:
+    """Edit the samples of a batch where ``used`` (n,)."""
+    if used.all():
+        return step.edit_many(xs, keys)
+    where = np.flatnonzero(used)
+    if not len(where):
+        return xs
+    if isinstance(xs, np.ndarray):
+        edited = step.edit_many(xs[where], keys.take(where))
+        if edited.dtype == xs.dtype and edited.shape[1:] == xs.shape[1:]:
+            xs = xs.copy()
+            xs[where] = edited
+            return xs
+    else:
+        edited = step.edit_many([xs[k] for k in where], keys.take(where))
+    rows = list(xs)
+    for k, x in zip(where, edited, strict=True):
+        rows[k] = x
+    return as_batch(xs, rows)
+
+
+def _where(used: np.ndarray, edited: Any, x: Any, per_row: bool) -> Any:
+    return take_where(used, edited, x) if per_row else edited if used[0] else x
