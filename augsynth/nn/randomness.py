@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 import torch
 
-__all__ = ["deterministic", "forked", "keyed_generator", "noise"]
+from augsynth.core.isolation import global_generators, lock
 
-_GLOBAL = threading.RLock()  # whoever must borrow torch's global generator holds it
+__all__ = ["deterministic", "forked", "keyed_generator", "noise"]
 
 
 @contextmanager
@@ -22,13 +21,8 @@ def forked(seed: int) -> Iterator[None]:
     Module constructors draw their first weights from the global generator. Build
     modules on the CPU inside this scope, and move them afterwards.
     """
-    with _GLOBAL:
-        before = torch.get_rng_state()
-        try:
-            torch.default_generator.manual_seed(seed % 2**63)
-            yield
-        finally:
-            torch.set_rng_state(before)
+    with global_generators(seed % 2**63, ("torch",)):
+        yield
 
 
 def keyed_generator(
@@ -46,7 +40,7 @@ def deterministic(wanted: bool) -> Iterator[None]:
         yield
         return
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it CUDA refuses exact products
-    with _GLOBAL:
+    with lock:
         before = torch.are_deterministic_algorithms_enabled()
         warns = torch.is_deterministic_algorithms_warn_only_enabled()
         torch.use_deterministic_algorithms(True)
