@@ -33,11 +33,14 @@ class Perturbation(BaseEstimator, ABC):
         What ``x`` is: "image", "audio", "text", "table", or "any".
     needs_x : bool
         Whether ``draw`` looks at ``x``; False saves chains the work of showing it.
+    learns : bool
+        Whether ``fit`` learns from rows; those that do must be fitted before use.
     """
 
     per_row: ClassVar[bool] = False
     modality: ClassVar[str] = "any"
     needs_x: ClassVar[bool] = True
+    learns: ClassVar[bool] = False
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn what the edit needs from training rows (nothing, for most)."""

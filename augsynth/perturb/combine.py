@@ -52,6 +52,11 @@ class _Combined(Perturbation):
         return any(step.needs_x or step.per_row for step in self._steps)
 
     @property
+    def learns(self) -> bool:  # type: ignore[override]
+        """Whether a step learns from rows."""
+        return any(step.learns for step in self._steps)
+
+    @property
     def modality(self) -> str:  # type: ignore[override]
         """What the steps edit."""
         return next((step.modality for step in self._steps if step.modality != "any"), "any")
@@ -227,6 +232,11 @@ class Maybe(Perturbation):
     def needs_x(self) -> bool:  # type: ignore[override]
         """Whether the perturbation looks at the sample before it draws."""
         return self._step.needs_x or self._step.per_row
+
+    @property
+    def learns(self) -> bool:  # type: ignore[override]
+        """Whether the perturbation learns from rows."""
+        return self._step.learns
 
     @property
     def modality(self) -> str:  # type: ignore[override]

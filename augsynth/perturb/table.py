@@ -25,6 +25,8 @@ class TablePerturbation(Perturbation):
     """
 
     per_row: ClassVar[bool] = True
+    modality: ClassVar[str] = "table"
+    learns: ClassVar[bool] = True
     columns: Sequence[Any] | None
 
     def fit(self, X: Any, y: Any = None) -> Self:

@@ -1,0 +1,318 @@
+"""A Dataset with perturbed copies of every record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+from augsynth.core.errors import AugsynthError, DataError, ParameterError, offenders, sentence
+from augsynth.core.parameters import check_number
+from augsynth.core.random import ItemKeys, Streams
+from augsynth.datasets.base import WrappedDataset, fetch, most_copies, slot_of
+from augsynth.datasets.items import Parts, modality_of, take_apart
+from augsynth.perturb.base import Perturbation
+from augsynth.perturb.foreign import as_perturbation, check_importable
+
+__all__ = ["PerturbedDataset"]
+
+_ANY = "*"
+
+
+class PerturbedDataset(WrappedDataset):
+    """Wrap a training Dataset so that it holds perturbed copies of every record.
+
+    Item i is a pure function of (seed, epoch, record, copy): the same whatever the number of
+    workers, their start method, the order, the batch size, and where a run resumes; and each
+    epoch is different. Items keep their form: ``(x, label)``, mappings, masks and boxes (which
+    move with the picture), tensors, PIL images, arrays, texts.
+
+    Parameters
+    ----------
+    base : map-style Dataset
+        Its items are perturbed after its own transform, so let that end before batching
+        and normalising; records are told apart by their place in the innermost set, so a
+        Subset perturbs its records as the whole set does.
+    policy : Perturbation, str, callable or dict
+        A perturbation of ours; a name ("weak", "medium", "strong", "image_randaugment", ...);
+        a transform of albumentations, torchvision or audiomentations; an importable function
+        of ``x`` (and ``rng``). A dict gives one to each class: keys are labels,
+        ``(label, group)``, ``("*", group)`` and ``"*"`` for the rest; None leaves a class alone.
+    copies : int, default=1
+        Perturbed copies of every record.
+    keep_originals : bool, default=False
+        Whether the untouched records come first: ``len`` is ``(copies + 1) * len(base)``.
+    stratified : bool, default=False
+        Draw scrambled Sobol' numbers over the copies (and epochs) of each record, so that its
+        copies are spread over what could be drawn. Edits of ours and of albumentations follow.
+    labels, groups : array-like, (n,), optional
+        For a dict of policies; labels are found by themselves in most sets.
+    seed : int, default=0
+
+    Raises
+    ------
+    ParameterError, DataError, InputTypeError
+        One sentence; for a lambda too, which worker processes could not import.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch.utils.data import TensorDataset
+    >>> from augsynth.perturb import ScaledJitter
+    >>> base = TensorDataset(torch.randn(10, 4), torch.arange(10) % 2)
+    >>> train = PerturbedDataset(base, ScaledJitter(0.1), copies=3, keep_originals=True)
+    >>> len(train), train.labels[:12].tolist()
+    (40, [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1])
+    >>> bool((train.at(25, epoch=1)[0] == train.at(25, epoch=1)[0]).all())
+    True
+    """
+
+    def __init__(
+        self,
+        base: Any,
+        policy: Any,
+        *,
+        copies: int = 1,
+        keep_originals: bool = False,
+        stratified: bool = False,
+        labels: Any = None,
+        groups: Any = None,
+        seed: int = 0,
+    ):
+        super().__init__(base, labels=labels, groups=groups, seed=seed)
+        check_number("PerturbedDataset", "copies", copies, low=1, high=2**20, integer=True)
+        self.policy, self.copies, self.keep_originals = policy, int(copies), bool(keep_originals)
+        self.stratified = bool(stratified)
+        self._repeats = _repeats_of(base)
+        self._base_copies = most_copies(base) * (1 if self._repeats is None else int(self._repeats.max()) + 1)
+        self._streams = Streams(self.seed, stratified=self._base_copies * self.copies if stratified else 0)
+        self._policies, self._policy_of = self._read_policies(policy)
+        self._fit_policies()
+        self._begin()
+
+    def __len__(self) -> int:
+        return len(self.base) * (self.copies + self.keep_originals)
+
+    @property
+    def max_copies(self) -> int:
+        """How many items are made from one record, at most."""
+        return self._base_copies * (self.copies + self.keep_originals)
+
+    # -- policies ------------------------------------------------------------------------
+
+    def _read_policies(self, policy: Any) -> tuple[list[Perturbation | None], np.ndarray | None]:
+        """Return the policies, and which of them each record of the base has (None: the first)."""
+        if not isinstance(policy, Mapping):
+            return [self._read_policy(policy)], None
+        if not policy:
+            must = "policy must name at least one class, or '*'"
+            raise ParameterError(sentence("PerturbedDataset", must, "an empty dict"))
+        kinds = {key: None if value is None else self._read_policy(value) for key, value in policy.items()}
+        order = {key: k for k, key in enumerate(kinds)}
+        labels, groups = self._base_labels(), self._base_groups_found()
+        rows = list(zip(labels.tolist(), _rows(groups, len(labels)), strict=True))
+        used: dict[Any, int] = {}
+        for label, group in set(rows):
+            keys = ((label, *group), (_ANY, *group), label, _ANY) if group else (label, _ANY)
+            used[label, group] = next((order[key] for key in keys if key in order), -1)
+        known = {key for label, group in used for key in ((label, *group), (_ANY, *group), label, _ANY)}
+        unknown = [key for key in order if key not in known]
+        if unknown:
+            given = f"{offenders(unknown)}; there are {offenders(sorted({str(v) for v, _ in used}), 8)}"
+            must = "the keys of policy must be labels, (label, group) or '*'"
+            raise ParameterError(sentence("PerturbedDataset", must, given))
+        bare = sorted({str(label) for (label, _), k in used.items() if k < 0})
+        if bare:
+            todo = "Add '*' for the rest (None leaves records as they are)."
+            must = "policy must cover every class"
+            raise ParameterError(sentence("PerturbedDataset", must, f"nothing for {offenders(bare)}", todo))
+        return list(kinds.values()), np.array([used[row] for row in rows], dtype=np.int16)
+
+    def _read_policy(self, policy: Any) -> Perturbation:
+        modality = None
+        if isinstance(policy, str):
+            modality = modality_of(self._sample(0))
+        perturbation = as_perturbation(policy, modality=modality)
+        check_importable(perturbation, "PerturbedDataset")
+        return perturbation
+
+    def _fit_policies(self) -> None:
+        """Fit copies of the policies; those that learn see every record and its label."""
+        learners = [p for p in self._policies if p is not None and (p.learns or p.per_row)]
+        rows, labels = None, None
+        if learners:
+            samples = [self._sample(i) for i in range(len(self.base))]
+            rows = _as_rows(samples) if any(p.per_row for p in learners) else samples
+            labels = self._labels_if_any()
+        self._policies = [None if p is None else clone(p).fit(rows, labels) for p in self._policies]
+
+    def _labels_if_any(self) -> np.ndarray | None:
+        try:
+            return self._base_labels()
+        except AugsynthError:
+            return None
+
+    def _sample(self, i: int) -> Any:
+        return take_apart(fetch(self.base, i, 0, where="PerturbedDataset"), where="PerturbedDataset").x
+
+    # -- items ---------------------------------------------------------------------------
+
+    def _place(self, i: int) -> tuple[int, int]:
+        """Return the item of the base, and the copy from 1 on (0: the original)."""
+        copy, j = divmod(i, len(self.base))
+        return j, copy + (not self.keep_originals)
+
+    def _policy_at(self, j: int) -> Perturbation | None:
+        return self._policies[0 if self._policy_of is None else int(self._policy_of[j])]
+
+    def _key(self, j: int, copy: int, epoch: int) -> tuple[int, int]:
+        """Return the record and the number (from 0) of a copy among all the copies of that record."""
+        record, inner = slot_of(self.base, j, epoch)
+        if self._repeats is not None:
+            inner += int(self._repeats[j]) * most_copies(self.base)
+        return record, inner * self.copies + copy - 1
+
+    def _at(self, i: int, epoch: int) -> Any:
+        j, copy = self._place(i)
+        item = fetch(self.base, j, epoch, where="PerturbedDataset")
+        policy = self._policy_at(j)
+        if copy == 0 or policy is None:
+            return item
+        parts = take_apart(item, where="PerturbedDataset")
+        params = self._draw(policy, parts.x, j, copy, epoch)
+        return self._edited(policy, parts, params, j)
+
+    def _draw(self, policy: Perturbation, x: Any, j: int, copy: int, epoch: int) -> dict[str, Any]:
+        rng = self._streams.at(epoch, *self._key(j, copy, epoch))
+        try:
+            return policy.draw(_as_rows([x]) if policy.per_row else x, rng)
+        except AugsynthError as error:
+            raise _naming(error, j) from error
+
+    def _edited(self, policy: Perturbation, parts: Parts, params: dict[str, Any], j: int) -> Any:
+        try:
+            if policy.per_row:
+                return parts.put(_like_row(policy.apply(_as_rows([parts.x]), params), parts.x))
+            x = policy.apply(parts.x, params)
+            if not parts.marks:
+                return parts.put(x)
+            marks = policy.apply_marks(parts.marks, params, size=_size_of(parts.x))
+        except AugsynthError as error:
+            raise _naming(error, j) from error
+        return parts.put(x, marks=marks)
+
+    def _at_many(self, indices: Sequence[int], epochs: Sequence[int]) -> list[Any]:
+        out: list[Any] = [None] * len(indices)
+        together: dict[int, list[int]] = {}
+        for k, (i, epoch) in enumerate(zip(indices, epochs, strict=True)):
+            j, copy = self._place(i)
+            which = 0 if self._policy_of is None else int(self._policy_of[j])
+            policy = self._policies[which]
+            if policy is None or copy == 0 or policy.per_row or len(indices) == 1:
+                out[k] = self._at(i, epoch)
+            else:
+                together.setdefault(which, []).append(k)
+        for which, places in together.items():
+            edited = self._edit_together(which, [(indices[k], epochs[k]) for k in places])
+            for k, item in zip(places, edited, strict=True):
+                out[k] = item
+        return out
+
+    def _edit_together(self, which: int, wanted: list[tuple[int, int]]) -> list[Any]:
+        policy = self._policies[which]
+        parts, keys = [], []
+        for i, epoch in wanted:
+            j, copy = self._place(i)
+            item = fetch(self.base, j, epoch, where="PerturbedDataset")
+            parts.append(take_apart(item, where="PerturbedDataset"))
+            keys.append((epoch, *self._key(j, copy, epoch)))
+        if policy is None or any(part.marks for part in parts):
+            return [self._at(i, epoch) for i, epoch in wanted]
+        columns = np.array(keys, dtype=np.uint64).T
+        batch = ItemKeys(self.seed, *columns, stratified=self._streams.stratified)
+        try:
+            edited = policy.edit_many([part.x for part in parts], batch)
+        except AugsynthError:  # one by one, the record that cannot be edited is named
+            return [self._at(i, epoch) for i, epoch in wanted]
+        return [part.put(x) for part, x in zip(parts, edited, strict=True)]
+
+    # -- what is known without reading ---------------------------------------------------
+
+    def _slot(self, i: int, epoch: int) -> tuple[int, int]:
+        j, copy = self._place(i)
+        if copy == 0:
+            return slot_of(self.base, j, epoch)
+        record, number = self._key(j, copy, epoch)
+        # Beside originals the copies are further ones; a wrapper around this one keys by them.
+        return record, number + self._base_copies * self.keep_originals
+
+    def _describe(self, i: int, epoch: int) -> dict[str, Any]:
+        j, copy = self._place(i)
+        policy = self._policy_at(j)
+        if copy == 0 or policy is None:
+            return {"kind": "real"}
+        x = take_apart(fetch(self.base, j, epoch, where="PerturbedDataset")).x
+        params = self._draw(policy, x, j, copy, epoch)
+        return {"kind": "perturbed", "policy": policy.stream_name, "parameters": params}
+
+    def _labels(self) -> np.ndarray:
+        return np.tile(self._base_labels(), self.copies + self.keep_originals)
+
+    def _groups(self) -> np.ndarray | None:
+        groups = self._base_groups_found()
+        return None if groups is None else np.concatenate([groups] * (self.copies + self.keep_originals))
+
+
+def _naming(error: AugsynthError, j: int) -> AugsynthError:
+    """Return the sentence of an edit that cannot be made with the record's number in it."""
+    text = str(error)
+    return error if "at item" in text else type(error)(f"Item {j} of the base: {text}")
+
+
+def _repeats_of(base: Any) -> np.ndarray | None:
+    """Return how often each record of a Subset came before (n,), or None if none repeats."""
+    indices = getattr(base, "indices", None)
+    if indices is None or type(base).__name__ != "Subset":
+        return None
+    indices = np.asarray(indices, dtype=np.int64)
+    order = np.argsort(indices, kind="stable")
+    ordered = indices[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    before = np.empty(len(indices), dtype=np.int64)
+    before[order] = np.arange(len(indices)) - np.repeat(starts, np.diff(np.r_[starts, len(indices)]))
+    return before if before.any() else None
+
+
+def _rows(groups: np.ndarray | None, n: int) -> list[tuple[Any, ...]]:
+    if groups is None:
+        return [()] * n
+    return [tuple(row) if isinstance(row, list) else (row,) for row in groups.tolist()]
+
+
+def _as_rows(samples: list[Any]) -> np.ndarray:
+    rows = [np.asarray(x.detach().cpu() if hasattr(x, "detach") else x) for x in samples]
+    if any(row.ndim != 1 or row.shape != rows[0].shape for row in rows):
+        shape = next(row.shape for row in rows if row.ndim != 1 or row.shape != rows[0].shape)
+        must = "for a policy of tables every sample must be a row of one length"
+        raise DataError(sentence("PerturbedDataset", must, f"shape {shape}"))
+    return np.stack(rows)
+
+
+def _like_row(rows: np.ndarray, x: Any) -> Any:
+    if hasattr(x, "detach"):
+        import torch
+
+        return torch.from_numpy(np.ascontiguousarray(rows[0])).to(x.dtype)
+    return rows[0].tolist() if isinstance(x, list) else rows[0]
+
+
+def _size_of(x: Any) -> tuple[int, int]:
+    """Return (height, width) of a picture in any container."""
+    if type(x).__module__.startswith("PIL."):
+        return x.height, x.width
+    shape = tuple(x.shape)
+    if hasattr(x, "detach"):  # tensors are (channels, height, width)
+        return shape[-2], shape[-1]
+    return shape[0], shape[1]
