@@ -18,7 +18,7 @@ from augsynth.core.parameters import check_number
 from augsynth.datasets.epochs import EpochCounter
 from augsynth.datasets.labels import check_map_style, classes_of, find_labels
 
-__all__ = ["WrappedDataset", "as_plain", "fetch", "most_copies", "slot_of"]
+__all__ = ["WrappedDataset", "as_plain", "described", "fetch", "most_copies", "slot_of"]
 
 _LONGEST = 64  # numbers of a parameter that a description spells out
 
@@ -239,6 +239,13 @@ def slot_of(dataset: Any, i: int, epoch: int) -> tuple[int, int]:
     if type(dataset) is Subset:
         return slot_of(dataset.dataset, int(dataset.indices[i]), epoch)
     return i, 0
+
+
+def described(dataset: Any, i: int, epoch: int) -> dict[str, Any]:
+    """Return ``{"of": how item i of a wrapped dataset came to be}``, or nothing for any other."""
+    if isinstance(dataset, WrappedDataset):
+        return {"of": dataset.describe(i, epoch)}
+    return described(dataset.dataset, int(dataset.indices[i]), epoch) if type(dataset) is Subset else {}
 
 
 def most_copies(dataset: Any) -> int:

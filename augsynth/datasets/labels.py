@@ -12,7 +12,7 @@ from torch.utils.data import ConcatDataset, Dataset, IterableDataset, Subset, Te
 from augsynth.core.errors import AugsynthError, DataError, InputTypeError, offenders, sentence
 from augsynth.datasets.items import NO_LABEL, take_apart
 
-__all__ = ["as_labels", "check_map_style", "classes_of", "find_labels"]
+__all__ = ["as_labels", "check_map_style", "classes_of", "find_labels", "kept_labels"]
 
 _ATTRIBUTES = ("targets", "labels", "_labels", "y", "samples", "_samples", "imgs")
 
@@ -50,7 +50,7 @@ def find_labels(dataset: Any, labels: Any = None, *, where: str = "labels") -> n
     """
     if labels is not None:
         return as_labels(labels, len(dataset), where)
-    found = _kept(dataset, where)
+    found = kept_labels(dataset, where)
     return as_labels(_read(dataset, where) if found is None else found, len(dataset), where)
 
 
@@ -74,13 +74,13 @@ def as_labels(labels: Any, n: int, where: str, name: str = "labels") -> np.ndarr
     return array
 
 
-def _kept(dataset: Any, where: str) -> Any:
+def kept_labels(dataset: Any, where: str) -> Any:
     """Return the labels that a dataset keeps beside its items, or None."""
     if isinstance(dataset, Subset):
-        inner = _kept(dataset.dataset, where)
+        inner = kept_labels(dataset.dataset, where)
         return None if inner is None else np.asarray(inner)[np.asarray(dataset.indices, dtype=np.intp)]
     if isinstance(dataset, ConcatDataset):
-        parts = [_kept(part, where) for part in dataset.datasets]
+        parts = [kept_labels(part, where) for part in dataset.datasets]
         return None if any(part is None for part in parts) else np.concatenate(parts)
     if isinstance(dataset, TensorDataset):
         tensors = dataset.tensors
