@@ -40,13 +40,58 @@ _COMPONENTS: dict[str, dict[str, str]] = {
         "under": "augsynth.resample.under:UnderSampler",
     },
     "perturbation": {
+        "affine": "augsynth.perturb.image:Affine",
+        "albumentations": "augsynth.perturb.albumentations:AlbumentationsPerturbation",
+        "audio_medium": "augsynth.perturb.audio_policies:audio_medium",
+        "audio_strong": "augsynth.perturb.audio_policies:audio_strong",
+        "audio_weak": "augsynth.perturb.audio_policies:audio_weak",
+        "back_translation": "augsynth.perturb.translation:BackTranslation",
+        "background_mix": "augsynth.perturb.background:BackgroundMix",
+        "band_pass": "augsynth.perturb.audio_filters:BandPass",
+        "blur": "augsynth.perturb.image:Blur",
+        "brightness": "augsynth.perturb.image:Brightness",
+        "brightness_contrast": "augsynth.perturb.image:BrightnessContrast",
+        "case_change": "augsynth.perturb.text:CaseChange",
         "category_flip": "augsynth.perturb.table:CategoryFlip",
+        "clipping": "augsynth.perturb.audio:Clipping",
+        "colour": "augsynth.perturb.image:Colour",
         "compose": "augsynth.perturb.combine:Compose",
+        "contrast": "augsynth.perturb.image:Contrast",
+        "equalizer": "augsynth.perturb.audio_filters:Equalizer",
+        "erasing": "augsynth.perturb.image:Erasing",
+        "flip_left_right": "augsynth.perturb.image:FlipLeftRight",
+        "flip_up_down": "augsynth.perturb.image:FlipUpDown",
+        "gain": "augsynth.perturb.audio:Gain",
+        "gaussian_noise": "augsynth.perturb.image:GaussianNoise",
+        "image_medium": "augsynth.perturb.image_policies:image_medium",
+        "image_randaugment": "augsynth.perturb.image_policies:image_randaugment",
+        "image_strong": "augsynth.perturb.image_policies:image_strong",
+        "image_trivialaugment": "augsynth.perturb.image_policies:image_trivialaugment",
+        "image_weak": "augsynth.perturb.image_policies:image_weak",
         "jitter": "augsynth.perturb.table:ScaledJitter",
+        "jpeg": "augsynth.perturb.image:JpegCompression",
         "maybe": "augsynth.perturb.combine:Maybe",
         "missingness": "augsynth.perturb.table:Missingness",
+        "noise_at_snr": "augsynth.perturb.audio:NoiseAtSNR",
         "one_of": "augsynth.perturb.combine:OneOf",
+        "pitch_shift": "augsynth.perturb.audio:PitchShift",
+        "polarity": "augsynth.perturb.audio:Polarity",
+        "random_delete": "augsynth.perturb.text:RandomDelete",
+        "random_insert": "augsynth.perturb.text:RandomInsert",
+        "random_swap": "augsynth.perturb.text:RandomSwap",
+        "resized_crop": "augsynth.perturb.image:ResizedCrop",
+        "rotate": "augsynth.perturb.image:Rotate",
+        "shift": "augsynth.perturb.image:Shift",
         "some_of": "augsynth.perturb.combine:SomeOf",
+        "spectrogram_mask": "augsynth.perturb.spectrogram:SpectrogramMask",
+        "synonym_swap": "augsynth.perturb.text:SynonymSwap",
+        "text_medium": "augsynth.perturb.text_policies:text_medium",
+        "text_strong": "augsynth.perturb.text_policies:text_strong",
+        "text_weak": "augsynth.perturb.text_policies:text_weak",
+        "time_shift": "augsynth.perturb.audio:TimeShift",
+        "time_stretch": "augsynth.perturb.audio:TimeStretch",
+        "torchvision": "augsynth.perturb.torchvision:TorchvisionPerturbation",
+        "typos": "augsynth.perturb.text:Typos",
         "value_swap": "augsynth.perturb.table:ValueSwap",
     },
     "stabiliser": {
@@ -61,6 +106,10 @@ _COMPONENTS: dict[str, dict[str, str]] = {
         "similarity-penalty": "augsynth.nn.stabilise.matching:SimilarityPenalty",
         "spectral-norm": "augsynth.nn.stabilise.slopes:SpectralNorm",
         "unrolling": "augsynth.nn.stabilise.lookahead:Unrolling",
+    },
+    "thesaurus": {
+        "file": "augsynth.perturb.thesaurus:Thesaurus",
+        "learned": "augsynth.perturb.word_neighbours:LearnedNeighbours",
     },
     "trainer": {"trainer": "augsynth.nn.trainer:Trainer"},
     "backbone": {
@@ -168,7 +217,10 @@ def build(role: str, spec: str | Mapping[str, Any]) -> Any:
         raise ParameterError(sentence(role, "a component must have a key 'kind'", offenders(options)))
     cls = resolve(role, options.pop("kind"))
     for name, value in options.items():
-        if name in _COMPONENTS and isinstance(value, (str, Mapping)):
+        if name.removesuffix("s") in _COMPONENTS and name.endswith("s") and isinstance(value, (list, tuple)):
+            role_of = name.removesuffix("s")
+            options[name] = [build(role_of, v) if isinstance(v, (str, Mapping)) else v for v in value]
+        elif name in _COMPONENTS and isinstance(value, (str, Mapping)):
             if isinstance(value, Mapping) and "kind" not in value and len(_COMPONENTS[name]) == 1:
                 value = {"kind": next(iter(_COMPONENTS[name])), **value}
             options[name] = build(name, value)
