@@ -66,6 +66,9 @@ def as_labels(labels: Any, n: int, where: str, name: str = "labels") -> np.ndarr
     if array.shape != (n,):
         must = f"{name} must hold one value an item ({n})"
         raise DataError(sentence(where, must, f"shape {array.shape}"))
+    if array.dtype == object and any(np.ndim(label) for label in array):
+        given = f"{next(type(label).__name__ for label in array if np.ndim(label))}s"
+        raise DataError(sentence(where, f"{name} must be single values", given))
     if array.dtype.kind in "fO":
         missing = np.flatnonzero(pd.isna(array))
         if len(missing):
@@ -119,7 +122,7 @@ def _check_first(dataset: Any, labels: np.ndarray, name: str, where: str) -> Non
     said = said.item() if hasattr(said, "item") and np.ndim(said) == 0 else said
     if isinstance(said, (int, str)) and said != labels[0]:
         must = f"the labels in {type(dataset).__name__}.{name} must be those of the items"
-        given = f"{labels[0]!r} there and {said!r} in item 0"
+        given = f"{labels[:1].tolist()[0]!r} there and {said!r} in item 0"
         raise DataError(sentence(where, must, given, "Pass labels=, one an item."))
 
 
