@@ -5,6 +5,7 @@ No function here reads or changes a global generator.
 
 from __future__ import annotations
 
+import functools
 import secrets
 import threading
 import zlib
@@ -18,7 +19,9 @@ from augsynth.core.errors import ParameterError, sentence
 __all__ = [
     "ItemKeys",
     "KeyedGenerator",
+    "StratifiedGenerator",
     "Streams",
+    "generator_of",
     "item_rng",
     "keyed",
     "keyed_rng",
@@ -90,10 +93,6 @@ class KeyedGenerator(np.random.Generator):
     ``(0, path, record, epoch and copy)``, so different keys never share a number, and
     nothing has to be drawn to get from one to the next.
 
-    With ``stratified`` above 0, the numbers of the first 16 dimensions of each stream
-    are Sobol' numbers over the epochs and the ``stratified`` copies of a record, so
-    that copies are spread over what could be drawn (see `augsynth.core.sobol`).
-
     References
     ----------
     Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3",
@@ -107,7 +106,9 @@ class KeyedGenerator(np.random.Generator):
     True
     """
 
-    def __init__(self, *, stratified: int = 0):
+    stratified = 0
+
+    def __init__(self) -> None:
         philox = np.random.Philox(key=[0, _DOMAIN], counter=0)
         super().__init__(philox)
         self._philox = philox
@@ -115,19 +116,19 @@ class KeyedGenerator(np.random.Generator):
         self._counter = self._start["state"]["counter"]
         self._key = self._start["state"]["key"]
         self._below: KeyedGenerator | None = None
+        self._below_is_here = False
         self._used = 0
-        self.stratified = stratified
         self.seed = self.epoch = self.record = self.copy = self.path = 0
 
     def seat(self, seed: int, epoch: int = 0, record: int = 0, copy: int = 0, path: int = 0) -> Self:
         """Go to the start of the stream of a key (``epoch`` and ``copy`` below 2**32)."""
         self.seed, self.epoch, self.record, self.copy, self.path = seed, epoch, record, copy, path
         counter = self._counter
-        counter[0], counter[1], counter[2] = 0, path, record
-        counter[3] = ((epoch << 32) | copy) & _MASK
+        counter[1], counter[2], counter[3] = path, record, (epoch << 32) | copy
         self._key[0] = seed
         self._philox.state = self._start
         self._used = 0
+        self._below_is_here = False
         return self
 
     def child(self, step: int) -> KeyedGenerator:
@@ -136,13 +137,48 @@ class KeyedGenerator(np.random.Generator):
         There is one child object to a parent, moved at every call: draw from it before
         asking for the next. The parent's own position stays.
         """
-        if self._below is None:
-            self._below = KeyedGenerator(stratified=self.stratified)
-        return self._below.seat(self.seed, self.epoch, self.record, self.copy, _under(self.path, step))
+        below = self._below
+        if below is None:
+            below = self._below = self._another()
+        path = _under(self.path, step)
+        if not self._below_is_here:
+            self._below_is_here = True
+            return below.seat(self.seed, self.epoch, self.record, self.copy, path)
+        below.path = path  # the same item as before: only the path differs
+        below._counter[1] = path
+        below._philox.state = below._start
+        below._used = 0
+        below._below_is_here = False
+        return below
+
+    def _another(self) -> KeyedGenerator:
+        return KeyedGenerator()
+
+    def __reduce__(self) -> Any:
+        return _seated, (self.stratified, self.seed, self.epoch, self.record, self.copy, self.path)
+
+
+class StratifiedGenerator(KeyedGenerator):
+    """A KeyedGenerator whose first 16 numbers of each stream are Sobol' numbers over copies and epochs.
+
+    So the copies of a record are spread over what could be drawn (see `augsynth.core.sobol`).
+
+    Parameters
+    ----------
+    copies : int
+        Copies of a record in one epoch.
+    """
+
+    def __init__(self, copies: int):
+        super().__init__()
+        self.stratified = copies
+
+    def _another(self) -> KeyedGenerator:
+        return StratifiedGenerator(self.stratified)
 
     def _strata(self, d: int) -> np.ndarray | None:
         """Return the next d Sobol' numbers, or None where plain ones serve."""
-        if not self.stratified or self._used + d > sobol.DIMENSIONS:
+        if self._used + d > sobol.DIMENSIONS:
             return None
         index = self.epoch * self.stratified + self.copy
         root = sobol.mixed(self.seed ^ sobol.mixed(self.record ^ sobol.mixed(self.path)))
@@ -151,8 +187,8 @@ class KeyedGenerator(np.random.Generator):
         return np.array(u)
 
     def random(self, size: Any = None, dtype: Any = np.float64, out: Any = None) -> Any:  # type: ignore[override]
-        """Draw uniform numbers below 1, as numpy does (stratified where asked for)."""
-        if self.stratified and out is None and dtype is np.float64:
+        """Draw uniform numbers below 1, as numpy does, but stratified."""
+        if out is None and dtype is np.float64:
             shape = () if size is None else (size,) if np.ndim(size) == 0 else tuple(size)
             strata = self._strata(int(np.prod(shape)))
             if strata is not None:
@@ -160,21 +196,24 @@ class KeyedGenerator(np.random.Generator):
         return super().random(size, dtype, out)
 
     def uniform(self, low: Any = 0.0, high: Any = 1.0, size: Any = None) -> Any:  # type: ignore[override]
-        """Draw uniform numbers between two bounds, as numpy does (stratified where asked for)."""
-        if self.stratified and np.ndim(low) == 0 == np.ndim(high):
+        """Draw uniform numbers between two bounds, as numpy does, but stratified."""
+        if np.ndim(low) == 0 == np.ndim(high):
             return low + (high - low) * self.random(size)
         return super().uniform(low, high, size)
 
-    def __reduce__(self) -> Any:
-        return _seated, (self.stratified, self.seed, self.epoch, self.record, self.copy, self.path)
+
+def generator_of(stratified: int = 0) -> KeyedGenerator:
+    """Return a generator of plain streams, or of ones stratified over so many copies."""
+    return StratifiedGenerator(stratified) if stratified else KeyedGenerator()
 
 
 def _seated(stratified: int, *key: int) -> KeyedGenerator:
-    return KeyedGenerator(stratified=stratified).seat(*key)
+    return generator_of(stratified).seat(*key)
 
 
-def _under(path: Any, step: int) -> Any:
-    return sobol.mixed(path ^ step)
+@functools.cache  # as many as a policy has steps
+def _under(path: int, step: int) -> int:
+    return int(sobol.mixed(path ^ step))
 
 
 def step_key(name: str, occurrence: int = 0) -> int:
@@ -217,7 +256,7 @@ class Streams:
         """Go to the stream of an item; the generator is this thread's, so use it before the next."""
         rng = getattr(self._local, "rng", None)
         if rng is None:
-            rng = self._local.rng = KeyedGenerator(stratified=self.stratified)
+            rng = self._local.rng = generator_of(self.stratified)
         return rng.seat(self.seed, epoch, record, copy, path)
 
     def __getstate__(self) -> dict[str, int]:
@@ -258,7 +297,7 @@ class ItemKeys:
     def at(self, k: int) -> KeyedGenerator:
         """Go to the stream of item ``k``; one generator serves them all, so use it before the next."""
         if self._rng is None:
-            self._rng = KeyedGenerator(stratified=self.stratified)
+            self._rng = generator_of(self.stratified)
         return self._rng.seat(
             self.seed, int(self.epoch[k]), int(self.record[k]), int(self.copy[k]), self.path
         )

@@ -68,14 +68,16 @@ class _Combined(Perturbation):
 
     @property
     def _steps(self) -> Sequence[Perturbation]:
-        if not hasattr(self, "steps_"):
+        fitted = self.__dict__.get("steps_")
+        if fitted is None:
             self._check_steps()
-        return getattr(self, "steps_", self.perturbations)
+            return self.perturbations
+        return fitted  # type: ignore[no-any-return]
 
     def _keys(self) -> list[int]:
         # By name and occurrence: a step added or removed leaves the others' draws alone.
         known: list[int] | None = self.__dict__.get("_step_keys")
-        if known is not None and hasattr(self, "steps_"):
+        if known is not None and "steps_" in self.__dict__:
             return known
         seen, keys = dict[str, int](), []
         for step in self._steps:
