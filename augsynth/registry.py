@@ -212,7 +212,7 @@ def build(role: str, spec: str | Mapping[str, Any]) -> Any:
     >>> build("resampler", {"kind": "under", "by": "class"})
     UnderSampler()
     """
-    options = {"kind": spec} if isinstance(spec, str) else dict(spec)
+    options: dict[str, Any] = {"kind": spec} if isinstance(spec, str) else dict(spec)
     if "kind" not in options:
         raise ParameterError(sentence(role, "a component must have a key 'kind'", offenders(options)))
     cls = resolve(role, options.pop("kind"))
