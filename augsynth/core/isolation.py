@@ -12,7 +12,7 @@ import random
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -83,15 +83,22 @@ class global_generators:  # noqa: N801 (used as a function is)
         self.seed = seed
         self.which = which
 
-    def __enter__(self) -> None:
-        depth = lock.__enter__()
+    def __enter__(self) -> Self:
+        self._depth = lock.__enter__()
         self._given_back: list[Callable[[], None]] = []
         try:
             for name in self.which:
-                self._given_back.append(_TAKEN[name](self.seed, depth))
+                self._given_back.append(_TAKEN[name](self._depth))
+            self.reseed(self.seed)
         except BaseException:
             self.__exit__()
             raise
+        return self
+
+    def reseed(self, seed: int) -> None:
+        """Start again from another seed, within the scope."""
+        for name in self.which:
+            _SEEDED[name](seed, self._depth)
 
     def __exit__(self, *raised: object) -> None:
         for give_back in reversed(self._given_back):
@@ -99,14 +106,16 @@ class global_generators:  # noqa: N801 (used as a function is)
         lock.__exit__()
 
 
-def _take_random(seed: int, depth: int) -> Callable[[], None]:
+def _take_random(depth: int) -> Callable[[], None]:
     before = random.getstate()
-    super(random.Random, random._inst).seed(seed)  # type: ignore[attr-defined]
-    random._inst.gauss_next = None  # type: ignore[attr-defined]
     return lambda: random.setstate(before)
 
 
-def _take_numpy(seed: int, depth: int) -> Callable[[], None]:
+def _seed_random(seed: int, depth: int) -> None:
+    random._inst.seed(seed)  # type: ignore[attr-defined]
+
+
+def _take_numpy(depth: int) -> Callable[[], None]:
     # Exchanging the bit generator is 60 times cheaper than writing a state, but drops the
     # second number of a pair of normals: that is looked up first, and put back if there was one.
     before = np.random.get_state(legacy=False)  # noqa: NPY002 (looks, does not draw)
@@ -114,10 +123,6 @@ def _take_numpy(seed: int, depth: int) -> Callable[[], None]:
     while len(_NUMPY) < depth:
         bits = np.random.MT19937(0)
         _NUMPY.append((bits, np.random.RandomState(bits)))
-    bits, legacy = _NUMPY[depth - 1]
-    salted = sobol.mixed(seed)  # of one seed, `random` and numpy would make the same numbers
-    legacy.seed([salted & 0xFFFFFFFF, salted >> 32])
-    np.random.set_bit_generator(bits)  # type: ignore[attr-defined]
 
     def give_back() -> None:
         np.random.set_bit_generator(mine)  # type: ignore[attr-defined]
@@ -127,14 +132,26 @@ def _take_numpy(seed: int, depth: int) -> Callable[[], None]:
     return give_back
 
 
-def _take_torch(seed: int, depth: int) -> Callable[[], None]:
+def _seed_numpy(seed: int, depth: int) -> None:
+    bits, legacy = _NUMPY[depth - 1]
+    salted = sobol.mixed(seed)  # of one seed, `random` and numpy would make the same numbers
+    legacy.seed([salted & 0xFFFFFFFF, salted >> 32])
+    np.random.set_bit_generator(bits)  # type: ignore[attr-defined]
+
+
+def _take_torch(depth: int) -> Callable[[], None]:
     torch = sys.modules.get("torch")
     if torch is None:
         return _nothing
     generator = torch.default_generator
     before = generator.get_state()
-    generator.manual_seed(seed)
     return lambda: generator.set_state(before)
+
+
+def _seed_torch(seed: int, depth: int) -> None:
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.default_generator.manual_seed(seed)
 
 
 def _nothing() -> None:
@@ -150,8 +167,13 @@ def global_states() -> dict[str, Any]:
     return states
 
 
-_TAKEN: dict[str, Callable[[int, int], Callable[[], None]]] = {
+_TAKEN: dict[str, Callable[[int], Callable[[], None]]] = {
     "random": _take_random,
     "numpy": _take_numpy,
     "torch": _take_torch,
+}
+_SEEDED: dict[str, Callable[[int, int], None]] = {
+    "random": _seed_random,
+    "numpy": _seed_numpy,
+    "torch": _seed_torch,
 }
