@@ -11,7 +11,7 @@ from sklearn.base import clone
 from augsynth.core.errors import AugsynthError, DataError, ParameterError, offenders, sentence
 from augsynth.core.parameters import check_number
 from augsynth.core.random import ItemKeys, Streams
-from augsynth.datasets.base import WrappedDataset, fetch, most_copies, slot_of
+from augsynth.datasets.base import WrappedDataset, described, fetch, most_copies, slot_of
 from augsynth.datasets.items import Parts, modality_of, take_apart
 from augsynth.perturb.base import Perturbation
 from augsynth.perturb.foreign import as_perturbation, check_importable
@@ -252,10 +252,11 @@ class PerturbedDataset(WrappedDataset):
         j, copy = self._place(i)
         policy = self._policy_at(j)
         if copy == 0 or policy is None:
-            return {"kind": "real"}
+            return {"kind": "real", **described(self.base, j, epoch)}
         x = take_apart(fetch(self.base, j, epoch, where="PerturbedDataset")).x
         params = self._draw(policy, x, j, copy, epoch)
-        return {"kind": "perturbed", "policy": policy.stream_name, "parameters": params}
+        told = {"kind": "perturbed", "policy": policy.stream_name, "parameters": params}
+        return {**told, **described(self.base, j, epoch)}
 
     def _labels(self) -> np.ndarray:
         return np.tile(self._base_labels(), self.copies + self.keep_originals)
