@@ -1,6 +1,17 @@
 """Floor 6: torch Datasets around yours, whose items are functions of (seed, epoch, index)."""
 
 from augsynth.datasets.base import WrappedDataset
+from augsynth.datasets.mix_collate import MixCollate
+from augsynth.datasets.mixed import MixedDataset
 from augsynth.datasets.perturbed import PerturbedDataset
+from augsynth.datasets.resampled import ResampledDataset
+from augsynth.datasets.synthetic import SyntheticDataset
 
-__all__ = ["PerturbedDataset", "WrappedDataset"]
+__all__ = [
+    "MixCollate",
+    "MixedDataset",
+    "PerturbedDataset",
+    "ResampledDataset",
+    "SyntheticDataset",
+    "WrappedDataset",
+]

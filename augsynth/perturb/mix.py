@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +15,18 @@ from augsynth.core.errors import DataError, InputTypeError, offenders, sentence
 from augsynth.core.parameters import check_number, check_option
 from augsynth.core.random import KeyedGenerator, resolve_seed
 
-__all__ = ["METHODS", "N_UNIFORMS", "Mixing", "cut_axes", "draw_mixing", "mix_batch", "mix_samples", "soften"]
+__all__ = [
+    "METHODS",
+    "N_UNIFORMS",
+    "Mixing",
+    "check_mixing",
+    "check_samples",
+    "cut_axes",
+    "draw_mixing",
+    "mix_batch",
+    "mix_samples",
+    "soften",
+]
 
 METHODS = ("mixup", "cutmix", "cutmixup")
 N_UNIFORMS = 5  # mixed at all, which method, weight, and where the box lies
@@ -101,7 +114,7 @@ def mix_batch(
     True
     """
     where = "mix_batch"
-    _check_samples(x, where)
+    check_samples(x, where)
     n = len(x)
     if n == 0:
         raise DataError(sentence(where, "a batch must hold at least one sample", "none"))
@@ -234,7 +247,8 @@ def soften(y: Any, n_classes: int | None, n: int, where: str) -> np.ndarray:
     return np.eye(n_classes)[labels.astype(np.intp)]
 
 
-def _check_samples(x: Any, where: str) -> None:
+def check_samples(x: Any, where: str, names: Sequence[int] | None = None) -> None:
+    """Raise unless samples (n, ...) are finite numbers; ``names`` are what the message calls them."""
     is_tensor = _is_tensor(x)
     if not is_tensor and not (isinstance(x, np.ndarray) and x.dtype.kind in "biuf"):
         given = f"an array of {x.dtype}" if isinstance(x, np.ndarray) else type(x).__name__
@@ -242,12 +256,14 @@ def _check_samples(x: Any, where: str) -> None:
         raise InputTypeError(sentence(where, must, given, "Stack them; texts cannot be mixed."))
     on_host = not is_tensor or x.device.type == "cpu"  # elsewhere the answer would have to be waited for
     if on_host and np.prod(x.shape) and (x.dtype.is_floating_point if is_tensor else x.dtype.kind == "f"):
-        total = x.sum(dtype=_double(is_tensor))
-        if not np.isfinite(float(total)):
-            finite = np.isfinite(np.asarray(x.to(_double(True)) if is_tensor else x))
-            bad = np.flatnonzero(~finite.reshape(len(x), -1).all(axis=1))
-            must = "samples must be finite (no NaN, no inf), or they spoil their partners"
-            raise DataError(sentence(where, must, f"sample {offenders(bad)}", "Fill or drop them."))
+        if math.isfinite(x.sum(dtype=_double(is_tensor)).item()):
+            return
+        finite = np.isfinite(np.asarray(x.to(_double(True)) if is_tensor else x))
+        bad = np.flatnonzero(~finite.reshape(len(x), -1).all(axis=1)).tolist()
+        if bad:
+            given = f"NaN or inf in sample {offenders(bad if names is None else [names[k] for k in bad])}"
+            must = "samples must be finite, or they spoil their partners"
+            raise DataError(sentence(where, must, given, "Fill or drop them."))
 
 
 def _double(is_tensor: bool) -> Any:
