@@ -1,0 +1,107 @@
+"""What belongs to a picture, moved with it: masks and boxes.
+
+A move is an affine map from the place in the edited picture to the place in the original,
+``(a, b, c, d, e, f)``: left = a * x + b * y + c, top = d * x + e * y + f, in pixels from
+the outer corner (the middle of the first pixel is at 0.5).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from augsynth.core.errors import DataError, sentence
+
+__all__ = ["Move", "move_boxes", "move_marks", "move_mask", "places"]
+
+Move = tuple[float, float, float, float, float, float]
+
+LEAST_SHARE = 0.1  # of the area of a box that must stay in the picture
+
+
+def move_marks(marks: dict[str, Any], move: Move, size: tuple[int, int], fill: Any = 0) -> dict[str, Any]:
+    """Return masks and boxes after a move; see `Perturbation.apply_marks`.
+
+    Masks take the nearest pixel, and what comes from outside the picture is as the fill says:
+    0 for a colour, else edge, reflection or other end. Boxes are the least upright boxes
+    around the moved ones, cut at the picture; those that keep less than a tenth of their area
+    are left out, with their labels and (if there is one for each box) their masks.
+
+    Raises
+    ------
+    DataError
+        If a mask is not of the picture's size, or boxes are not (k, 4).
+    """
+    moved = dict(marks)
+    if marks.get("mask") is not None:
+        moved["mask"] = move_mask(np.asarray(marks["mask"]), move, size, fill)
+    if marks.get("boxes") is not None:
+        boxes, kept = move_boxes(np.asarray(marks["boxes"]), move, size)
+        moved["boxes"] = boxes[kept]
+        if marks.get("labels") is not None and len(marks["labels"]) == len(kept):
+            moved["labels"] = np.asarray(marks["labels"])[kept]
+        mask = moved.get("mask")
+        if mask is not None and mask.ndim == 3 and len(mask) == len(kept):
+            moved["mask"] = mask[kept]
+    return moved
+
+
+def move_mask(mask: np.ndarray, move: Move, size: tuple[int, int], fill: Any = 0) -> np.ndarray:
+    """Return a mask (h, w) or (k, h, w) of any dtype after a move, by the nearest pixel.
+
+    Examples
+    --------
+    >>> move_mask(np.array([[1, 2, 3]]), (1, 0, -1, 0, 1, 0), (1, 3))
+    array([[0, 1, 2]])
+    """
+    if mask.ndim not in (2, 3) or mask.shape[-2:] != tuple(size):
+        must = f"a mask must be of the size of its picture, {tuple(size)}"
+        raise DataError(sentence("mask", must, f"shape {mask.shape}"))
+    height, width = size
+    a, b, c, d, e, f = move
+    x, y = np.arange(width) + 0.5, (np.arange(height) + 0.5)[:, None]
+    columns, column_in = places(np.floor(a * x + (b * y if b else 0.0) + c).astype(np.int64), width, fill)
+    rows, row_in = places(np.floor((d * x if d else 0.0) + e * y + f).astype(np.int64), height, fill)
+    moved = mask[..., rows, columns]
+    inside = row_in & column_in
+    return moved if inside.all() else np.where(inside, moved, np.zeros((), mask.dtype))
+
+
+def places(index: np.ndarray, n: int, fill: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return which of n pixels stands for an index, and whether one does (always, but for a colour)."""
+    inside = (index >= 0) & (index < n)
+    if isinstance(fill, str) and fill == "wrap":
+        return index % n, np.ones_like(inside)
+    if isinstance(fill, str) and fill == "reflect" and n > 1:  # the edge itself is not repeated
+        index = index % (2 * n - 2)
+        return np.minimum(index, 2 * n - 2 - index), np.ones_like(inside)
+    return np.clip(index, 0, n - 1), inside | isinstance(fill, str)
+
+
+def move_boxes(boxes: np.ndarray, move: Move, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return boxes (k, 4) after a move, cut at the picture, and which of them keep enough (k,).
+
+    Examples
+    --------
+    >>> moved, kept = move_boxes(np.array([[0.0, 0, 4, 2], [9, 0, 10, 2]]), (1, 0, -2, 0, 1, 0), (4, 10))
+    >>> moved.tolist(), kept.tolist()
+    ([[2.0, 0.0, 6.0, 2.0], [10.0, 0.0, 10.0, 2.0]], [True, False])
+    """
+    if boxes.size == 0:
+        return boxes.reshape(-1, 4), np.zeros(0, dtype=bool)
+    if boxes.ndim != 2 or boxes.shape[1] != 4 or not np.isfinite(boxes).all():
+        must = "boxes must be (k, 4) finite numbers: left, top, right, bottom"
+        raise DataError(sentence("boxes", must, f"shape {boxes.shape}"))
+    a, b, c, d, e, f = move
+    determinant = a * e - b * d
+    x = boxes[:, [0, 2, 0, 2]].astype(np.float64) - c
+    y = boxes[:, [1, 1, 3, 3]].astype(np.float64) - f
+    across, down = (e * x - b * y) / determinant, (a * y - d * x) / determinant
+    moved = np.stack([across.min(1), down.min(1), across.max(1), down.max(1)], axis=1)
+    height, width = size
+    cut = np.clip(moved, 0, [width, height, width, height])
+    area = (moved[:, 2] - moved[:, 0]) * (moved[:, 3] - moved[:, 1])
+    left = (cut[:, 2] - cut[:, 0]) * (cut[:, 3] - cut[:, 1])
+    kept = (left > 0) & (left >= LEAST_SHARE * area * (1 - 1e-9))
+    return cut.astype(boxes.dtype) if boxes.dtype.kind == "f" else np.rint(cut).astype(boxes.dtype), kept
