@@ -18,7 +18,7 @@ from augsynth.core.errors import DataError, sentence
 from augsynth.core.parameters import check_number, check_option
 from augsynth.perturb.clips import AudioPerturbation, Range, between, bounds, gain_of, power, seated
 
-__all__ = ["Clipping", "Gain", "NoiseAtSNR", "Polarity", "TimeShift", "mixed_at"]
+__all__ = ["Clipping", "Gain", "NoiseAtSNR", "Polarity", "TimeShift", "mixed_at", "refused_silence"]
 
 SILENT = 1e-20  # a mean square below -200 dB of full scale
 _FLAT_BELOW_HZ = 20.0  # coloured noise spends no power where nobody hears it
@@ -215,7 +215,7 @@ class NoiseAtSNR(AudioPerturbation):
 
     def _edit(self, clip: np.ndarray, params: dict[str, Any]) -> np.ndarray:
         if power(clip) < SILENT:
-            return _silent("NoiseAtSNR", clip, self.silent)
+            return refused_silence("NoiseAtSNR", clip, self.silent)
         noise = colored_noise(params["noise_seed"], clip.shape, self.color, float(self.sample_rate))
         return mixed_at(clip, noise, params["snr_db"])
 
@@ -223,7 +223,8 @@ class NoiseAtSNR(AudioPerturbation):
 _SLOPES = {"white": 0.0, "pink": 0.5, "brown": 1.0}  # how amplitude falls with frequency
 
 
-def _silent(where: str, clip: np.ndarray, silent: str) -> np.ndarray:
+def refused_silence(where: str, clip: np.ndarray, silent: str) -> np.ndarray:
+    """Return a silent clip as it is where ``silent`` is "keep"; else raise the sentence."""
     if silent == "keep":
         return clip
     todo = "Leave silent clips out, or set silent='keep' to leave them as they are."
