@@ -255,6 +255,7 @@ class PerturbedDataset(WrappedDataset):
             return {"kind": "real", **described(self.base, j, epoch)}
         x = take_apart(fetch(self.base, j, epoch, where="PerturbedDataset")).x
         params = self._draw(policy, x, j, copy, epoch)
+        params = params if policy.per_row else policy.explain(x, params)
         told = {"kind": "perturbed", "policy": policy.stream_name, "parameters": params}
         return {**told, **described(self.base, j, epoch)}
 

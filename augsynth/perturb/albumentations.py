@@ -71,7 +71,8 @@ class AlbumentationsPerturbation(Perturbation):
     Pictures are arrays (h, w), (h, w, c) of uint8, uint16 or floats between 0 and 1; PIL
     images; tensors (c, h, w). They come back as they came, unless the transform changes the
     kind itself (``ToTensorV2``). Boxes that leave the picture are dropped with their labels
-    (and masks, where there is one each), by the limits of the transform's own ``bbox_params``.
+    (and masks, where there is one each): by the limits of the transform's own ``bbox_params``,
+    or those that keep less than a tenth of their area.
     About 8 microseconds a call for three steps. Threads work on copies of the transform.
 
     Examples
@@ -274,7 +275,9 @@ def _for_marks(transform: Any) -> Any:
     """Return the transform within a composition that also moves boxes; steps that only colour rest."""
     A = library()
     own = getattr(transform, "processors", {}).get("bboxes")
-    limits = {} if own is None else {name: getattr(own.params, name) for name in _BOX_LIMITS}
+    limits: dict[str, Any] = {"min_visibility": 0.1}  # as our own edits do
+    if own is not None:
+        limits = {name: getattr(own.params, name) for name in _BOX_LIMITS}
     for node, _ in _nodes(transform, 0):
         if _steps(node):
             node.transforms = [_resting(part) for part in node.transforms]

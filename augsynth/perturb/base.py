@@ -76,6 +76,10 @@ class Perturbation(BaseEstimator, ABC):
         """
         return marks
 
+    def explain(self, x: Any, params: dict[str, Any]) -> dict[str, Any]:
+        """Tell what an edit of ``x`` did: its parameters, unless there is more to tell."""
+        return params
+
     def edit_many(self, xs: Any, keys: ItemKeys) -> Any:
         """Draw and apply for a batch: to the last bit what one after the other gives.
 

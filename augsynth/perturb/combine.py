@@ -127,9 +127,15 @@ class Compose(_Combined):
         self, marks: dict[str, Any], params: dict[str, Any], *, size: tuple[int, int]
     ) -> dict[str, Any]:
         """Return what belongs to a sample after every step."""
+        return _move_marks(marks, list(zip(self._steps, params["steps"], strict=True)), size)
+
+    def explain(self, x: Any, params: dict[str, Any]) -> dict[str, Any]:
+        """Tell what every step did."""
+        told = []
         for step, drawn in zip(self._steps, params["steps"], strict=True):
-            marks = step.apply_marks(marks, drawn, size=size)
-        return marks
+            told.append(step.explain(x, drawn))
+            x = step.apply(x, drawn)
+        return {"steps": told}
 
     def edit_many(self, xs: Any, keys: ItemKeys) -> Any:
         """Edit a batch, a step at a time."""
@@ -179,10 +185,18 @@ class SomeOf(_Combined):
         self, marks: dict[str, Any], params: dict[str, Any], *, size: tuple[int, int]
     ) -> dict[str, Any]:
         """Return what belongs to a sample after the chosen steps."""
-        for k, (step, drawn) in enumerate(zip(self._steps, params["steps"], strict=True)):
-            if params["used"][0, k]:
-                marks = step.apply_marks(marks, drawn, size=size)
-        return marks
+        steps = zip(self._steps, params["steps"], params["used"][0], strict=True)
+        return _move_marks(marks, [(step, drawn) for step, drawn, used in steps if used], size)
+
+    def explain(self, x: Any, params: dict[str, Any]) -> dict[str, Any]:
+        """Tell which steps were chosen, and what those did."""
+        if self.per_row:
+            return params
+        told: list[dict[str, Any] | None] = []
+        for step, drawn, used in zip(self._steps, params["steps"], params["used"][0], strict=True):
+            told.append(step.explain(x, drawn) if used and drawn is not None else None)
+            x = step.apply(x, drawn) if used and drawn is not None else x
+        return {"used": params["used"], "steps": told}
 
     def edit_many(self, xs: Any, keys: ItemKeys) -> Any:
         """Edit a batch, a step at a time."""
@@ -276,10 +290,30 @@ class Maybe(Perturbation):
         """Return what belongs to a sample, edited where the sample is."""
         return self._step.apply_marks(marks, params["step"], size=size) if params["used"][0] else marks
 
+    def explain(self, x: Any, params: dict[str, Any]) -> dict[str, Any]:
+        """Tell whether the edit was applied, and what it did."""
+        if self.per_row or not params["used"].any():
+            return params
+        return {"used": params["used"], "step": self._step.explain(x, params["step"])}
+
     def edit_many(self, xs: Any, keys: ItemKeys) -> Any:
         """Edit those of a batch for which it was drawn."""
         check_number("Maybe", "p", self.p, low=0, high=1)
         return _edit_where(self._step, xs, keys.child(_INSIDE), keys.uniforms(1)[:, 0] < self.p)
+
+
+def _move_marks(
+    marks: dict[str, Any], steps: list[tuple[Perturbation, Any]], size: tuple[int, int]
+) -> dict[str, Any]:
+    """Return what belongs to a sample after some steps, each of which may change the picture's size."""
+    masked = marks.get("mask") is not None
+    if marks and not masked and len(steps) > 1:
+        marks = {**marks, "mask": np.zeros(size, np.uint8)}  # goes along to tell the size
+    for step, drawn in steps:
+        marks = step.apply_marks(marks, drawn, size=size)
+        if marks.get("mask") is not None:
+            size = marks["mask"].shape[-2:]
+    return marks if masked else {name: value for name, value in marks.items() if name != "mask"}
 
 
 def _edit_where(step: Perturbation, xs: Any, keys: ItemKeys, used: np.ndarray) -> Any:
