@@ -57,7 +57,9 @@ def test_one_look_up_agrees_with_all_of_them():
     for data in (ResampledDataset(base, seed=2), ResampledDataset(base, bootstrap=True, seed=2)):
         for epoch in (0, 3):
             assert [data.slot(i, epoch)[0] for i in range(len(data))] == data.records(epoch).tolist()
-            assert len({data.slot(i, epoch) for i in range(len(data))}) == len(data)  # no (record, copy) twice
+            assert len({data.slot(i, epoch) for i in range(len(data))}) == len(
+                data
+            )  # no (record, copy) twice
             assert [int(data.at(i, epoch)[0]) for i in range(len(data))] == data.records(epoch).tolist()
 
 
@@ -85,7 +87,11 @@ def test_totals_factors_and_lengths():
     assert totals(sampling_strategy={0: 15, 2: "x0.5", 1: 40}) == [15, 40, 5]
     assert totals(sampling_strategy="x2.5") == [150, 75, 25]
     assert totals(sampling_strategy="minority") == [60, 30, 60]
-    assert totals(sampling_strategy=lambda cells: cells.value_counts().clip(lower=20).to_dict()) == [60, 30, 20]
+    assert totals(sampling_strategy=lambda cells: cells.value_counts().clip(lower=20).to_dict()) == [
+        60,
+        30,
+        20,
+    ]
     assert totals(length=1000) == [334, 333, 333]
     assert totals(length=31) == [11, 10, 10]  # fewer than there are: they rotate
     assert totals(sampling_strategy=None, length=10) == [10]
