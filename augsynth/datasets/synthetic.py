@@ -120,6 +120,7 @@ class SyntheticDataset(WrappedDataset):
             drawn = inner.draw(self._cells, random_state=self._draw_seed(0, 0))
             self._ahead = (drawn.rows, drawn.source)
         self._made(0, 0)  # what cannot be made like the base's items is told now
+        self._begin()
 
     def __len__(self) -> int:
         return self._real + len(self._cells)
@@ -260,9 +261,9 @@ def _repeated(counts: Mapping[Any, Any]) -> tuple[np.ndarray, pd.DataFrame | Non
     if not sum(repeats):
         todo = "Use the base as it is, or ask for more."
         raise ParameterError(sentence(_WHERE, "there must be at least one item to draw", "0", todo))
-    if not all(isinstance(key, tuple) for key in keys):
+    if not any(isinstance(key, tuple) for key in keys):
         return np.repeat(as_labels(keys, len(keys), _WHERE, "y"), repeats), None
-    if len({len(key) for key in keys}) != 1 or len(keys[0]) < 2:
+    if len({len(key) if isinstance(key, tuple) else 0 for key in keys}) != 1 or len(keys[0]) < 2:
         must = "the keys of y must be labels, or all be (label, group, ...)"
         raise ParameterError(sentence(_WHERE, must, repr(keys[:3])))
     table = pd.DataFrame(keys).iloc[np.repeat(np.arange(len(keys)), repeats)].reset_index(drop=True)
