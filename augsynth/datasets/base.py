@@ -18,7 +18,7 @@ from augsynth.core.parameters import check_number
 from augsynth.datasets.epochs import EpochCounter
 from augsynth.datasets.labels import check_map_style, classes_of, find_labels
 
-__all__ = ["WrappedDataset", "as_plain", "described", "fetch", "most_copies", "slot_of"]
+__all__ = ["WrappedDataset", "as_plain", "depth_of", "described", "fetch", "most_copies", "slot_of"]
 
 _LONGEST = 64  # numbers of a parameter that a description spells out
 
@@ -246,6 +246,12 @@ def described(dataset: Any, i: int, epoch: int) -> dict[str, Any]:
     if isinstance(dataset, WrappedDataset):
         return {"of": dataset.describe(i, epoch)}
     return described(dataset.dataset, int(dataset.indices[i]), epoch) if type(dataset) is Subset else {}
+
+
+def depth_of(dataset: Any, kind: type) -> int:
+    """Return how many wrappers of a kind a dataset is, or holds one in the other."""
+    inner = dataset.base if isinstance(dataset, WrappedDataset) else getattr(dataset, "dataset", None)
+    return isinstance(dataset, kind) + (0 if inner is None else depth_of(inner, kind))
 
 
 def most_copies(dataset: Any) -> int:

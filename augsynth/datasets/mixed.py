@@ -11,7 +11,7 @@ import torch
 from augsynth.core.errors import AugsynthError, DataError, InputTypeError, offenders, sentence
 from augsynth.core.parameters import check_number
 from augsynth.core.random import ItemKeys, step_key
-from augsynth.datasets.base import WrappedDataset, described, fetch, slot_of
+from augsynth.datasets.base import WrappedDataset, depth_of, described, fetch, slot_of
 from augsynth.datasets.items import NO_LABEL, Parts, take_apart
 from augsynth.datasets.labels import classes_of
 from augsynth.perturb.mix import (
@@ -103,7 +103,8 @@ class MixedDataset(WrappedDataset):
         self.method, self.alpha, self.p = method, alpha, p
         self.n_classes, self._code_of = self._number(n_classes)
         # A mixer around a mixer of the same seed is keyed by its depth, or both would draw alike.
-        self._path = step_key(f"MixedDataset {method}", _depth(base))
+        self._path = step_key(f"MixedDataset {method}", depth_of(base, MixedDataset))
+        self._begin()
 
     # -- labels --------------------------------------------------------------------------
 
@@ -235,16 +236,6 @@ class MixedDataset(WrappedDataset):
         if is_cut:  # left, top, right, bottom; start and end of a clip
             told["box"] = [*mixing.starts[0][::-1].tolist(), *mixing.stops[0][::-1].tolist()]
         return told | described(self.base, i, epoch)
-
-
-def _depth(dataset: Any) -> int:
-    """Return how many mixers a dataset holds, one inside the other."""
-    inner = (
-        getattr(dataset, "base", None)
-        if isinstance(dataset, WrappedDataset)
-        else getattr(dataset, "dataset", None)
-    )
-    return isinstance(dataset, MixedDataset) + (0 if inner is None else _depth(inner))
 
 
 def _open(parts: Parts, i: int) -> tuple[Any, Callable[[Any], Any]]:

@@ -10,8 +10,8 @@ from sklearn.base import clone
 
 from augsynth.core.errors import AugsynthError, DataError, ParameterError, offenders, sentence
 from augsynth.core.parameters import check_number
-from augsynth.core.random import ItemKeys, Streams
-from augsynth.datasets.base import WrappedDataset, described, fetch, most_copies, slot_of
+from augsynth.core.random import ItemKeys, Streams, step_key
+from augsynth.datasets.base import WrappedDataset, depth_of, described, fetch, most_copies, slot_of
 from augsynth.datasets.items import Parts, modality_of, take_apart
 from augsynth.perturb.base import Perturbation
 from augsynth.perturb.foreign import as_perturbation, check_importable
@@ -87,6 +87,9 @@ class PerturbedDataset(WrappedDataset):
         self.stratified = bool(stratified)
         self._repeats = _repeats_of(base)
         self._base_copies = most_copies(base) * (1 if self._repeats is None else int(self._repeats.max()) + 1)
+        # Around another one of the same seed it is keyed by its depth, or both would draw alike.
+        depth = depth_of(base, PerturbedDataset)
+        self._path = step_key("PerturbedDataset", depth) if depth else 0
         self._streams = Streams(self.seed, stratified=self._base_copies * self.copies if stratified else 0)
         self._policies, self._policy_of = self._read_policies(policy)
         self._fit_policies()
@@ -185,7 +188,7 @@ class PerturbedDataset(WrappedDataset):
         return self._edited(policy, parts, params, j)
 
     def _draw(self, policy: Perturbation, x: Any, j: int, copy: int, epoch: int) -> dict[str, Any]:
-        rng = self._streams.at(epoch, *self._key(j, copy, epoch))
+        rng = self._streams.at(epoch, *self._key(j, copy, epoch), path=self._path)
         try:
             return policy.draw(_as_rows([x]) if policy.per_row else x, rng)
         except AugsynthError as error:
@@ -231,7 +234,7 @@ class PerturbedDataset(WrappedDataset):
         if policy is None or any(part.marks for part in parts):
             return [self._at(i, epoch) for i, epoch in wanted]
         columns = np.array(keys, dtype=np.uint64).T
-        batch = ItemKeys(self.seed, *columns, stratified=self._streams.stratified)
+        batch = ItemKeys(self.seed, *columns, path=self._path, stratified=self._streams.stratified)
         try:
             edited = policy.edit_many([part.x for part in parts], batch)
         except AugsynthError:  # one by one, the record that cannot be edited is named

@@ -102,6 +102,7 @@ class ResampledDataset(WrappedDataset):
         self._index_of_cells = cells.index
         self._lay_out(parts, allocate(cells, parts, dict(enumerate(totals.tolist()))))
         self._streams = Streams(self.seed)
+        self._begin()
 
     def _cells(self) -> tuple[Cells, Cells]:
         """Return the cells that have totals, and the finer ones that each slot stays in."""

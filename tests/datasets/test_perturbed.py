@@ -153,6 +153,12 @@ def test_a_step_added_or_removed_leaves_the_others_alone():
     assert drawn(Add(), Add())["Add"] != whole["Add"]  # the dict holds the second of the two
 
 
+def test_a_wrapper_around_one_of_the_same_seed_draws_other_numbers():
+    data = PerturbedDataset(PerturbedDataset(Pairs(), Add()), Add())
+    told = data.describe(2)
+    assert told["parameters"]["amount"] != told["of"]["parameters"]["amount"]
+
+
 def test_nested_wrappers_follow_the_outer_epoch_and_key_every_copy():
     inner = PerturbedDataset(Pairs(), Add(), copies=2, keep_originals=True, seed=1)
     outer = PerturbedDataset(inner, Scale(), copies=2, seed=2)
