@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from augsynth.core.errors import AugsynthError, DataError, ParameterError, offenders, sentence
+from augsynth.core.isolation import global_generators
 from augsynth.core.random import KeyedGenerator, generator_of, keyed, step_key
 from augsynth.core.sobol import mixed
 from augsynth.perturb.base import Perturbation
@@ -152,7 +153,10 @@ class AlbumentationsPerturbation(Perturbation):
     def _run(self, tree: _Tree, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         tree.seat(**params)
         try:
-            return tree.transform(**data)
+            if not tree.reads_globals:
+                return tree.transform(**data)
+            with global_generators(functools.reduce(lambda key, part: mixed(key ^ part), params.values(), 0)):
+                return tree.transform(**data)
         except AugsynthError:
             raise
         except Exception as error:  # a library's code, and cv2's, may raise anything
@@ -162,9 +166,10 @@ class AlbumentationsPerturbation(Perturbation):
 
     def _tree(self, params: dict[str, Any], *, marks: bool) -> _Tree:
         local = self.__dict__.get("_local")
-        if local is None or local.source is not self.transform:
+        if local is None:
             local = self._local = _Trees()
-            local.source = self.transform
+        if local.source is not self.transform:
+            local.source, local.trees = self.transform, {}
         key = (marks, params.get("stratified", 0))
         tree = local.trees.get(key)
         if tree is None:
@@ -199,6 +204,7 @@ class _Trees(threading.local):
     """The copies of a transform that one thread works on."""
 
     def __init__(self) -> None:
+        self.source: Any = None
         self.trees: dict[tuple[bool, int], _Tree] = {}
 
 
@@ -227,14 +233,19 @@ class _Tree:
     def __init__(self, transform: Any, stratified: int, *, marks: bool):
         self.name = type(transform).__name__
         self.leaves: list[tuple[str, Any]] = []
+        self.reads_globals = False  # a function or class of the user's may
         self._seats: list[tuple[KeyedGenerator, _KeyedRandom, int, int]] = []
         for node, key in _nodes(transform, step_key(self.name)):
             rng = generator_of(stratified)
             python = _KeyedRandom(rng)
             node.set_random_state(rng, python)
             self._seats.append((rng, python, key, mixed(key)))
+            kind = type(node)
+            self.reads_globals |= kind.__name__ == "Lambda" or not kind.__module__.startswith(
+                "albumentations."
+            )
             if not _steps(node):
-                self.leaves.append((type(node).__name__, node))
+                self.leaves.append((kind.__name__, node))
         self.transform = _for_marks(transform) if marks else _for_pictures(transform)
 
     def seat(
