@@ -112,7 +112,7 @@ def _samples(path: Path, raw: bytes, kind: int, bits: int, channels: int) -> np.
     if kind == _FLOAT:
         clip = np.frombuffer(raw, dtype=f"<f{width}").astype(np.float32)
         if not np.isfinite(clip).all():
-            raise _unreadable(path, f"{int((~np.isfinite(clip)).sum())} samples that are NaN or infinite")
+            raise _unreadable(path, f"NaN or infinity in {int((~np.isfinite(clip)).sum())} of its samples")
     elif bits == 8:
         clip = (np.frombuffer(raw, dtype=np.uint8).astype(np.float32) - 128) * np.float32(2.0**-7)
     elif bits == 24:

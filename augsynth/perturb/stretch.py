@@ -34,8 +34,9 @@ class TimeStretch(AudioPerturbation):
     sample_rate : float, default=16000
         In hertz.
     keep_length : bool, default=True
-        Cut, or fill with silence, at the end to the length that came in. Otherwise
-        ``round(n / rate)`` samples come back.
+        Return as many samples as came in: of a slower clip the loudest stretch of that
+        length (an end cut off a word may make another word of it), of a faster one all
+        and then silence. Otherwise ``round(n / rate)`` samples come back.
 
     See Also
     --------
@@ -62,11 +63,11 @@ class TimeStretch(AudioPerturbation):
         return {"rate": between(ends, u[:, 0], log=True)}
 
     def _edit(self, clip: np.ndarray, params: dict[str, Any]) -> np.ndarray:
-        n = clip.shape[-1]
-        made = stretch_time(
-            clip, params["rate"], sample_rate=self.sample_rate, most=n if self.keep_length else None
-        )
-        if not self.keep_length or made.shape[-1] == n:
+        rate, n = params["rate"], clip.shape[-1]
+        if not self.keep_length:
+            return stretch_time(clip, rate, sample_rate=self.sample_rate)
+        made = stretch_time(_loudest(clip, ceil(n * rate)), rate, sample_rate=self.sample_rate, most=n)
+        if made.shape[-1] == n:
             return made
         whole = np.zeros_like(clip)
         whole[..., : made.shape[-1]] = made
@@ -111,6 +112,16 @@ class PitchShift(AudioPerturbation):
 
     def _edit(self, clip: np.ndarray, params: dict[str, Any]) -> np.ndarray:
         return shift_pitch(clip, params["semitones"], sample_rate=self.sample_rate)
+
+
+def _loudest(clip: np.ndarray, n: int) -> np.ndarray:
+    """Return the n samples running that hold the most energy."""
+    if n >= clip.shape[-1]:
+        return clip
+    energy = np.cumsum(np.atleast_2d(clip).astype(np.float64) ** 2, axis=-1).sum(axis=0)
+    energy = np.concatenate([[0.0], energy])
+    start = int(np.argmax(energy[n:] - energy[:-n]))
+    return clip[..., start : start + n]
 
 
 def _check_sample_rate(where: str, sample_rate: float) -> None:
