@@ -13,12 +13,21 @@ import numpy as np
 import torch
 from torch.utils.data import ConcatDataset, Dataset, Subset
 
-from augsynth.core.errors import AugsynthError, AugsynthWarning, DataError, sentence
+from augsynth.core.errors import AugsynthError, AugsynthWarning, DataError, ParameterError, sentence
 from augsynth.core.parameters import check_number
 from augsynth.datasets.epochs import EpochCounter
 from augsynth.datasets.labels import check_map_style, classes_of, find_labels
 
-__all__ = ["WrappedDataset", "as_plain", "depth_of", "described", "fetch", "most_copies", "slot_of"]
+__all__ = [
+    "WrappedDataset",
+    "as_plain",
+    "check_labels_stay",
+    "depth_of",
+    "described",
+    "fetch",
+    "most_copies",
+    "slot_of",
+]
 
 _LONGEST = 64  # numbers of a parameter that a description spells out
 
@@ -246,6 +255,16 @@ def described(dataset: Any, i: int, epoch: int) -> dict[str, Any]:
     if isinstance(dataset, WrappedDataset):
         return {"of": dataset.describe(i, epoch)}
     return described(dataset.dataset, int(dataset.indices[i]), epoch) if type(dataset) is Subset else {}
+
+
+def check_labels_stay(dataset: Any, where: str) -> None:
+    """Raise if an item of a dataset has another label in another epoch, as in a plain bootstrap."""
+    while dataset is not None:
+        if getattr(dataset, "labels_vary", False):
+            given = f"a {type(dataset).__name__} that draws from all classes anew in every epoch"
+            todo = "Give it a sampling_strategy, or put it around this."
+            raise ParameterError(sentence(where, "the items of the base must keep their labels", given, todo))
+        dataset = dataset.base if isinstance(dataset, WrappedDataset) else getattr(dataset, "dataset", None)
 
 
 def depth_of(dataset: Any, kind: type) -> int:

@@ -11,7 +11,15 @@ from sklearn.base import clone
 from augsynth.core.errors import AugsynthError, DataError, ParameterError, offenders, sentence
 from augsynth.core.parameters import check_number
 from augsynth.core.random import ItemKeys, Streams, step_key
-from augsynth.datasets.base import WrappedDataset, depth_of, described, fetch, most_copies, slot_of
+from augsynth.datasets.base import (
+    WrappedDataset,
+    check_labels_stay,
+    depth_of,
+    described,
+    fetch,
+    most_copies,
+    slot_of,
+)
 from augsynth.datasets.items import Parts, modality_of, take_apart
 from augsynth.perturb.base import Perturbation
 from augsynth.perturb.foreign import as_perturbation, check_importable
@@ -114,6 +122,7 @@ class PerturbedDataset(WrappedDataset):
             raise ParameterError(sentence("PerturbedDataset", must, "an empty dict"))
         kinds = {key: None if value is None else self._read_policy(value) for key, value in policy.items()}
         order = {key: k for k, key in enumerate(kinds)}
+        check_labels_stay(self.base, "PerturbedDataset")
         labels, groups = self._base_labels(), self._base_groups_found()
         rows = list(zip(labels.tolist(), _rows(groups, len(labels)), strict=True))
         used: dict[Any, int] = {}

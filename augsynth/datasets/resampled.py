@@ -14,7 +14,7 @@ import pandas as pd
 from augsynth.core.errors import AugsynthError, ParameterError, sentence
 from augsynth.core.parameters import check_number
 from augsynth.core.random import ItemKeys, Streams, item_rng, step_key
-from augsynth.datasets.base import WrappedDataset, described, fetch, most_copies, slot_of
+from augsynth.datasets.base import WrappedDataset, check_labels_stay, described, fetch, most_copies, slot_of
 from augsynth.datasets.labels import kept_labels
 from augsynth.resample.cells import Cells, cells_of
 from augsynth.resample.strategy import allocate, apportion, wanted_totals
@@ -111,6 +111,7 @@ class ResampledDataset(WrappedDataset):
             if self.bootstrap or self._given_labels is None:
                 return all_one, all_one
             return all_one, cells_of(self._given_labels, by="class", where=_WHERE)
+        check_labels_stay(self.base, _WHERE)
         groups = self._base_groups_found()
         labels = self._labels_if_kept() if self.by == "group" else self._base_labels()
         cells = cells_of(labels, groups, by=self.by, where=_WHERE)
@@ -208,6 +209,13 @@ class ResampledDataset(WrappedDataset):
         return told | described(self.base, j, self._inner_epoch(epoch, repeat))
 
     # -- labels --------------------------------------------------------------------------
+
+    @property
+    def labels_vary(self) -> bool:
+        """Whether a slot may have another label in another epoch."""
+        rotates = self.bootstrap or bool((self._wanted % self._counts).any())
+        unknown = self.sampling_strategy is None and (self.bootstrap or self._given_labels is None)
+        return rotates and (unknown or self.by == "target_bins")
 
     @property
     def labels(self) -> np.ndarray:

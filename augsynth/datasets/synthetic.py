@@ -121,6 +121,7 @@ class SyntheticDataset(WrappedDataset):
             self._ahead = (drawn.rows, drawn.source)
         self._made(0, 0)  # what cannot be made like the base's items is told now
         self._begin()
+        self._begin()
 
     def __len__(self) -> int:
         return self._real + len(self._cells)

@@ -220,6 +220,13 @@ def test_bad_input_gets_a_sentence(options, error, words):
 
 
 def test_datasets_that_cannot_serve():
+    plain = ResampledDataset(toy([8, 4])[0], sampling_strategy=None, bootstrap=True)
+    for wrap in (
+        ResampledDataset,
+        lambda base: PerturbedDataset(Subset(base, range(6)), {0: Shift(), 1: None}),
+    ):
+        with pytest.raises(ParameterError, match="keep their labels; given a ResampledDataset"):
+            wrap(plain)
     with pytest.raises(DataError, match="at least one item"):
         ResampledDataset(TensorDataset(torch.zeros(0, 1), torch.zeros(0)))
     with pytest.raises(DataError, match="labels must be found"):
