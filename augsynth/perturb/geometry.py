@@ -11,9 +11,10 @@ import numpy as np
 
 from augsynth.core.errors import ParameterError, sentence
 from augsynth.core.parameters import check_number
-from augsynth.perturb.clips import Range, between, bounds
+from augsynth.perturb.clips import Range, between
+from augsynth.perturb.image_edit import ImagePerturbation, ends_of
 from augsynth.perturb.marks import Move, move_marks, places
-from augsynth.perturb.pictures import ImagePerturbation, Levels
+from augsynth.perturb.pictures import Levels
 
 __all__ = [
     "Fill",
@@ -52,6 +53,7 @@ class Geometric(ImagePerturbation):
 
 
 class _Flip(Geometric):
+    n_uniforms: ClassVar[int] = 0
     _axis: ClassVar[int]
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
@@ -140,7 +142,7 @@ class Shift(Geometric):
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         """Return the shares, evenly between the ends."""
         check_fill("Shift", self.fill)
-        x, y = (bounds("Shift", name, getattr(self, name), low=-1, high=1) for name in ("x", "y"))
+        x, y = (ends_of("Shift", name, getattr(self, name), low=-1, high=1) for name in ("x", "y"))
         return {"x": between(x, u[:, 0]), "y": between(y, u[:, 1])}
 
     def _move(self, params: dict[str, Any], size: tuple[int, int]) -> Move:
@@ -176,7 +178,13 @@ def _shift_into(target: np.ndarray, picture: np.ndarray, right: int, down: int, 
         columns, _ = places(np.arange(width) - right, width, fill)
         target[...] = picture[rows[:, None], columns] if isinstance(fill, str) else fill_colour(fill, picture)
         return
-    target[top:bottom, left:end] = picture[top - down : bottom - down, left - right : end - right]
+    stays = picture[top - down : bottom - down, left - right : end - right]
+    if isinstance(fill, str) and fill == "edge":
+        import cv2
+
+        cv2.copyMakeBorder(stays, top, height - bottom, left, width - end, cv2.BORDER_REPLICATE, target)
+        return
+    target[top:bottom, left:end] = stays
     if not isinstance(fill, str):
         colour = fill_colour(fill, picture)
         target[:top] = colour
@@ -191,15 +199,8 @@ def _shift_into(target: np.ndarray, picture: np.ndarray, right: int, down: int, 
     if down:
         bare = np.arange(top) if down > 0 else np.arange(bottom, height)
         rows, _ = places(bare - down, height, fill)
-        if fill == "edge":
-            target[bare[0] : bare[-1] + 1] = target[top if down > 0 else bottom - 1]
-        else:  # rows that are in the picture already, moved sideways
-            target[bare[0] : bare[-1] + 1] = _row_shifted(picture[rows], right, fill)
-
-
-def _row_shifted(rows: np.ndarray, right: int, fill: str) -> np.ndarray:
-    columns, _ = places(np.arange(rows.shape[1]) - right, rows.shape[1], fill)
-    return rows[:, columns]
+        columns, _ = places(np.arange(width) - right, width, fill)
+        target[bare[0] : bare[-1] + 1] = picture[rows[:, None], columns]
 
 
 def fill_colour(fill: Any, picture: np.ndarray) -> np.ndarray:
@@ -262,8 +263,8 @@ class ResizedCrop(Geometric):
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         """Return area and ratio of the part, and where it lies among its possible places."""
-        area = bounds("ResizedCrop", "area", self.area, low=0, high=1, low_open=True)
-        ratio = bounds("ResizedCrop", "ratio", self.ratio, low=0, low_open=True)
+        area = ends_of("ResizedCrop", "area", self.area, low=0, high=1, low_open=True)
+        ratio = ends_of("ResizedCrop", "ratio", self.ratio, low=0, low_open=True)
         drawn = {"area": between(area, u[:, 0]), "ratio": between(ratio, u[:, 1], log=True)}
         return {**drawn, "x": u[:, 2], "y": u[:, 3]}
 

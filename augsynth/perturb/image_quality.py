@@ -11,9 +11,10 @@ import numpy as np
 from augsynth.core.errors import ParameterError, sentence
 from augsynth.core.parameters import check_number
 from augsynth.perturb.audio import white_noise
-from augsynth.perturb.clips import Range, between, bounds, seated
+from augsynth.perturb.clips import Range, between, seated
 from augsynth.perturb.geometry import MOST_CHANNELS, fill_colour
-from augsynth.perturb.pictures import ImagePerturbation, Levels
+from augsynth.perturb.image_edit import ImagePerturbation, ends_of
+from augsynth.perturb.pictures import Levels
 
 __all__ = ["Blur", "Erasing", "GaussianNoise", "JpegCompression"]
 
@@ -25,7 +26,7 @@ class Blur(ImagePerturbation):
     ----------
     sigma_px : float or (least, most), default=(0, 1)
         Standard deviation in pixels; below 0.1 nothing is done. The kernel ends at three of
-        them; beyond the edge the picture is reflected.
+        them (rounded to whole pixels); beyond the edge the picture is reflected.
 
     Examples
     --------
@@ -40,7 +41,7 @@ class Blur(ImagePerturbation):
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         """Return the standard deviations, evenly between the ends."""
-        return {"sigma_px": between(bounds("Blur", "sigma_px", self.sigma_px, low=0, high=500), u[:, 0])}
+        return {"sigma_px": between(ends_of("Blur", "sigma_px", self.sigma_px, low=0, high=500), u[:, 0])}
 
     def _edit(self, pixels: np.ndarray, params: dict[str, Any], levels: Levels) -> np.ndarray:
         sigma = params["sigma_px"]
@@ -48,8 +49,10 @@ class Blur(ImagePerturbation):
             return pixels
         import cv2
 
-        side = 2 * math.ceil(3 * sigma) + 1
-        edited = [cv2.GaussianBlur(part, (side, side), sigma) for part in _parts(pixels)]
+        side = 2 * max(round(3 * sigma), 1) + 1
+        depth = cv2.CV_64F if pixels.dtype == np.float64 else cv2.CV_32F
+        bell = cv2.getGaussianKernel(side, sigma, depth)  # with it, twice as fast as cv2.GaussianBlur
+        edited = [cv2.sepFilter2D(part, -1, bell, bell) for part in _parts(pixels)]
         return _joined(edited, pixels.shape)
 
 
@@ -93,7 +96,7 @@ class GaussianNoise(ImagePerturbation):
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         """Return the standard deviations, evenly between the ends, and the seed of each picture's noise."""
-        sigma = between(bounds("GaussianNoise", "sigma", self.sigma, low=0, high=1), u[:, 0])
+        sigma = between(ends_of("GaussianNoise", "sigma", self.sigma, low=0, high=1), u[:, 0])
         return {"sigma": sigma, "noise_seed": (u[:, 1] * 2.0**53).astype(np.int64)}
 
     def _edit(self, pixels: np.ndarray, params: dict[str, Any], levels: Levels) -> np.ndarray:
@@ -134,7 +137,7 @@ class JpegCompression(ImagePerturbation):
 
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         """Return the qualities."""
-        least, most = bounds("JpegCompression", "quality", self.quality, low=1, high=100)
+        least, most = ends_of("JpegCompression", "quality", self.quality, low=1, high=100)
         for end in (least, most):
             check_number("JpegCompression", "quality", end if end % 1 else int(end), integer=True)
         return {"quality": (least + np.floor(u[:, 0] * (most - least + 1))).astype(np.int64)}
@@ -218,8 +221,8 @@ class Erasing(ImagePerturbation):
         if isinstance(self.fill, str) and self.fill not in ("mean", "noise"):
             must = "fill must be 'mean', 'noise', a number or a list of one a channel"
             raise ParameterError(sentence("Erasing", must, repr(self.fill)))
-        area = bounds("Erasing", "area", self.area, low=0, high=1)
-        ratio = bounds("Erasing", "ratio", self.ratio, low=0, low_open=True)
+        area = ends_of("Erasing", "area", self.area, low=0, high=1)
+        ratio = ends_of("Erasing", "ratio", self.ratio, low=0, low_open=True)
         drawn = {"area": between(area, u[:, 0]), "ratio": between(ratio, u[:, 1], log=True)}
         seed = (u[:, 4] * 2.0**53).astype(np.int64)
         return {**drawn, "x": u[:, 2], "y": u[:, 3], "noise_seed": seed}

@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from augsynth.perturb.clips import Range, between, bounds
+from augsynth.perturb.clips import Range, between
 from augsynth.perturb.geometry import MOST_CHANNELS, Fill, Geometric, check_fill, fill_colour
+from augsynth.perturb.image_edit import ends_of
 from augsynth.perturb.marks import Move
 from augsynth.perturb.pictures import Levels
 
@@ -94,7 +95,7 @@ class Rotate(_Warp):
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         """Return the angles, evenly between the ends."""
         check_fill("Rotate", self.fill)
-        return {"degrees": between(bounds("Rotate", "degrees", self.degrees, low=-360, high=360), u[:, 0])}
+        return {"degrees": between(ends_of("Rotate", "degrees", self.degrees, low=-360, high=360), u[:, 0])}
 
     def _move(self, params: dict[str, Any], size: tuple[int, int]) -> Move:
         return _about_middle(size, params["degrees"])
@@ -145,11 +146,11 @@ class Affine(_Warp):
     def parameters(self, u: np.ndarray) -> dict[str, np.ndarray]:
         """Return angles, scales, shears and shifts, each drawn by itself."""
         check_fill("Affine", self.fill)
-        scale = bounds("Affine", "scale", self.scale, low=0, low_open=True)
-        shear = bounds("Affine", "shear_degrees", self.shear_degrees, low=-80, high=80)
-        shift = bounds("Affine", "shift", self.shift, low=-1, high=1)
+        scale = ends_of("Affine", "scale", self.scale, low=0, low_open=True)
+        shear = ends_of("Affine", "shear_degrees", self.shear_degrees, low=-80, high=80)
+        shift = ends_of("Affine", "shift", self.shift, low=-1, high=1)
         return {
-            "degrees": between(bounds("Affine", "degrees", self.degrees, low=-360, high=360), u[:, 0]),
+            "degrees": between(ends_of("Affine", "degrees", self.degrees, low=-360, high=360), u[:, 0]),
             "scale": between(scale, u[:, 1], log=True),
             "shear_degrees": between(shear, u[:, 2]),
             "x": between(shift, u[:, 3]),
