@@ -315,16 +315,18 @@ class ItemKeys:
 
     def uniforms(self, d: int) -> np.ndarray:
         """Return the first ``d`` uniform numbers (n, d) of every item, to the last bit those of ``at(k)``."""
+        if d == 0:
+            return np.empty((len(self), 0))
         if self.stratified and d <= sobol.DIMENSIONS:
             index = self.epoch * np.uint64(self.stratified) + self.copy
             root = sobol.mixed(self.seed ^ sobol.mixed(self.record ^ np.uint64(sobol.mixed(self.path))))
             return np.stack([sobol.number(index, root, j) for j in range(d)], axis=1)
         if self.stratified or len(self) < 8:
             return np.array([self.at(k).random(d) for k in range(len(self))]).reshape(len(self), d)
-        last = (self.epoch << np.uint64(32)) | self.copy
-        path, key = np.full(len(self), self.path, dtype=np.uint64), (self.seed, _DOMAIN)
-        blocks = [
-            philox.block((np.full_like(path, first), path, self.record, last), key)
-            for first in range(1, 1 - (-d // 4))
-        ]
-        return (np.concatenate(blocks, axis=1)[:, :d] >> np.uint64(11)) * 2.0**-53
+        counters = np.empty((4, len(self), -(-d // 4)), dtype=np.uint64)  # all blocks of all items at once
+        counters[0] = np.arange(1, counters.shape[2] + 1)
+        counters[1] = self.path
+        counters[2] = self.record[:, None]
+        counters[3] = ((self.epoch << np.uint64(32)) | self.copy)[:, None]
+        numbers = philox.block(counters.reshape(4, -1), (self.seed, _DOMAIN)).reshape(len(self), -1)
+        return (numbers[:, :d] >> np.uint64(11)) * 2.0**-53
