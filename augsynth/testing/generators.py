@@ -1,17 +1,10 @@
-"""Contract checks for your own generators, resamplers and perturbations.
-
-Each ``check_*`` function runs every check and raises AssertionError at the first that
-fails; each ``*_checks`` function returns them by name, for ``pytest.mark.parametrize``.
-"""
+"""Contract checks for your own generators and resamplers, and a small table to run them on."""
 
 from __future__ import annotations
 
 import copy
-import random
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +15,9 @@ from sklearn.base import clone
 from augsynth.core import arrays, persistence
 from augsynth.core.errors import ConditionError, ModelFileError
 from augsynth.generate.base import BLOCK_ROWS, BaseGenerator
-from augsynth.perturb.base import Perturbation
+from augsynth.testing.comparing import equal, expect, global_generators_watched
 
-__all__ = [
-    "check_generator",
-    "check_perturbation",
-    "check_resampler",
-    "generator_checks",
-    "resampler_checks",
-    "toy_table",
-]
+__all__ = ["check_generator", "check_resampler", "generator_checks", "resampler_checks", "toy_table"]
 
 
 def toy_table(n: int = 120, *, missing: bool = True, seed: int = 0) -> tuple[pd.DataFrame, pd.Series]:
@@ -137,18 +123,6 @@ def resampler_checks(resampler: Any, X: Any = None, y: Any = None) -> list[tuple
     return [(c.__name__.removeprefix("_check_"), _bound(c, resampler, X, y)) for c in checks]
 
 
-def check_perturbation(perturbation: Perturbation, x: Any) -> None:
-    """Raise AssertionError unless an edit is replayable, pure and keeps the kind of ``x``."""
-    fitted = clone(perturbation).fit(x)
-    before = copy.deepcopy(x)
-    params = fitted.draw(x, np.random.default_rng(0))
-    once, twice = fitted.apply(x, params), fitted.apply(x, params)
-    _expect(_equal(x, before), "apply changed its input")
-    _expect(_equal(once, twice), "the same parameters gave another result")
-    _expect(type(once) is type(x), f"apply returned {type(once).__name__}, not {type(x).__name__}")
-    _expect(_equal(fitted(x, random_state=1), fitted(x, random_state=1)), "the same seed gave another edit")
-
-
 def _bound(check: Callable[..., None], *arguments: Any) -> Callable[[], None]:
     return lambda: check(*arguments)
 
@@ -158,18 +132,18 @@ def _check_inputs_untouched(generator: BaseGenerator, X: Any, y: Any) -> None:
     fitted = clone(generator)
     fitted.fit(X, y)
     fitted.sample(5, random_state=0)
-    _expect(_equal(X, before), "fit or sample changed X")
-    _expect(repr(fitted.get_params()) == params, "fit changed a constructor parameter")
+    expect(equal(X, before), "fit or sample changed X")
+    expect(repr(fitted.get_params()) == params, "fit changed a constructor parameter")
 
 
 def _check_container_kept(generator: BaseGenerator, X: Any, y: Any) -> None:
     new = clone(generator).fit(X, y).sample(17, random_state=0)
-    _expect(type(new) is type(X), f"sample returned {type(new).__name__}, not {type(X).__name__}")
-    _expect(arrays.count_rows(new) == 17, f"sample(17) returned {arrays.count_rows(new)} rows")
+    expect(type(new) is type(X), f"sample returned {type(new).__name__}, not {type(X).__name__}")
+    expect(arrays.count_rows(new) == 17, f"sample(17) returned {arrays.count_rows(new)} rows")
     if isinstance(X, pd.DataFrame):
-        _expect(list(new.columns) == list(X.columns), "columns changed")
-        _expect(new.dtypes.equals(X.dtypes), f"dtypes changed:\n{new.dtypes.compare(X.dtypes)}")
-        _expect(new.index.equals(pd.RangeIndex(17)), "the index is not 0, 1, ...")
+        expect(list(new.columns) == list(X.columns), "columns changed")
+        expect(new.dtypes.equals(X.dtypes), f"dtypes changed:\n{new.dtypes.compare(X.dtypes)}")
+        expect(new.index.equals(pd.RangeIndex(17)), "the index is not 0, 1, ...")
 
 
 def _check_labels_exact(generator: BaseGenerator, X: Any, y: Any) -> None:
@@ -178,8 +152,8 @@ def _check_labels_exact(generator: BaseGenerator, X: Any, y: Any) -> None:
     wanted = list(np.repeat(labels, 3))
     drawn = fitted.draw(fitted.condition_.encode(wanted), random_state=0)
     got = fitted.condition_.decode(drawn.cells)[0]
-    _expect(list(got) == wanted, "the labels are not those asked for")
-    _expect(arrays.count_rows(drawn.rows) == len(wanted), "rows were lost or added")
+    expect(list(got) == wanted, "the labels are not those asked for")
+    expect(arrays.count_rows(drawn.rows) == len(wanted), "rows were lost or added")
     if drawn.source is not None:
         truth = np.asarray(y)
         parents_differ = [
@@ -188,7 +162,7 @@ def _check_labels_exact(generator: BaseGenerator, X: Any, y: Any) -> None:
             for p in row[:1]
             if p >= 0
         ]
-        _expect(not any(parents_differ), "a row's parent has another label")
+        expect(not any(parents_differ), "a row's parent has another label")
     try:
         fitted.sample(y=["a label that fit never saw"])
     except ConditionError:
@@ -198,13 +172,13 @@ def _check_labels_exact(generator: BaseGenerator, X: Any, y: Any) -> None:
 
 def _check_seeds(generator: BaseGenerator, X: Any, y: Any) -> None:
     one, two = (clone(generator).set_params(random_state=3).fit(X, y) for _ in range(2))
-    _expect(_equal(one.sample(20), two.sample(20)), "the same random_state gave other rows")
-    _expect(
-        _equal(one.sample(20, random_state=5), one.sample(20, random_state=5)),
+    expect(equal(one.sample(20), two.sample(20)), "the same random_state gave other rows")
+    expect(
+        equal(one.sample(20, random_state=5), one.sample(20, random_state=5)),
         "sample with a seed is not repeatable",
     )
-    _expect(
-        not _equal(one.sample(20, random_state=5), one.sample(20, random_state=6)),
+    expect(
+        not equal(one.sample(20, random_state=5), one.sample(20, random_state=6)),
         "another seed gave the same rows",
     )
 
@@ -214,11 +188,11 @@ def _check_chunks(generator: BaseGenerator, X: Any, y: Any) -> None:
     c = np.zeros(2 * BLOCK_ROWS + 5, dtype=np.int32)
     whole = fitted.draw(c, random_state=1).rows
     parts = arrays.concat_rows([d.rows for d in fitted.iter_drawn(c, random_state=1)])
-    _expect(_equal(whole, parts), "rows depend on the sampling chunks")
+    expect(equal(whole, parts), "rows depend on the sampling chunks")
 
 
 def _check_global_generators_untouched(generator: BaseGenerator, X: Any, y: Any) -> None:
-    with _global_generators_watched():
+    with global_generators_watched():
         clone(generator).fit(X, y).sample(5)
 
 
@@ -229,11 +203,11 @@ def _check_save_load(generator: BaseGenerator, X: Any, y: Any) -> None:
         try:
             fitted.save(path)
         except ModelFileError:
-            _expect(not any(Path(folder).iterdir()), "a refused save left a file")
+            expect(not any(Path(folder).iterdir()), "a refused save left a file")
             return
         again = persistence.load(path)
-        _expect(
-            _equal(fitted.sample(20, random_state=2), again.sample(20, random_state=2)),
+        expect(
+            equal(fitted.sample(20, random_state=2), again.sample(20, random_state=2)),
             "a loaded model draws other rows",
         )
 
@@ -244,7 +218,7 @@ def _check_group_column_exact(generator: BaseGenerator, X: Any, y: Any) -> None:
     fitted = clone(generator).fit(X, y, sensitive_features=X["sex"])
     labels, groups = np.repeat(pd.unique(pd.Series(y)), 4), ["f", "m"] * 4
     new = fitted.sample(y=list(labels[:8]), sensitive_features=groups[: len(labels[:8])], random_state=0)
-    _expect(list(new["sex"]) == groups[: len(new)], "a conditioned group column has another value")
+    expect(list(new["sex"]) == groups[: len(new)], "a conditioned group column has another value")
 
 
 def _check_log_prob(generator: BaseGenerator, X: Any, y: Any) -> None:
@@ -252,8 +226,8 @@ def _check_log_prob(generator: BaseGenerator, X: Any, y: Any) -> None:
         return
     fitted = clone(generator).fit(X, y)
     density = fitted.log_prob(X, y, random_state=0)
-    _expect(density.shape == (arrays.count_rows(X),), f"log_prob has shape {density.shape}")
-    _expect(not np.isnan(density).any(), "log_prob is NaN for a training row")
+    expect(density.shape == (arrays.count_rows(X),), f"log_prob has shape {density.shape}")
+    expect(not np.isnan(density).any(), "log_prob is NaN for a training row")
 
 
 def _check_complete(generator: BaseGenerator, X: Any, y: Any) -> None:
@@ -264,68 +238,34 @@ def _check_complete(generator: BaseGenerator, X: Any, y: Any) -> None:
     holes.loc[holes.index[:9], name] = np.nan
     done = clone(generator).fit(X, y).complete(holes, y, random_state=0)
     learnt = [c for c in X.columns if X[c].notna().any()]
-    _expect(not done[learnt].isna().any().any(), "complete left a missing cell")
+    expect(not done[learnt].isna().any().any(), "complete left a missing cell")
     seen = holes.notna().to_numpy()
     same = done.astype(object).to_numpy()[seen] == holes.astype(object).to_numpy()[seen]
-    _expect(bool(np.all(same)), "complete changed an observed cell")
-    _expect(done.dtypes.equals(X.dtypes), "complete changed a dtype")
+    expect(bool(np.all(same)), "complete changed an observed cell")
+    expect(done.dtypes.equals(X.dtypes), "complete changed a dtype")
 
 
 def _check_resampled_types(resampler: Any, X: Any, y: Any) -> None:
     X_new, y_new = clone(resampler).fit_resample(X, y)
-    _expect(type(X_new) is type(X) and type(y_new) is type(y), "the containers changed")
-    _expect(len(X_new) == len(y_new), "X and y have different lengths")
+    expect(type(X_new) is type(X) and type(y_new) is type(y), "the containers changed")
+    expect(len(X_new) == len(y_new), "X and y have different lengths")
     if isinstance(X, pd.DataFrame):
-        _expect(X_new.dtypes.equals(X.dtypes), "dtypes changed")
-        _expect(X_new.index.equals(pd.RangeIndex(len(X_new))), "the index is not 0, 1, ...")
+        expect(X_new.dtypes.equals(X.dtypes), "dtypes changed")
+        expect(X_new.index.equals(pd.RangeIndex(len(X_new))), "the index is not 0, 1, ...")
 
 
 def _check_provenance(resampler: Any, X: Any, y: Any) -> None:
     fitted = clone(resampler)
     X_new, _ = fitted.fit_resample(X, y)
     passports = fitted.provenance_
-    _expect(len(passports) == len(X_new), "provenance_ does not have one row an output row")
+    expect(len(passports) == len(X_new), "provenance_ does not have one row an output row")
     kinds = {"real", "copied", "perturbed", "interpolated", "generated", "imputed"}
-    _expect(set(passports["kind"].astype(str)) <= kinds, "provenance_ has an unknown kind")
+    expect(set(passports["kind"].astype(str)) <= kinds, "provenance_ has an unknown kind")
 
 
 def _check_resampler_seeds(resampler: Any, X: Any, y: Any) -> None:
     seeded = clone(resampler).set_params(random_state=4)
     one, two = seeded.fit_resample(X, y), clone(seeded).fit_resample(X, y)
-    _expect(_equal(one[0], two[0]) and _equal(one[1], two[1]), "the same random_state gave other rows")
-    with _global_generators_watched():
+    expect(equal(one[0], two[0]) and equal(one[1], two[1]), "the same random_state gave other rows")
+    with global_generators_watched():
         clone(resampler).fit_resample(X, y)
-
-
-@contextmanager
-def _global_generators_watched() -> Iterator[None]:
-    before = _global_states()
-    yield
-    changed = [name for name, state in _global_states().items() if state != before.get(name, state)]
-    _expect(not changed, f"global generators were used: {', '.join(changed)}")
-
-
-def _global_states() -> dict[str, Any]:
-    kind, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002 (looks, does not draw)
-    states: dict[str, Any] = {"numpy": (kind, np.asarray(keys).tobytes(), *rest), "random": random.getstate()}
-    if "torch" in sys.modules:
-        states["torch"] = sys.modules["torch"].get_rng_state().numpy().tobytes()
-    return states
-
-
-def _equal(a: Any, b: Any) -> bool:
-    if isinstance(a, (pd.DataFrame, pd.Series)):
-        return a.equals(b)
-    if isinstance(a, (list, tuple)):
-        return len(a) == len(b) and all(_equal(x, y) for x, y in zip(a, b, strict=True))
-    if hasattr(a, "shape"):
-        one, two = np.asarray(a), np.asarray(b)
-        if one.dtype.kind in "fc":
-            return one.shape == two.shape and bool(np.array_equal(one, two, equal_nan=True))
-        return bool(np.array_equal(one, two))
-    return bool(a == b) or (a != a and b != b)
-
-
-def _expect(truth: bool, failure: str) -> None:
-    if not truth:
-        raise AssertionError(failure)
