@@ -51,7 +51,7 @@ _COMPONENTS: dict[str, dict[str, str]] = {
         "blur": "augsynth.perturb.image_quality:Blur",
         "brightness": "augsynth.perturb.image:Brightness",
         "brightness_contrast": "augsynth.perturb.image:BrightnessContrast",
-        "case_change": "augsynth.perturb.text:CaseChange",
+        "case_change": "augsynth.perturb.letters:CaseChange",
         "category_flip": "augsynth.perturb.table:CategoryFlip",
         "clipping": "augsynth.perturb.audio:Clipping",
         "colour": "augsynth.perturb.image:Colour",
@@ -91,7 +91,7 @@ _COMPONENTS: dict[str, dict[str, str]] = {
         "time_shift": "augsynth.perturb.audio:TimeShift",
         "time_stretch": "augsynth.perturb.audio:TimeStretch",
         "torchvision": "augsynth.perturb.torchvision:TorchvisionPerturbation",
-        "typos": "augsynth.perturb.text:Typos",
+        "typos": "augsynth.perturb.letters:Typos",
         "value_swap": "augsynth.perturb.table:ValueSwap",
     },
     "stabiliser": {
@@ -110,6 +110,7 @@ _COMPONENTS: dict[str, dict[str, str]] = {
     "thesaurus": {
         "file": "augsynth.perturb.thesaurus:Thesaurus",
         "learned": "augsynth.perturb.word_neighbours:LearnedNeighbours",
+        "wordnet": "augsynth.perturb.wordnet:WordNet",
     },
     "trainer": {"trainer": "augsynth.nn.trainer:Trainer"},
     "backbone": {
