@@ -10,7 +10,7 @@ import torch
 
 from augsynth.core.errors import AugsynthError, DataError, InputTypeError, offenders, sentence
 from augsynth.core.parameters import check_number
-from augsynth.core.random import ItemKeys, step_key
+from augsynth.core.random import ItemKeys, Streams, step_key
 from augsynth.datasets.base import WrappedDataset, depth_of, described, fetch, slot_of
 from augsynth.datasets.items import NO_LABEL, Parts, take_apart
 from augsynth.datasets.labels import classes_of
@@ -27,6 +27,7 @@ from augsynth.perturb.mix import (
 __all__ = ["MixedDataset"]
 
 _WHERE = "MixedDataset"
+_FEW = 8  # from here on, numbers for all are drawn quicker than one by one
 _PLAIN_MODES = ("L", "RGB", "RGBA", "I;16", "F")
 
 
@@ -104,6 +105,7 @@ class MixedDataset(WrappedDataset):
         self.n_classes, self._code_of = self._number(n_classes)
         # A mixer around a mixer of the same seed is keyed by its depth, or both would draw alike.
         self._path = step_key(f"MixedDataset {method}", depth_of(base, MixedDataset))
+        self._streams = Streams(self.seed)
         self._begin()
 
     # -- labels --------------------------------------------------------------------------
@@ -160,6 +162,11 @@ class MixedDataset(WrappedDataset):
 
     def _uniforms(self, indices: Sequence[int], epochs: Sequence[int]) -> np.ndarray:
         slots = [slot_of(self.base, i, epoch) for i, epoch in zip(indices, epochs, strict=True)]
+        if len(slots) < _FEW:
+            keys = zip(epochs, slots, strict=True)
+            return np.array(
+                [self._streams.at(e, *s, path=self._path).random(N_UNIFORMS + 1) for e, s in keys]
+            )
         records, copies = np.array(slots, dtype=np.uint64).T
         return ItemKeys(self.seed, epochs, records, copies, path=self._path).uniforms(N_UNIFORMS + 1)
 

@@ -139,19 +139,23 @@ def draw_mixing(
     ``sizes`` are those of the axes that are cut: (height, width), or the length of a clip.
     """
     check_mixing(method, alpha, p, where)
+    n, k = len(u), len(sizes)
     weights = u[:, 2] if alpha == 1.0 else betaincinv(alpha, alpha, u[:, 2])
     is_mixed = u[:, 0] < p
-    is_cut = is_mixed & ((u[:, 1] < 0.5) if method == "cutmixup" else method == "cutmix")
+    if method == "mixup":
+        nowhere = np.zeros((n, k), dtype=np.int64)
+        return Mixing(np.where(is_mixed, weights, 1.0), np.zeros(n, dtype=bool), nowhere, nowhere)
+    is_cut = is_mixed & (u[:, 1] < 0.5) if method == "cutmixup" else is_mixed
     lengths = np.array(sizes, dtype=np.float64)
     # A box of 1 - weight of the area, around a point anywhere; what sticks out is cut off.
-    sides = np.rint(lengths * ((1.0 - weights) ** (1.0 / max(len(sizes), 1)))[:, None])
-    centres = u[:, 3 : 3 + len(sizes)] * lengths
-    starts = np.floor(centres - sides / 2 + 0.5)
-    stops = np.clip(starts + sides, 0, lengths).astype(np.int64)
-    starts = np.clip(starts, 0, lengths).astype(np.int64)
-    stops[~is_cut] = starts[~is_cut] = 0
-    areas = np.prod(stops - starts, axis=1) / max(np.prod(lengths), 1.0)
-    return Mixing(np.where(is_cut, 1.0 - areas, np.where(is_mixed, weights, 1.0)), is_cut, starts, stops)
+    sides = np.rint(lengths * ((1.0 - weights) ** (1.0 / max(k, 1)))[:, None])
+    starts = np.rint(u[:, 3 : 3 + k] * lengths - sides / 2)
+    stops = np.minimum(np.maximum(starts + sides, 0.0), lengths)
+    starts = np.minimum(np.maximum(starts, 0.0), lengths)
+    stops[~is_cut] = starts[~is_cut] = 0.0
+    areas = (stops - starts).prod(axis=1) / max(math.prod(sizes), 1)
+    shares = np.where(is_cut, 1.0 - areas, np.where(is_mixed, weights, 1.0))
+    return Mixing(shares, is_cut, starts.astype(np.int64), stops.astype(np.int64))
 
 
 def check_mixing(method: str, alpha: float, p: float, where: str) -> None:
@@ -173,11 +177,13 @@ def mix_samples(x: Any, others: Any, mixing: Mixing, axes: tuple[int, ...]) -> A
     if blended.any():
         some = np.flatnonzero(blended)
         out[_index(some, x)] = _blend(_take(x, some), _take(others, some), mixing.weights[some])
+    pasted, pasted_from = _quick(out), _quick(others)
+    starts, stops = mixing.starts.tolist(), mixing.stops.tolist()
     for k in np.flatnonzero(mixing.is_cut).tolist():
-        box: list[Any] = [slice(None)] * (x.ndim - 1)
-        for axis, start, stop in zip(axes, mixing.starts[k].tolist(), mixing.stops[k].tolist(), strict=True):
-            box[axis] = slice(start, stop)
-        out[k][tuple(box)] = others[k][tuple(box)]
+        box: list[Any] = [k, *[slice(None)] * (x.ndim - 1)]
+        for axis, start, stop in zip(axes, starts[k], stops[k], strict=True):
+            box[axis + 1] = slice(start, stop)
+        pasted[tuple(box)] = pasted_from[tuple(box)]
     return out
 
 
@@ -187,16 +193,20 @@ def _blend(x: Any, others: Any, weights: np.ndarray) -> Any:
     if not _is_tensor(x):
         small = x.dtype.itemsize <= (2 if x.dtype.kind in "iu" else 4)
         work: Any = np.float32 if small else np.float64
-        a, b = x.astype(work, copy=False), others.astype(work, copy=False)
-        mixed = (a - b) * shares.astype(work) + b
+        b = others.astype(work, copy=False)
+        mixed = x.astype(work, copy=False) - b
+        mixed *= shares.astype(work)
+        mixed += b
         return (np.rint(mixed) if x.dtype.kind in "iu" else mixed).astype(x.dtype, copy=False)
     import torch
 
     whole = not x.dtype.is_floating_point
     small = x.dtype.itemsize <= (2 if whole else 4)
     work = torch.float32 if small else torch.float64
-    a, b = x.to(work), others.to(work)
-    mixed = (a - b) * torch.from_numpy(shares).to(x.device, work) + b
+    b = others.to(work)
+    mixed = x.to(work) - b
+    mixed *= torch.from_numpy(shares).to(x.device, work)
+    mixed += b
     return (mixed.round() if whole else mixed).to(x.dtype)
 
 
@@ -256,9 +266,10 @@ def check_samples(x: Any, where: str, names: Sequence[int] | None = None) -> Non
         raise InputTypeError(sentence(where, must, given, "Stack them; texts cannot be mixed."))
     on_host = not is_tensor or x.device.type == "cpu"  # elsewhere the answer would have to be waited for
     if on_host and np.prod(x.shape) and (x.dtype.is_floating_point if is_tensor else x.dtype.kind == "f"):
-        if math.isfinite(x.sum(dtype=_double(is_tensor)).item()):
-            return
-        finite = np.isfinite(np.asarray(x.to(_double(True)) if is_tensor else x))
+        with np.errstate(over="ignore", invalid="ignore"):
+            if math.isfinite(x.sum().item()):  # a sum too large for the type is looked into
+                return
+        finite = np.isfinite(np.asarray(x.double() if is_tensor else x))
         bad = np.flatnonzero(~finite.reshape(len(x), -1).all(axis=1)).tolist()
         if bad:
             given = f"NaN or inf in sample {offenders(bad if names is None else [names[k] for k in bad])}"
@@ -266,13 +277,15 @@ def check_samples(x: Any, where: str, names: Sequence[int] | None = None) -> Non
             raise DataError(sentence(where, must, given, "Fill or drop them."))
 
 
-def _double(is_tensor: bool) -> Any:
-    return sys.modules["torch"].float64 if is_tensor else np.float64
-
-
 def _is_tensor(x: Any) -> bool:
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(x, torch.Tensor)
+
+
+def _quick(x: Any) -> Any:
+    """Return a view of a tensor as an array where there is one: its slices cost a tenth."""
+    known = _is_tensor(x) and x.device.type == "cpu" and "bfloat" not in str(x.dtype)
+    return x.detach().numpy() if known else x
 
 
 def _index(positions: np.ndarray, x: Any) -> Any:
