@@ -24,8 +24,8 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validat
 
 from augsynth.core import arrays
 from augsynth.core.errors import ParameterError, sentence
-from augsynth.core.random import keyed_rng, resolve_seed
-from augsynth.perturb.base import Perturbation
+from augsynth.core.random import ItemKeys, resolve_seed
+from augsynth.perturb.rows import edit_rows, policy_for
 
 __all__ = ["Resampled", "TrainOnly"]
 
@@ -295,8 +295,9 @@ class TrainOnly(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    perturbation : Perturbation
-        Cloned and fitted on the training rows.
+    perturbation : Perturbation, str, list, transform or function
+        What edits the rows: whatever `augsynth.perturb.foreign.as_perturbation` takes, such
+        as ``"text_medium"``; a copy is fitted on the training rows and their labels.
     random_state : None, int or Generator
         One edit a row, by seed and position. An int gives the same edits at each fit.
 
@@ -317,57 +318,43 @@ class TrainOnly(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     (False, True)
     """
 
-    def __init__(self, perturbation: Perturbation, *, random_state: Any = None):
+    def __init__(self, perturbation: Any, *, random_state: Any = None):
         self.perturbation = perturbation
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn what the perturbation needs from training rows."""
         where = type(self).__name__
-        if not isinstance(self.perturbation, Perturbation):
-            raise ParameterError(
-                sentence(where, "perturbation must be a Perturbation object", repr(self.perturbation))
-            )
-        if arrays.is_table(X):
-            arrays.take_in(X, where=where)
-        validate_data(self, X=X, skip_check_array=True)
-        self.perturbation_ = clone(self.perturbation).fit(X, y)
+        X = arrays.as_rows(X, where=where)
+        self._check(X, reset=True)
+        self.perturbation_ = policy_for(self.perturbation, X, y, where=where)
         return self
 
     def fit_transform(self, X: Any, y: Any = None) -> Any:
         """Return the training rows, each with its own edit, in the container of ``X``."""
-        X = arrays.as_rows(X, where=type(self).__name__)
+        where = type(self).__name__
+        X = arrays.as_rows(X, where=where)
         self.fit(X, y)
-        seed = resolve_seed(self.random_state)
-        edit = self.perturbation_
-        if edit.per_row:
-            return _like_input(X, edit.apply(X, edit.draw(X, keyed_rng(seed))))
-        rows = [edit.apply(x, edit.draw(x, keyed_rng(seed, i))) for i, x in enumerate(X)]
-        return _like_input(X, rows)
+        keys = ItemKeys(resolve_seed(self.random_state), 0, np.arange(arrays.count_rows(X)))
+        edited = edit_rows(self.perturbation_, X, keys, where=where)
+        if isinstance(X, pd.DataFrame):
+            return edited.set_axis(X.index, axis=0)
+        return edited.astype(X.dtype, copy=False) if arrays.is_table(X) and hasattr(X, "astype") else edited
 
     def transform(self, X: Any) -> Any:
         """Return ``X`` itself."""
         check_is_fitted(self, "perturbation_")
+        self._check(X, reset=False)
+        return X
+
+    def _check(self, X: Any, *, reset: bool) -> None:
         if arrays.is_table(X):
             arrays.take_in(X, where=type(self).__name__)
-        validate_data(self, X=X, skip_check_array=True, reset=False)
-        return X
+        if arrays.has_columns(X):
+            validate_data(self, X=X, skip_check_array=True, reset=reset)
 
     def __sklearn_tags__(self) -> Any:
         """Missing cells pass through."""
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
-
-
-def _like_input(X: Any, rows: Any) -> Any:
-    """Return perturbed rows in the container of ``X``, with its index."""
-    if isinstance(X, pd.DataFrame):
-        return rows.set_axis(X.index, axis=0)
-    if isinstance(X, np.ndarray):
-        return (np.stack(rows) if isinstance(rows, list) else rows).astype(X.dtype, copy=False)
-    if hasattr(X, "detach") and isinstance(rows, list):
-        import torch
-
-        return torch.stack(rows)
-    return rows

@@ -266,5 +266,5 @@ def test_train_only_keeps_types_index_and_seed():
     assert not np.allclose(first["v"], table["v"])
     other = TrainOnly(ScaledJitter(scale=0.2), random_state=2).fit_transform(table)
     assert not np.allclose(first["v"], other["v"])
-    with pytest.raises(ParameterError, match="must be a Perturbation object"):
+    with pytest.raises(ParameterError, match="given the class ScaledJitter"):
         TrainOnly(ScaledJitter).fit(table)

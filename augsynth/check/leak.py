@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import sparse
 from sklearn.frozen import FrozenEstimator
 
+from augsynth.core.arrays import is_table, is_text
 from augsynth.core.errors import LeakError, sentence
 
 __all__ = ["refuse_frozen", "refuse_test_rows", "row_keys"]
@@ -51,7 +52,12 @@ def _cells(X: Any) -> np.ndarray | None:
     if sparse.issparse(X):
         return None
     if not isinstance(X, pd.DataFrame):
-        array = np.asarray(X)
+        try:
+            array = np.asarray(X)
+        except ValueError:  # clips of several lengths, pictures of several sizes
+            return None
+        if array.dtype == object and not is_text(X) and not is_table(X):
+            return None
         if array.ndim == 0 or not len(array):
             return None
         array = array.reshape(len(array), -1)

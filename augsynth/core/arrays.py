@@ -19,7 +19,10 @@ __all__ = [
     "check_weights",
     "concat_rows",
     "count_rows",
+    "has_columns",
+    "is_missing",
     "is_table",
+    "is_text",
     "take_in",
     "take_rows",
     "unmask",
@@ -174,6 +177,8 @@ def _is_tensor(X: Any) -> bool:
 
 def as_rows(X: Any, *, where: str) -> Any:
     """Return ``X`` as it is, or as an array if it only knows how to become one."""
+    if is_text(X):
+        return X
     if type(X).__module__.startswith("scipy.sparse"):
         must = "X must be dense, sparse input is not supported"
         raise InputTypeError(sentence(where, must, type(X).__name__, "Convert it with X.toarray()."))
@@ -203,14 +208,66 @@ def unmask(array: np.ma.MaskedArray) -> np.ndarray:
 def is_table(X: Any) -> bool:
     """Tell whether rows are rows of columns, rather than images, clips or texts.
 
+    A list of one-dimensional arrays is a table if they are equally long, else a list of clips.
+
     Examples
     --------
     >>> is_table([[1, 2]]), is_table(["a text"]), is_table(np.zeros((5, 28, 28)))
     (True, False, False)
+    >>> is_table([np.zeros(5), np.zeros(7)]), is_table(pd.Series(["a text"]))
+    (False, False)
     """
-    if isinstance(X, (list, tuple)) and len(X) and isinstance(X[0], (str, bytes)):
+    first = _first_of(X)
+    if first is None:
+        return (len(X.shape) if hasattr(X, "shape") else np.ndim(X[:1])) <= 2
+    if isinstance(first, (str, bytes)):
         return False
-    return (len(X.shape) if hasattr(X, "shape") else np.ndim(X[:1])) <= 2
+    if hasattr(first, "getbands"):  # a PIL image
+        return False
+    if not hasattr(first, "shape"):
+        return np.ndim([first]) <= 2
+    rank = len(first.shape)
+    return rank == 0 or (rank == 1 and len({np.shape(x) for x in X}) == 1)
+
+
+def has_columns(X: Any) -> bool:
+    """Tell whether all rows have as many features: not so for texts, or pictures and clips in a list."""
+    return len(X.shape) > 1 if hasattr(X, "shape") else is_table(X)
+
+
+def is_text(X: Any) -> bool:
+    """Tell whether rows are texts: a list, a one-dimensional array, a Series or an Arrow array of str.
+
+    Examples
+    --------
+    >>> is_text(["a", "b"]), is_text(pd.Series([None, "b"])), is_text(np.array([["a", "b"]]))
+    (True, True, False)
+    """
+    return isinstance(_first_of(X), (str, bytes))
+
+
+def _first_of(X: Any) -> Any:
+    """Return the first row of a container of objects that is not missing; None where rows are columns."""
+    if isinstance(X, np.ndarray) and (X.ndim != 1 or X.dtype.kind not in "OUST"):
+        return None
+    if _is_arrow(X):
+        kind = str(X.type)
+        return "" if kind in ("string", "large_string", "string_view") else None
+    plain = (list, tuple, np.ndarray, pd.Series, pd.api.extensions.ExtensionArray)
+    if not isinstance(X, plain) or (hasattr(X, "dtype") and isinstance(X.dtype, pd.SparseDtype)):
+        return None
+    if isinstance(X, pd.Series) and X.dtype.kind in "biufcmM":
+        return None
+    return next((x for x in X if not is_missing(x)), None)
+
+
+def is_missing(x: Any) -> bool:
+    """Tell whether an entry is None, NA or NaN."""
+    return x is None or x is pd.NA or x is pd.NaT or (isinstance(x, float) and x != x)
+
+
+def _is_arrow(X: Any) -> bool:
+    return type(X).__module__.startswith("pyarrow.") and hasattr(X, "type") and hasattr(X, "take")
 
 
 def count_rows(X: Any) -> int:
@@ -228,6 +285,8 @@ def take_rows(X: Any, positions: np.ndarray) -> Any:
         import torch
 
         return X[torch.from_numpy(np.asarray(positions, dtype=np.int64))]
+    if _is_arrow(X) or isinstance(X, pd.api.extensions.ExtensionArray):
+        return X.take(np.asarray(positions, dtype=np.int64))
     return np.asarray(X)[positions]
 
 
@@ -249,6 +308,13 @@ def concat_rows(parts: Sequence[Any]) -> Any:
         import torch
 
         return torch.cat(list(parts))
+    if _is_arrow(first):
+        import pyarrow as pa
+
+        chunks = [chunk for part in parts for chunk in getattr(part, "chunks", [part])]
+        return pa.chunked_array(chunks, first.type) if hasattr(first, "chunks") else pa.concat_arrays(chunks)
+    if isinstance(first, pd.api.extensions.ExtensionArray):
+        return concat_rows([pd.Series(part) for part in parts]).array
     return np.concatenate([np.asarray(part) for part in parts])
 
 

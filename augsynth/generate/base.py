@@ -312,7 +312,8 @@ class BaseGenerator(BaseEstimator, ABC):
             self.given_ = columns_in_both(frame, sensitive_features)
         if arrays.count_rows(X) == 0:
             raise DataError(f"{where}: Found array with 0 sample(s) while a minimum of 1 is required.")
-        validate_data(self, X=X, skip_check_array=True)
+        if arrays.has_columns(X):
+            validate_data(self, X=X, skip_check_array=True)
 
     def _check_missing(self, schema: Schema, where: str) -> None:
         if self._allows_missing:

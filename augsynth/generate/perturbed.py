@@ -5,16 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
 
 from augsynth.core import arrays
-from augsynth.core.errors import ParameterError, sentence
-from augsynth.core.random import keyed_rng, resolve_seed
+from augsynth.core.random import ItemKeys, resolve_seed
 from augsynth.generate.base import BaseGenerator, Drawn
 from augsynth.generate.cells import CellRows
-from augsynth.perturb.base import Perturbation
-from augsynth.perturb.combine import Compose
-from augsynth.perturb.table import CategoryFlip, ScaledJitter
+from augsynth.perturb.rows import edit_rows, policy_for
 
 __all__ = ["PerturbGenerator"]
 
@@ -22,15 +18,34 @@ __all__ = ["PerturbGenerator"]
 class PerturbGenerator(BaseGenerator):
     """Copy real rows of the asked class and edit the copies.
 
-    Any perturbation works, over any kind of row: table edits run on whole blocks,
-    others sample by sample. Columns that the generator is conditioned on are never
-    edited. Cost: that of the perturbation.
+    Any perturbation works, over any kind of row: a table; pictures (an array (n, h, w),
+    (n, h, w, c) or (n, c, h, w), a tensor, a list of PIL images of any sizes); clips (an
+    array or tensor (n, samples) or (n, channels, samples), a list of arrays of any
+    lengths); texts (a list, an array or a Series of str). New rows come in the container
+    and type of the rows; an array of fixed-width text grows as wide as it must. Columns
+    that the generator is conditioned on are never edited. Cost: that of the perturbation.
 
     Parameters
     ----------
-    perturbation : Perturbation, optional
-        Default for tables: ``Compose([ScaledJitter(), CategoryFlip()])``.
+    perturbation : Perturbation, str, list, transform or function, optional
+        What edits the copies: whatever `augsynth.perturb.foreign.as_perturbation` takes,
+        such as ``"image_medium"``, a list of edits, or a transform of albumentations. It is
+        fitted on the rows and their labels. By default ``text_medium`` for texts,
+        ``image_weak`` for pictures (nothing is mirrored: a mirrored b is a d), scaled jitter
+        and category flips for tables. Clips have no default, as edits must know the rate.
     random_state : None, int or Generator
+
+    Raises
+    ------
+    ParameterError
+        In ``fit``, if the perturbation edits another kind of row, or there is no default.
+    DataError
+        In ``fit`` for missing texts; in ``sample`` for edits that change the shape or the
+        type of the rows of an array.
+
+    Notes
+    -----
+    Row i is a function of the seed and i alone, but for tables, which are edited in blocks.
 
     Examples
     --------
@@ -45,35 +60,24 @@ class PerturbGenerator(BaseGenerator):
     _encodes = False
     _kind = "perturbed"
 
-    def __init__(self, perturbation: Perturbation | None = None, *, random_state: Any = None):
+    def __init__(self, perturbation: Any = None, *, random_state: Any = None):
         self.perturbation = perturbation
         self.random_state = random_state
 
     def _fit(self, X: Any, c: np.ndarray, w: np.ndarray | None, rng: np.random.Generator) -> None:
-        chosen = self.perturbation
-        if chosen is None:
-            if np.ndim(X) != 2:
-                must = "perturbation must be given for rows that are not a table"
-                raise ParameterError(sentence("PerturbGenerator", must, "none"))
-            chosen = Compose([ScaledJitter(), CategoryFlip()])
-        if not isinstance(chosen, Perturbation):
-            raise ParameterError(
-                sentence("PerturbGenerator", "perturbation must be a Perturbation", repr(chosen))
-            )
-        self.perturbation_ = clone(chosen).fit(X)
+        labels = None
+        if self.condition_.has_y:
+            labels = self.condition_.classes.to_numpy()[self.condition_.class_of_cell[c]]
+        self.perturbation_ = policy_for(self.perturbation, X, labels, where=type(self).__name__)
         self.rows_ = X
         self.cells_ = CellRows(c, self.condition_.n_cells, w)
 
     def _sample(self, c: np.ndarray, rng: np.random.Generator) -> Drawn:
+        seed = resolve_seed(rng)  # before the rows are picked: how many there are must not change it
         positions = self.cells_.pick(c, rng)
         copies = arrays.take_rows(self.rows_, positions)
-        seed = resolve_seed(rng)
-        if self.perturbation_.per_row:
-            edited = self.perturbation_(copies, random_state=seed)
-            if self.given_:
-                edited = edited.assign(**{name: copies[name] for name in self.given_})
-            return Drawn(edited, positions[:, None])
-        policy = self.perturbation_
-        edited = [policy.apply(x, policy.draw(x, keyed_rng(seed, i))) for i, x in enumerate(copies)]
-        rows = edited if isinstance(copies, list) else np.stack(edited).astype(copies.dtype, copy=False)
-        return Drawn(rows, positions[:, None])
+        keys = ItemKeys(seed, 0, np.arange(len(c)))
+        edited = edit_rows(self.perturbation_, copies, keys, where=type(self).__name__)
+        if self.given_:
+            edited = edited.assign(**{name: copies[name] for name in self.given_})
+        return Drawn(edited, positions[:, None])

@@ -83,9 +83,11 @@ class ResamplerMixin:
     ) -> Rows:
         """Check everything given; ``by=None`` leaves y as it is, whatever it holds."""
         where = type(self).__name__
-        X, y, sensitive_features = (as_container(values) for values in (X, y, sensitive_features))
+        X = X if arrays.is_text(X) else as_container(X)
+        y, sensitive_features = as_container(y), as_container(sensitive_features)
         frame, n = _check_rows(X, where, accepts_sparse=self._accepts_sparse)
-        validate_data(self, X=X, skip_check_array=True)
+        if arrays.has_columns(X):
+            validate_data(self, X=X, skip_check_array=True)
         labels = None if by is None else read_target(y, where, continuous=by == "target_bins")
         for name, values in (("y", labels if by else y), ("sensitive_features", sensitive_features)):
             if values is None:
@@ -95,7 +97,7 @@ class ResamplerMixin:
                 raise DataError(sentence(where, f"{name} must have one entry a row of X ({n})", given))
         groups = self._groups(frame, sensitive_features, where)
         weights = arrays.check_weights(sample_weight, n, where)
-        index = X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(n)
+        index = X.index if isinstance(X, (pd.DataFrame, pd.Series)) else pd.RangeIndex(n)
         return Rows(X, y, sensitive_features, n, labels, groups, weights, index)
 
     def _groups(self, frame: pd.DataFrame | None, sensitive_features: Any, where: str) -> pd.DataFrame | None:

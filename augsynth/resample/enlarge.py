@@ -95,7 +95,8 @@ class Enlarged:
 def enlarge(X: Any, blocks: Iterable[Drawn], cells: np.ndarray, *, where: str) -> Enlarged:
     """Append the new rows of ``cells`` to ``X``: arrays are filled in place, other containers stacked."""
     sources = []
-    if isinstance(X, np.ndarray):
+    texts = isinstance(X, np.ndarray) and X.dtype.kind in "US"  # new ones may be longer than their type
+    if isinstance(X, np.ndarray) and not texts:
         out = np.empty((len(X) + len(cells), *X.shape[1:]), dtype=X.dtype)
         out[: len(X)] = X
         start = len(X)

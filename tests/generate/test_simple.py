@@ -134,11 +134,6 @@ def test_perturbed_copies_of_images_are_edited_one_by_one():
     assert len({int(image[0].argmax()) for image in new}) > 4
 
 
-def test_default_edits_need_a_table():
-    with pytest.raises(ParameterError, match="perturbation must be given"):
-        PerturbGenerator().fit(np.zeros((2, 3, 3)), [0, 1])
-
-
 class Ones(BaseGenerator):
     """The smallest generator there can be."""
 
