@@ -35,12 +35,16 @@ class Perturbation(BaseEstimator, ABC):
         Whether ``draw`` looks at ``x``; False saves chains the work of showing it.
     learns : bool
         Whether ``fit`` learns from rows; those that do must be fitted before use.
+    of_pixels : bool
+        Whether it edits pixels (h, w, c) of any of their dtypes: chains of such edits take
+        a picture out of its container once.
     """
 
     per_row: ClassVar[bool] = False
     modality: ClassVar[str] = "any"
     needs_x: ClassVar[bool] = True
     learns: ClassVar[bool] = False
+    of_pixels: ClassVar[bool] = False
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn what the edit needs from training rows (nothing, for most)."""

@@ -13,6 +13,7 @@ from augsynth.core.errors import ParameterError, sentence
 from augsynth.core.parameters import check_number
 from augsynth.core.random import ItemKeys, keyed, step_key
 from augsynth.perturb.base import Perturbation, as_batch, take_where
+from augsynth.perturb.pictures import hold_picture, stack_pictures
 
 __all__ = ["Compose", "Maybe", "OneOf", "SomeOf"]
 
@@ -55,6 +56,11 @@ class _Combined(Perturbation):
     def learns(self) -> bool:  # type: ignore[override]
         """Whether a step learns from rows."""
         return any(step.learns for step in self._steps)
+
+    @property
+    def of_pixels(self) -> bool:  # type: ignore[override]
+        """Whether every step edits pixels."""
+        return all(step.of_pixels for step in self._steps)
 
     @property
     def modality(self) -> str:  # type: ignore[override]
@@ -119,9 +125,12 @@ class Compose(_Combined):
 
     def apply(self, x: Any, params: dict[str, Any]) -> Any:
         """Apply every step with its parameters."""
+        form = None
+        if not isinstance(x, np.ndarray) and self.of_pixels:
+            x, form = hold_picture("Compose", x)
         for step, drawn in zip(self._steps, params["steps"], strict=True):
             x = step.apply(x, drawn)
-        return x
+        return x if form is None else form.give_back(x)
 
     def apply_marks(
         self, marks: dict[str, Any], params: dict[str, Any], *, size: tuple[int, int]
@@ -138,10 +147,17 @@ class Compose(_Combined):
         return {"steps": told}
 
     def edit_many(self, xs: Any, keys: ItemKeys) -> Any:
-        """Edit a batch, a step at a time."""
+        """Edit a batch, a step at a time (large pictures: one by one, while they are at hand)."""
+        stack = None
+        if not isinstance(xs, np.ndarray) and len(xs) and self.of_pixels:
+            stack = stack_pictures("Compose", xs)
+            if stack is None:
+                return super().edit_many(xs, keys)
+            if stack.is_plain:
+                xs = stack.pixels
         for step, key in zip(self._steps, self._keys(), strict=True):
             xs = step.edit_many(xs, keys.child(key))
-        return xs
+        return xs if stack is None or not stack.is_plain else stack.give_back(xs)
 
 
 class SomeOf(_Combined):
@@ -253,6 +269,11 @@ class Maybe(Perturbation):
     def learns(self) -> bool:  # type: ignore[override]
         """Whether the perturbation learns from rows."""
         return self._step.learns
+
+    @property
+    def of_pixels(self) -> bool:  # type: ignore[override]
+        """Whether the perturbation edits pixels."""
+        return self._step.of_pixels
 
     @property
     def modality(self) -> str:  # type: ignore[override]

@@ -30,6 +30,7 @@ class ImagePerturbation(ParametricPerturbation):
     """
 
     modality: ClassVar[str] = "image"
+    of_pixels: ClassVar[bool] = True
     any_order: ClassVar[bool] = False  # whether the edit treats every value alike
     tones_only: ClassVar[bool] = True  # whether alpha stays
 

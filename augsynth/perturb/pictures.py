@@ -9,7 +9,7 @@ import numpy as np
 
 from augsynth.core.errors import DataError, InputTypeError, sentence
 
-__all__ = ["Form", "Levels", "Stack", "stack_pictures", "take_picture"]
+__all__ = ["Form", "Levels", "Stack", "hold_picture", "stack_pictures", "take_picture"]
 
 Levels = tuple[float, float]
 
@@ -223,6 +223,17 @@ def _wrapped(pixels: np.ndarray, like: Any) -> Any:
     return picture.convert(like.mode)
 
 
+def hold_picture(where: str, x: Any) -> tuple[Any, Form | None]:
+    """Return a picture's pixels for several edits in a row, and its form to give it back in.
+
+    Pictures that every edit must see as they came stay as they are, with None: those with an
+    alpha channel, and those whose dtype the edits do not work in.
+    """
+    pixels, form, _ = take_picture(where, x)
+    plain = pixels.dtype == form.dtype and pixels.shape[-1] == form.n_colours
+    return (pixels, form) if plain else (x, None)
+
+
 class Stack:
     """Pictures of one size and dtype, side by side.
 
@@ -248,6 +259,11 @@ class Stack:
         else:
             levels = [_levels(where, picture, form.dtype) for picture in pixels]
             self.low, self.high = np.array(levels).T
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether several edits in a row may see the pixels alone; see `hold_picture`."""
+        return self.pixels.dtype == self.form.dtype and self.pixels.shape[-1] == self.form.n_colours
 
     def give_back(self, pixels: np.ndarray) -> Any:
         """Return edited pixels as the list or the stack that the pictures came in."""
