@@ -18,6 +18,7 @@ from augsynth.datasets.base import (
     described,
     fetch,
     most_copies,
+    repeats_of,
     slot_of,
 )
 from augsynth.datasets.items import Parts, modality_of, take_apart
@@ -93,7 +94,7 @@ class PerturbedDataset(WrappedDataset):
         check_number("PerturbedDataset", "copies", copies, low=1, high=2**20, integer=True)
         self.policy, self.copies, self.keep_originals = policy, int(copies), bool(keep_originals)
         self.stratified = bool(stratified)
-        self._repeats = _repeats_of(base)
+        self._repeats = repeats_of(base)
         self._base_copies = most_copies(base) * (1 if self._repeats is None else int(self._repeats.max()) + 1)
         # Around another one of the same seed it is keyed by its depth, or both would draw alike.
         depth = depth_of(base, PerturbedDataset)
@@ -159,6 +160,7 @@ class PerturbedDataset(WrappedDataset):
             rows = _as_rows(samples) if any(p.per_row for p in learners) else samples
             labels = self._labels_if_any()
         self._policies = [None if p is None else clone(p).fit(rows, labels) for p in self._policies]
+        self._in_batches = [p is not None and not p.per_row for p in self._policies]
 
     def _labels_if_any(self) -> np.ndarray | None:
         try:
@@ -221,8 +223,7 @@ class PerturbedDataset(WrappedDataset):
         for k, (i, epoch) in enumerate(zip(indices, epochs, strict=True)):
             j, copy = self._place(i)
             which = 0 if self._policy_of is None else int(self._policy_of[j])
-            policy = self._policies[which]
-            if policy is None or copy == 0 or policy.per_row or len(indices) == 1:
+            if copy == 0 or not self._in_batches[which] or len(indices) == 1:
                 out[k] = self._at(i, epoch)
             else:
                 together.setdefault(which, []).append(k)
@@ -283,20 +284,6 @@ def _naming(error: AugsynthError, j: int) -> AugsynthError:
     """Return the sentence of an edit that cannot be made with the record's number in it."""
     text = str(error)
     return error if "at item" in text else type(error)(f"Item {j} of the base: {text}")
-
-
-def _repeats_of(base: Any) -> np.ndarray | None:
-    """Return how often each record of a Subset came before (n,), or None if none repeats."""
-    indices = getattr(base, "indices", None)
-    if indices is None or type(base).__name__ != "Subset":
-        return None
-    indices = np.asarray(indices, dtype=np.int64)
-    order = np.argsort(indices, kind="stable")
-    ordered = indices[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    before = np.empty(len(indices), dtype=np.int64)
-    before[order] = np.arange(len(indices)) - np.repeat(starts, np.diff(np.r_[starts, len(indices)]))
-    return before if before.any() else None
 
 
 def _rows(groups: np.ndarray | None, n: int) -> list[tuple[Any, ...]]:
