@@ -26,6 +26,7 @@ __all__ = [
     "described",
     "fetch",
     "most_copies",
+    "repeats_of",
     "slot_of",
 ]
 
@@ -278,6 +279,20 @@ def most_copies(dataset: Any) -> int:
     if isinstance(dataset, WrappedDataset):
         return dataset.max_copies
     return most_copies(dataset.dataset) if type(dataset) is Subset else 1
+
+
+def repeats_of(dataset: Any) -> np.ndarray | None:
+    """Return how often each record of a Subset came before (n,), or None if none repeats."""
+    indices = getattr(dataset, "indices", None)
+    if indices is None or type(dataset).__name__ != "Subset":
+        return None
+    indices = np.asarray(indices, dtype=np.int64)
+    order = np.argsort(indices, kind="stable")
+    ordered = indices[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    before = np.empty(len(indices), dtype=np.int64)
+    before[order] = np.arange(len(indices)) - np.repeat(starts, np.diff(np.r_[starts, len(indices)]))
+    return before if before.any() else None
 
 
 def _as_groups(groups: Any, n: int, where: str) -> np.ndarray:

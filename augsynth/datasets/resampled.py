@@ -14,7 +14,15 @@ import pandas as pd
 from augsynth.core.errors import AugsynthError, ParameterError, sentence
 from augsynth.core.parameters import check_number
 from augsynth.core.random import ItemKeys, Streams, item_rng, step_key
-from augsynth.datasets.base import WrappedDataset, check_labels_stay, described, fetch, most_copies, slot_of
+from augsynth.datasets.base import (
+    WrappedDataset,
+    check_labels_stay,
+    described,
+    fetch,
+    most_copies,
+    repeats_of,
+    slot_of,
+)
 from augsynth.datasets.labels import kept_labels
 from augsynth.resample.cells import Cells, cells_of
 from augsynth.resample.strategy import allocate, apportion, wanted_totals
@@ -102,6 +110,8 @@ class ResampledDataset(WrappedDataset):
         self._index_of_cells = cells.index
         self._lay_out(parts, allocate(cells, parts, dict(enumerate(totals.tolist()))))
         self._streams = Streams(self.seed)
+        self._again = repeats_of(base)
+        self._base_copies = most_copies(base) * (1 if self._again is None else int(self._again.max()) + 1)
         self._begin()
 
     def _cells(self) -> tuple[Cells, Cells]:
@@ -155,7 +165,7 @@ class ResampledDataset(WrappedDataset):
     @property
     def max_copies(self) -> int:
         """How many items are made from one record, at most."""
-        return self._repeats * most_copies(self.base)
+        return self._repeats * self._base_copies
 
     # -- which record a slot holds -------------------------------------------------------
 
@@ -201,7 +211,9 @@ class ResampledDataset(WrappedDataset):
     def _slot(self, i: int, epoch: int) -> tuple[int, int]:
         j, repeat, _ = self._place(i, epoch)
         record, copy = slot_of(self.base, j, self._inner_epoch(epoch, repeat))
-        return record, repeat * most_copies(self.base) + copy
+        if self._again is not None:  # a Subset that holds a record several times
+            copy += int(self._again[j]) * most_copies(self.base)
+        return record, repeat * self._base_copies + copy
 
     def _describe(self, i: int, epoch: int) -> dict[str, Any]:
         j, repeat, part = self._place(i, epoch)

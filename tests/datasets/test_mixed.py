@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 from augsynth.core.errors import DataError, InputTypeError, ParameterError
 from augsynth.datasets import MixCollate, MixedDataset, PerturbedDataset, ResampledDataset
 from augsynth.perturb.base import ParametricPerturbation
+from augsynth.testing import check_deterministic
 
 
 class Shift(ParametricPerturbation):
@@ -181,6 +182,16 @@ def test_forked_and_spawned_workers_give_the_same():
             assert torch.equal(x, torch.stack([item[0] for item in here[epoch]]))
             assert torch.equal(soft, torch.stack([item[1] for item in here[epoch]]))
         del loader
+
+
+def test_the_shipped_check_finds_nothing():
+    base = TensorDataset(torch.rand(20, 3, 8, 8), torch.arange(20) % 2)
+    balanced = ResampledDataset(PerturbedDataset(base, Shift()), sampling_strategy={0: 17})
+    for data in (
+        MixedDataset(Subset(balanced, range(25)), n_classes=2),
+        ResampledDataset(base, bootstrap=True),
+    ):
+        check_deterministic(data, num_workers=(0, 1), start_methods=("fork",), items=8)
 
 
 def test_collate_mixes_batches_the_same_in_any_worker():

@@ -148,6 +148,7 @@ def test_repeats_are_perturbed_differently_inside_and_outside():
         PerturbedDataset(ResampledDataset(base), Shift()),
         ResampledDataset(PerturbedDataset(base, Shift())),
         PerturbedDataset(ResampledDataset(base, bootstrap=True), Shift()),
+        PerturbedDataset(ResampledDataset(Subset(base, [0, 0, 1, 2, 2, 2, 3, 6, 7])), Shift()),
         ResampledDataset(PerturbedDataset(base, Shift(), copies=2, keep_originals=False), bootstrap=True),
     ):
         values = np.array([[float(data.at(i, e)[0]) for i in range(len(data))] for e in range(2)])
@@ -164,6 +165,18 @@ def test_loaders_subsets_and_concatenations():
     assert torch.bincount(batch).tolist() == [50, 50]
     nested = ResampledDataset(Subset(data, range(0, 100, 2)), sampling_strategy="x2")
     assert len(nested) == 100 and nested.at(5, 3)[0] == nested.at(5, 3)[0]
+
+
+def test_ranges_of_a_number_are_balanced():
+    values = np.random.default_rng(0).exponential(size=500).astype(np.float32)
+    base = TensorDataset(torch.arange(500.0), torch.from_numpy(values))
+    data = ResampledDataset(base, by="target_bins")
+    assert data.target_counts.nunique() == 1 and data.labels_vary
+    edges = np.array([interval.right for interval in data.target_counts.index])
+    bins = np.searchsorted(edges, values[data.records(2)])
+    assert np.bincount(bins).tolist() == data.target_counts.tolist()
+    data.set_epoch(2)
+    assert np.array_equal(data.labels, values[data.records(2)]) and data[3][1] == data.labels[3]
 
 
 def test_descriptions():
