@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-__all__ = ["atomic_path"]
+__all__ = ["atomic_path", "folder_name"]
 
 
 @contextmanager
@@ -53,3 +55,15 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def folder_name(label: Any) -> str:
+    """Return a label as the name of a folder: no separator, no leading dot, not too long.
+
+    Examples
+    --------
+    >>> folder_name("a/b"), folder_name(".."), folder_name(3)
+    ('a_b', '_.', '3')
+    """
+    name = re.sub(r'[/\\:*?"<>|\x00-\x1f]', "_", str(label)).strip()[:80] or "_"
+    return re.sub(r"^\.", "_", name)

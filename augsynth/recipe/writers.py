@@ -7,7 +7,6 @@ import csv
 import io
 import json
 import os
-import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -18,11 +17,11 @@ import numpy as np
 import pandas as pd
 
 from augsynth.core.errors import OutputExistsError
-from augsynth.core.files import atomic_path
+from augsynth.core.files import atomic_path, folder_name
 from augsynth.encode.image import ImageCodec
 from augsynth.recipe.tables import TableFormat, open_write, table_format
 
-__all__ = ["ImageFolder", "TableFile", "folder_name", "image_folder", "table_file", "to_bytes"]
+__all__ = ["ImageFolder", "TableFile", "image_folder", "table_file", "to_bytes"]
 
 ROW_GROUP = 65_536
 MANIFEST = "manifest.json"
@@ -113,18 +112,6 @@ def to_bytes(images: Any, codec: ImageCodec) -> np.ndarray:
         return z
     share = z / max(codec.layout.levels - 1, 1) if codec.layout.levels else (z + 1.0) / 2.0
     return np.rint(255.0 * share).astype(np.uint8)
-
-
-def folder_name(label: Any) -> str:
-    """Return a label as the name of a folder: no separator, no leading dot, not too long.
-
-    Examples
-    --------
-    >>> folder_name("a/b"), folder_name(".."), folder_name(3)
-    ('a_b', '_.', '3')
-    """
-    name = re.sub(r'[/\\:*?"<>|\x00-\x1f]', "_", str(label)).strip()[:80] or "_"
-    return re.sub(r"^\.", "_", name)
 
 
 class ImageFolder:
