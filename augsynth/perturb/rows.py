@@ -178,7 +178,7 @@ def _stack(X: np.ndarray, made: Any, where: str) -> np.ndarray:
     """Return edited rows as an array of the shape and dtype of ``X``."""
     shapes = {np.shape(row) for row in made}
     if shapes - {X.shape[1:]}:
-        given = f"{offenders(sorted(map(str, shapes - {X.shape[1:]})))} from {X.shape[1:]}"
+        given = f"{offenders(sorted(shapes - {X.shape[1:]}))} from {X.shape[1:]}"
         todo = "Pass a list of rows where sizes may differ."
         raise DataError(sentence(where, "edited rows of an array must keep their shape", given, todo))
     rows = made if isinstance(made, np.ndarray) else np.stack(made)
@@ -198,7 +198,7 @@ def _tensor(X: Any, made: list[Any], where: str) -> Any:
 
 def _stack_like(X: Any, made: list[Any], where: str) -> list[Any]:
     _listed(X, made, where)
-    odd = sorted({str(tuple(row.shape)) for row in made if row.shape != X.shape[1:]})
+    odd = sorted({tuple(row.shape) for row in made if row.shape != X.shape[1:]})
     if odd:
         given = f"{offenders(odd)} from {tuple(X.shape[1:])}"
         todo = "Pass a list of rows where sizes may differ."
