@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,11 @@ class MixCollate:
 
     def __call__(self, items: list[Any]) -> Any:
         """Return the batch of some items, mixed."""
-        parts = take_apart((self.collate or default_collate)(items), where="MixCollate")
+        batch = (self.collate or default_collate)(items)
+        parts = take_apart(batch, where="MixCollate")
+        single = take_apart(items[0], where="MixCollate") if items else parts
+        if single.label_place == 2 and isinstance(batch, (tuple, list)) and len(batch) > 2:
+            parts = replace(parts, label=batch[2], label_place=2)  # beside clips stand their rates
         if parts.label is NO_LABEL or parts.label_place is None or parts.marks:
             must = "a batch must be samples and their labels, without masks or boxes"
             raise InputTypeError(sentence("MixCollate", must, type(parts.item).__name__))

@@ -212,6 +212,10 @@ def test_collate_mixes_batches_the_same_in_any_worker():
     assert torch.allclose(first[0][:, :24].float(), first[1]) and first[1].dtype == torch.float32
     mapping = MixCollate("cutmix", n_classes=2)([{"image": torch.rand(3, 8, 8), "label": k} for k in (0, 1)])
     assert mapping["label"].shape == (2, 2)
+    clips, rates, labels = MixCollate(n_classes=3)([(torch.randn(1, 400), 8000, k) for k in (0, 2)])
+    assert clips.shape == (2, 1, 400) and rates.tolist() == [8000] * 2 and labels.shape == (2, 3)
+    with pytest.raises(InputTypeError, match="samples and their labels"):
+        MixCollate(n_classes=3)([torch.zeros(3)] * 2)
 
 
 @pytest.mark.parametrize(
