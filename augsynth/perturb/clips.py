@@ -90,8 +90,8 @@ def take_clip(where: str, x: Any) -> tuple[np.ndarray, Any]:
 
 def check_finite(where: str, clip: np.ndarray) -> None:
     """Raise the sentence if a clip holds NaN or infinity; costs 2 microseconds for 16,000 samples."""
-    # Every odd sample makes the sum odd; a sum that overflowed is settled by looking at each.
-    if clip.dtype == np.int16 or math.isfinite(clip.sum()) or np.isfinite(clip).all():
+    # Every odd sample makes the sum of squares odd; one that overflowed is settled by looking at each.
+    if clip.dtype == np.int16 or math.isfinite(np.vdot(clip, clip)) or np.isfinite(clip).all():
         return
     where_odd = np.flatnonzero(~np.isfinite(clip))
     given = f"{offenders(clip.ravel()[where_odd[:3]])} at {offenders(where_odd.tolist())}"
