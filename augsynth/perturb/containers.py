@@ -27,6 +27,8 @@ def picture_array(x: Any, where: str) -> tuple[np.ndarray, _Back]:
         For what is no picture, or one of a dtype or mode that libraries do not know.
     """
     if isinstance(x, np.ndarray):
+        if x.dtype.char == "B" and x.ndim == 3 and x.shape[2] > 1 and x.flags.writeable and x.size:
+            return x, _as_it_is
         return _from_array(x, where)
     if hasattr(x, "detach") and hasattr(x, "permute"):
         return _from_tensor(x, where)
@@ -38,6 +40,10 @@ def picture_array(x: Any, where: str) -> tuple[np.ndarray, _Back]:
         return np.array(x), lambda made: Image.fromarray(made) if isinstance(made, np.ndarray) else made
     must = "a picture must be an array, a tensor or a PIL image"
     raise InputTypeError(sentence(where, must, type(x).__name__))
+
+
+def _as_it_is(made: Any) -> Any:
+    return made
 
 
 def _from_array(x: np.ndarray, where: str) -> tuple[np.ndarray, _Back]:
