@@ -58,6 +58,8 @@ def stems(word: str) -> list[tuple[str, str]]:
         if word.endswith(("ses", "xes", "zes", "ches", "shes", "oes")):
             found.append((word[:-2], "s"))
         found.append((word[:-1], "s"))
+    if word.endswith("ying") and len(word) > 4:
+        found.append((word[:-4] + "ie", "ing"))
     for ending in ("ed", "ing"):
         stem = word[: -len(ending)]
         if word.endswith(ending) and len(stem) > 2:

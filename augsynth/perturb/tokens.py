@@ -32,6 +32,7 @@ Protect = str | re.Pattern[str] | Sequence[str] | None
 # digit, an underscore or a hash ("4u", "snake_case", "#tag") is no word, and stays. Every
 # repeat is possessive: no text, however hostile, takes more than time in its length.
 _ASCII_WORDS = re.compile(r"(?<![\w#])[A-Za-z]++(?:['-][A-Za-z]++(?!\w))*+(?!\w)", re.ASCII)
+_OWNERS = ("'s", "’s")
 _ENDS = ("com", "org", "net", "edu", "gov", "info", "biz", "io", "co", "uk", "de", "fr", "eu", "ru", "tv")
 # Addresses, mentions, tags of markup, entities and smileys hold letters that are not words.
 _FIXED = re.compile(
@@ -179,6 +180,8 @@ def cased_like(word: str, model: str) -> str:
     """
     if model.islower():
         return word
+    if model.endswith(_OWNERS) and word.endswith(_OWNERS):
+        return cased_like(word[:-2], model[:-2]) + word[-2:]
     if model.isupper() and len(model) > 1:
         return word.upper()
     return word[:1].upper() + word[1:] if model[:1].isupper() else word

@@ -267,6 +267,8 @@ def _vectors(company: sparse.csr_matrix, dimensions: int) -> np.ndarray:
 def _apart(pairs: Any, beside: sparse.csr_matrix) -> Any:
     """Return the pairs of words that are not beside each other more often than by chance."""
     word, other, cosine = pairs
+    if not len(word):
+        return pairs
     often = np.asarray(beside.sum(axis=1)).ravel()
     met = np.asarray(beside[word, other]).ravel()
     apart = (met < 2) | (met * max(often.sum(), 1.0) <= often[word] * often[other])
