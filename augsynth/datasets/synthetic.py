@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from augsynth.core.arrays import count_rows
@@ -60,6 +61,8 @@ class SyntheticDataset(WrappedDataset):
     Attributes
     ----------
     is_synthetic : ndarray of bool, (len,)
+    generator : augsynth generator
+        The given one with "online"; with "ahead" one of the same parameters, not fitted.
 
     Raises
     ------
@@ -109,7 +112,9 @@ class SyntheticDataset(WrappedDataset):
         wanted, groups = _wanted(n, y, base, ratio, bool(inner.condition_.has_y))
         self._cells, self._made_labels = _cells_of(inner, wanted, groups, seed)
         super().__init__(range(len(self._cells)) if base is None else base, seed=seed)
-        self.generator: Any = inner if draw == "online" else None
+        # What has been drawn ahead needs no fitted generator, which workers would have to be sent.
+        self.generator: Any = inner if draw == "online" else clone(inner)
+        self.n, self.y, self.ratio = n, y, ratio
         self._made_groups = _groups_of(inner, self._cells)
         self._blocks: OrderedDict[tuple[int, int], tuple[Any, Any]] = OrderedDict()
         self._like: Likeness | None = None

@@ -108,6 +108,7 @@ def test_ahead_is_drawn_once_and_online_in_every_epoch():
     assert len(other._blocks) <= 6
     loaded = torch.cat([x for x, _ in DataLoader(online, batch_size=100, num_workers=2)])
     assert torch.equal(loaded, first)  # nobody set the epoch: it was 0 in both workers
+    assert not hasattr(ahead.generator, "condition_") and online.generator is generator
     copy = pickle.loads(pickle.dumps(online))
     assert torch.equal(copy.at(7, 1)[0], second[7])
 
