@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator
 
 from augsynth.core import arrays
@@ -154,7 +155,9 @@ def perturb_rows(perturbation: Perturbation, X: Any, keys: ItemKeys) -> Any:
 
 
 def as_batch(xs: Any, rows: list[Any]) -> Any:
-    """Stack rows where the batch was a stack and they still have one shape."""
+    """Stack rows where the batch was a stack and they still have one shape; a Series gives a Series."""
+    if isinstance(xs, pd.Series):
+        return pd.Series(rows, index=xs.index, name=xs.name, dtype=xs.dtype)
     if not isinstance(xs, np.ndarray):
         return rows
     if xs.dtype.kind in "OUST":

@@ -350,9 +350,10 @@ def _edit_where(step: Perturbation, xs: Any, keys: ItemKeys, used: np.ndarray) -
             xs = xs.copy()
             xs[where] = edited
             return xs
+        rows = list(xs)
     else:
-        edited = step.edit_many([xs[k] for k in where], keys.take(where))
-    rows = list(xs)
+        rows = list(xs)  # not xs[k]: a Series would look for labels
+        edited = step.edit_many([rows[k] for k in where], keys.take(where))
     for k, x in zip(where, edited, strict=True):
         rows[k] = x
     return as_batch(xs, rows)

@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import pandas as pd
 
 from augsynth.core.parameters import check_number
 from augsynth.core.random import ItemKeys
@@ -61,8 +60,6 @@ class TextPerturbation(Perturbation):
         texts = check_texts(type(self).__name__, xs)
         keep = self._ready()
         rows = [splice(x, self._draw(x, keep, keys.at(k))) for k, x in enumerate(texts)]
-        if isinstance(xs, pd.Series):
-            return pd.Series(rows, index=xs.index, name=xs.name, dtype=xs.dtype)
         return as_batch(xs, rows)
 
     def _ready(self) -> re.Pattern[str] | None:

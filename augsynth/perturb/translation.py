@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import numpy as np
-import pandas as pd
 
 from augsynth.core.errors import DataError, ParameterError, offenders, sentence
 from augsynth.core.parameters import check_number, check_option
@@ -109,8 +108,6 @@ class BackTranslation(Perturbation):
         texts = check_texts("BackTranslation", xs)
         seeds = [seed_of(keys.at(k)) for k in range(len(texts))] if self._way()[1] else [0] * len(texts)
         rows = self._translated(texts, seeds)
-        if isinstance(xs, pd.Series):
-            return pd.Series(rows, index=xs.index, name=xs.name, dtype=xs.dtype)
         return as_batch(xs, rows)
 
     def _way(self) -> tuple[bool, str]:

@@ -359,6 +359,9 @@ def test_containers_come_back_as_they_went_in():
     made = edit.fit(xs).edit_many(xs, keys)
     plain = edit.edit_many(np.array(xs), keys)
     assert plain.dtype.kind == "U" and plain.tolist() == made
+    for policy in (edit, OneOf([Typos(0.2), RandomSwap(0.2)]), Typos(0.2)):
+        series = perturb_rows(policy, pd.Series(xs, index=[5, 4, 3, 2]), keys)
+        assert series.tolist() == policy.edit_many(xs, keys) and series.index.tolist() == [5, 4, 3, 2]
     series = perturb_rows(Typos(0.2), pd.Series(xs, index=[5, 4, 3, 2], name="t", dtype="string"), keys)
     assert series.dtype == "string" and series.index.tolist() == [5, 4, 3, 2] and series.name == "t"
 
