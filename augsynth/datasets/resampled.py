@@ -236,9 +236,7 @@ class ResampledDataset(WrappedDataset):
         The same in all epochs, but for ``sampling_strategy=None`` without labels and for
         "target_bins": then those of the epoch that `set_epoch` set, or of epoch 0.
         """
-        if self._found is None or self.labels_vary:
-            self._found = self._base_labels()[self.records(self.epoch or 0)]
-        return self._found
+        return self._base_labels()[self.records(self.epoch or 0)]
 
     def _groups(self) -> np.ndarray | None:
         groups = self._base_groups_found()
