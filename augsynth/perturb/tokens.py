@@ -34,18 +34,26 @@ Protect = str | re.Pattern[str] | Sequence[str] | None
 _ASCII_WORDS = re.compile(r"(?<![\w#])[A-Za-z]++(?:['-][A-Za-z]++(?!\w))*+(?!\w)", re.ASCII)
 _OWNERS = ("'s", "’s")
 _ENDS = ("com", "org", "net", "edu", "gov", "info", "biz", "io", "co", "uk", "de", "fr", "eu", "ru", "tv")
+_SMILEYS = re.compile(r"(?<!\w)[:;=xX]['-]?[dDpPoOxXsS](?!\w)(?<![xX][oOxXsS])")
 # Addresses, mentions, tags of markup, entities and smileys hold letters that are not words.
-_FIXED = re.compile(
-    r"\b(?:https?|ftp|file)://\S+|\bwww\.\S+"
-    r"|(?<![\w.+-])[\w.+-]*+@[\w.-]+"
-    r"|(?<![\w.-])[\w-]++(?:\.[\w-]++)++(?:" + "|".join(rf"(?<=\.{end})" for end in _ENDS) + r")(?:/\S*)?"
-    r"|</?[a-z][^<>]*>"
-    r"|&\#?\w+;"
-    r"|\b(?:[a-z]\.){2,}+"
-    r"|(?<!\w)(?:[:;=]['-]?[dpoxs]|x[dp])(?!\w)",
+# Each is looked for only where the text has the sign that it cannot be without.
+_BY_SIGN = (
+    ("@", re.compile(r"(?<![\w.+-])[\w.+-]*+@[\w.-]+")),
+    ("<", re.compile(r"</?[A-Za-z][^<>]*>")),
+    ("&", re.compile(r"&\#?\w+;")),
+    ("://", re.compile(r"\b(?:https?|ftp|file)://\S+", re.IGNORECASE)),
+    (":", _SMILEYS),
+    (";", _SMILEYS),
+    ("=", _SMILEYS),
+    ("xD", _SMILEYS),
+    ("XD", _SMILEYS),
+)
+_DOT = re.compile(r"\.[A-Za-z]")
+_DOTTED = re.compile(
+    r"\bwww\.\S+|\b(?:[a-z]\.){2,}+"
+    r"|(?<![\w.-])[\w-]++(?:\.[\w-]++)++(?:" + "|".join(rf"(?<=\.{end})" for end in _ENDS) + r")(?:/\S*)?",
     re.IGNORECASE,
 )
-_FIXED_HINT = re.compile(r"[@<&:;=]|\.[a-z]|\bx[dp]\b", re.IGNORECASE)
 
 
 def word_spans(text: str, keep: re.Pattern[str] | None = None) -> list[tuple[int, int]]:
@@ -61,7 +69,7 @@ def word_spans(text: str, keep: re.Pattern[str] | None = None) -> list[tuple[int
     -----
     A run of letters is one word, with the combining marks that belong to them. Scripts
     without spaces (Chinese, Japanese, Thai) make long words: put spaces between the words
-    of such texts first. About 4 microseconds for a text of 16 words.
+    of such texts first. About 8 microseconds for a text of 16 words.
 
     Examples
     --------
@@ -71,10 +79,14 @@ def word_spans(text: str, keep: re.Pattern[str] | None = None) -> list[tuple[int
     """
     pattern = _ASCII_WORDS if text.isascii() else _words_with_marks()
     spans = [found.span() for found in pattern.finditer(text)]
-    if _FIXED_HINT.search(text):
-        spans = _apart(spans, [found.span() for found in _FIXED.finditer(text)])
+    fixed = [pattern for sign, pattern in _BY_SIGN if sign in text]
+    if _DOT.search(text):
+        fixed.append(_DOTTED)
     if keep is not None:
-        spans = _apart(spans, [found.span() for found in keep.finditer(text)])
+        fixed.append(keep)
+    if fixed:
+        kept = {found.span() for pattern in fixed for found in pattern.finditer(text) if found.group()}
+        return _apart(spans, sorted(kept))
     return spans
 
 

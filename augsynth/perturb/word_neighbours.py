@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,7 +12,7 @@ import scipy.sparse as sparse
 from scipy.sparse.linalg import svds
 from sklearn.exceptions import NotFittedError
 
-from augsynth.core.errors import DataError, sentence
+from augsynth.core.errors import AugsynthWarning, DataError, sentence
 from augsynth.core.parameters import check_number, check_option
 from augsynth.perturb.thesaurus import WordSource
 from augsynth.perturb.tokens import check_texts, word_spans
@@ -125,7 +126,7 @@ class LearnedNeighbours(WordSource):
         ----------
         X : list, ndarray or Series of str, (n,)
         y : labels (n,), optional
-            Without them nothing can be refused for its label.
+            Without them nothing can be refused for its label, and a warning says so.
 
         Raises
         ------
@@ -137,6 +138,13 @@ class LearnedNeighbours(WordSource):
         n = int(np.searchsorted(-counts, -self.min_count, side="right"))  # the most frequent come first
         n_company = int(np.searchsorted(-counts, -min(_RARE, self.min_count), side="right"))
         self.checked_ = y is not None and self.max_evidence is not None
+        if y is None and self.max_evidence is not None:
+            warnings.warn(
+                "LearnedNeighbours: without labels no neighbour can be refused for moving them. "
+                "Give the labels, or set max_evidence=None.",
+                AugsynthWarning,
+                stacklevel=2,
+            )
         evidence, classes = np.zeros((n, 1)), np.array([None], dtype=object)
         if self.checked_:
             evidence, classes = _evidence(np.where(ids < n, ids, -1), of_text, n, y, len(texts))

@@ -12,7 +12,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from augsynth.core.errors import DataError, InputTypeError, ParameterError
+from augsynth.core.errors import AugsynthWarning, DataError, InputTypeError, ParameterError
 from augsynth.core.persistence import load, save
 from augsynth.core.random import ItemKeys, item_rng
 from augsynth.perturb import Compose
@@ -210,7 +210,8 @@ def test_words_in_one_place_are_neighbours_unless_the_label_hangs_on_them():
 
 def test_without_labels_nothing_is_refused_and_that_is_said():
     texts, labels = planted()
-    source = LearnedNeighbours(min_similarity=0.5).fit(texts)
+    with pytest.warns(AugsynthWarning, match="Give the labels, or set max_evidence=None"):
+        source = LearnedNeighbours(min_similarity=0.5).fit(texts)
     assert not source.checked_ and "awful" in source.alternatives("great") and not len(source.refused_)
     source = LearnedNeighbours(min_similarity=0.5, max_evidence=None).fit(texts, labels)
     assert not source.checked_ and "awful" in source.alternatives("great")
@@ -262,6 +263,8 @@ def test_bad_learning_gets_the_sentence():
         LearnedNeighbours().fit(["a", "b"], [0])
     with pytest.raises(DataError, match="labels must be at most 1000 classes; given 1500 values"):
         LearnedNeighbours().fit(["a"] * 1500, np.linspace(0, 1, 1500))
+    with pytest.raises(DataError, match="given None at 1"):
+        LearnedNeighbours().fit(["a", None], [0, 1])
     with pytest.raises(ParameterError, match="window must be a whole number >= 1"):
         LearnedNeighbours(window=0).fit(["a"])
     with pytest.raises(NotFittedError, match="neighbours must be learned from training texts"):
