@@ -157,7 +157,8 @@ def bounds(
 def between(ends: tuple[float, float], u: np.ndarray, *, log: bool = False) -> np.ndarray:
     """Return the numbers between two ends that uniform ones stand for; ``log``: evenly in ratio."""
     if log:
-        return np.clip(ends[0] * (ends[1] / ends[0]) ** u, *ends)
+        drawn = ends[0] * (ends[1] / ends[0]) ** u
+        return np.minimum(np.maximum(drawn, ends[0]), ends[1])  # rounding may step over an end
     return ends[0] + (ends[1] - ends[0]) * u
 
 

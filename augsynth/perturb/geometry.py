@@ -60,6 +60,10 @@ class _Flip(Geometric):
         """Return that the picture is flipped, which is not drawn."""
         return {"flipped": np.ones(len(u), dtype=bool)}
 
+    def draw(self, x: Any, rng: np.random.Generator) -> dict[str, Any]:
+        """Return that the picture is flipped, which is not drawn."""
+        return {"flipped": True}
+
     def _edit(self, pixels: np.ndarray, params: dict[str, Any], levels: Levels) -> np.ndarray:
         import cv2
 
@@ -206,6 +210,8 @@ def _shift_into(target: np.ndarray, picture: np.ndarray, right: int, down: int, 
 def fill_colour(fill: Any, picture: np.ndarray) -> np.ndarray:
     """Return a fill as a value a channel, in the dtype of the picture."""
     channels = picture.shape[-1]
+    if isinstance(fill, (int, float)) and (picture.dtype.kind == "f" or fill == 0):
+        return np.full(channels, fill, dtype=picture.dtype)
     values = np.ravel(fill)
     if len(values) not in (1, channels):
         must = f"fill must be one number, or one for each of {channels} channels"

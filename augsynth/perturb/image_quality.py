@@ -163,6 +163,8 @@ def _compressed(pixels: np.ndarray, quality: int) -> np.ndarray:
     setting = [cv2.IMWRITE_JPEG_QUALITY, quality]
     if channels == 3:  # cv2 counts blue, green, red
         _, coded = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), setting)
+        if hasattr(cv2, "IMREAD_COLOR_RGB"):  # since 4.11
+            return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR_RGB))
         read: Any = cv2.imdecode(coded, cv2.IMREAD_COLOR)
         return np.asarray(cv2.cvtColor(read, cv2.COLOR_BGR2RGB))
     if channels == 1:

@@ -8,6 +8,7 @@ from sklearn.base import clone
 
 from augsynth.core.errors import ParameterError
 from augsynth.core.random import ItemKeys, KeyedGenerator
+from augsynth.perturb import image
 from augsynth.perturb.geometry import FlipLeftRight, FlipUpDown, ResizedCrop, Shift
 from augsynth.perturb.image import Brightness, BrightnessContrast, Colour, Contrast
 from augsynth.perturb.image_quality import Blur, Erasing, GaussianNoise, JpegCompression
@@ -250,3 +251,14 @@ def test_parameters_that_make_no_sense(edit, told):
     ) as error:
         clone(edit)(np.ones((8, 8, 3)), random_state=4)
     assert told in str(error.value)
+
+
+def test_bytes_are_mapped_alike_with_and_without_stringzilla(monkeypatch):
+    x = noise((33, 21, 3), "uint8")
+    stack = noise((9, 5, 7), "uint8")
+    keys = ItemKeys(0, 0, np.arange(9))
+    edit = BrightnessContrast((-0.5, 0.5), contrast=(0.2, 5))
+    before = [edit(x, random_state=s) for s in range(9)], edit.edit_many(stack, keys)
+    monkeypatch.setattr(image, "_byte_mapper", lambda: image._mapped_by_cv2)
+    np.testing.assert_array_equal([edit(x, random_state=s) for s in range(9)], before[0])
+    np.testing.assert_array_equal(edit.edit_many(stack, keys), before[1])
