@@ -151,7 +151,8 @@ def report(rows: list[dict[str, Any]], *, markdown: bool) -> str:
         if row["way"] == "learned":
             parts.append(
                 f"LearnedNeighbours.fit: {row['cpu_s']:.1f} CPU-seconds; "
-                f"{row['words_with_neighbours']} words with {row['pairs']} neighbours; {row['pairs_refused']} pairs refused for the label.\n"
+                f"{row['words_with_neighbours']} words with {row['pairs']} neighbours; "
+                f"{row['pairs_refused']} pairs refused for the label.\n"
                 f"Kept: {'; '.join(row['examples'])}.\nRefused: {'; '.join(row['refused_examples'])}."
             )
     return "\n\n".join(parts)

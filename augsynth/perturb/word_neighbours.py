@@ -75,7 +75,7 @@ class LearnedNeighbours(WordSource):
     -----
     The evidence of a word for a class is the log-ratio of the shares of texts with the
     word within and without the class, each word being credited with two texts spread as
-    the classes are. Cost: two seconds for 5,000 short messages. Nothing keeps two words
+    the classes are. Cost: half a second for 5,000 short messages. Nothing keeps two words
     apart that differ in a way which no label tells ("Monday" and "Tuesday"): look at
     ``neighbours_`` before use. Deviation: places before and after a word count as other
     company, as in Levy and Goldberg's "Linguistic regularities in sparse and explicit word
