@@ -183,10 +183,13 @@ def _shift_into(target: np.ndarray, picture: np.ndarray, right: int, down: int, 
         target[...] = picture[rows[:, None], columns] if isinstance(fill, str) else fill_colour(fill, picture)
         return
     stays = picture[top - down : bottom - down, left - right : end - right]
-    if isinstance(fill, str) and fill == "edge":
+    if fill == "edge" or not (isinstance(fill, str) or picture.shape[2] > MOST_CHANNELS):
         import cv2
 
-        cv2.copyMakeBorder(stays, top, height - bottom, left, width - end, cv2.BORDER_REPLICATE, target)
+        border = cv2.BORDER_REPLICATE if fill == "edge" else cv2.BORDER_CONSTANT
+        value = 0 if fill == "edge" else fill_colour(fill, picture).tolist()
+        margins = top, height - bottom, left, width - end
+        cv2.copyMakeBorder(stays, *margins, border, target, value)  # type: ignore[call-overload]
         return
     target[top:bottom, left:end] = stays
     if not isinstance(fill, str):

@@ -235,9 +235,15 @@ class Erasing(ImagePerturbation):
         wide = min(round(width * math.sqrt(params["area"] * params["ratio"])), width)
         left, top = int(params["x"] * (width - wide + 1)), int(params["y"] * (height - tall + 1))
         edited = pixels.copy()
-        hidden = edited[top : top + tall, left : left + wide]
-        if hidden.size:
-            hidden[...] = self._filling(pixels, hidden.shape, params["noise_seed"], levels)
+        if not tall or not wide:
+            return edited
+        filling = self._filling(pixels, (tall, wide, pixels.shape[-1]), params["noise_seed"], levels)
+        if filling.ndim == 1:  # row by row, which is faster than pixel by pixel
+            filling = np.tile(filling, wide)
+        rows = edited.reshape(height, -1)[top : top + tall]
+        rows[:, left * pixels.shape[-1] : (left + wide) * pixels.shape[-1]] = filling.reshape(
+            -1, wide * pixels.shape[-1]
+        )
         return edited
 
     def _filling(self, pixels: np.ndarray, shape: tuple[int, ...], seed: int, levels: Levels) -> np.ndarray:
