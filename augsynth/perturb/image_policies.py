@@ -113,6 +113,8 @@ def _colour(tone: float) -> Colour:
 def image_randaugment(*, n_steps: int = 2, magnitude: int = 9) -> Perturbation:
     """Return torchvision's RandAugment (v2), drawn by key: n random edits of one strength.
 
+    For pictures without masks and boxes: torchvision moves none with it.
+
     Parameters
     ----------
     n_steps : int, default=2
@@ -130,6 +132,8 @@ def image_randaugment(*, n_steps: int = 2, magnitude: int = 9) -> Perturbation:
 
 def image_trivialaugment() -> Perturbation:
     """Return torchvision's TrivialAugmentWide (v2), drawn by key: one random edit of random strength.
+
+    For pictures without masks and boxes: torchvision moves none with it.
 
     References
     ----------
