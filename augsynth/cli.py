@@ -1,4 +1,4 @@
-"""The command line: ``augsynth list | show | validate | run | fit | sample | check``.
+"""The command line: ``augsynth list | show | validate | run | enlarge | fit | sample | check``.
 
 Exit codes, for scripts: 0 fine, 1 the run failed, 2 bad usage or recipe, 3 the data
 cannot be used, 4 an output exists already (``--force`` replaces it), 130 interrupted.
@@ -12,7 +12,7 @@ import contextlib
 import errno
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -97,20 +97,22 @@ def _of_the_system(error: OSError) -> str:
 
 @app.command("list")
 def list_command(
-    what: Annotated[str, typer.Argument(help="recipes, generators, resamplers, or all")] = "all",
+    what: Annotated[
+        str, typer.Argument(help="recipes, generators, resamplers, perturbations, or all")
+    ] = "all",
 ) -> None:
-    """List the recipes, generators and resamplers, one line each."""
+    """List the recipes, generators, resamplers and perturbations, one line each."""
     from augsynth import registry
     from augsynth.recipe.catalogue import first_line, shipped_headers
 
-    tables = {
-        "recipes": shipped_headers,
-        "generators": lambda: {kind: first_line("generator", kind) for kind in registry.names("generator")},
-        "resamplers": lambda: {kind: first_line("resampler", kind) for kind in registry.names("resampler")},
-    }
+    def lines_of(role: str) -> Callable[[], dict[str, str]]:
+        return lambda: {kind: first_line(role, kind) for kind in registry.names(role)}
+
+    roles = ("generator", "resampler", "perturbation")
+    tables = {"recipes": shipped_headers} | {f"{role}s": lines_of(role) for role in roles}
     with _sentences():
         if what not in ("all", *tables):
-            raise ParameterError(f"list: there are recipes, generators, resamplers and all; given {what!r}.")
+            raise ParameterError(f"list: there are {', '.join(tables)} and all; given {what!r}.")
     for title, lines in tables.items():
         if what in ("all", title):
             found = lines()
@@ -205,6 +207,68 @@ def _gentle_end() -> Iterator[list[int]]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+@app.command()
+def enlarge(
+    source: Annotated[
+        str,
+        typer.Argument(help="Class folders of pictures or wav files, an .npz of images, a table of texts."),
+    ],
+    out: Annotated[str, typer.Option("--out", "-o", metavar="DIR", help="The folder to write.")],
+    policy: Annotated[
+        str,
+        typer.Option("--policy", "-p", metavar="NAME", help="weak, medium, strong, or an edit."),
+    ] = "medium",
+    copies: Annotated[
+        int, typer.Option("--copies", "-n", min=0, metavar="N", help="Copies of each; 0 only balances.")
+    ] = 3,
+    keep_originals: Annotated[
+        bool, typer.Option("--keep-originals/--no-originals", help="Whether the originals come along.")
+    ] = True,
+    balance: Annotated[
+        str | None, typer.Option(metavar="BY", help="Even out: class, group or class+group.")
+    ] = None,
+    stratified: Annotated[bool, typer.Option("--stratified", help="Spread the copies of each.")] = False,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Same seed, same bytes.")] = 0,
+    format: Annotated[
+        str, typer.Option(metavar="NAME", help="folder (PNG), wav, npz or parquet; auto: as it was.")
+    ] = "auto",
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Processes; the bytes stay the same.")
+    ] = 1,
+    text_column: Annotated[str | None, typer.Option(metavar="NAME", help="Column of the texts.")] = None,
+    target: Annotated[
+        str, typer.Option("--target", "-t", metavar="NAME", help="Column of the labels.")
+    ] = "label",
+    group_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Column (or array) of the groups.")
+    ] = None,
+    sample_rate: Annotated[
+        int | None, typer.Option(min=1000, metavar="N", help="Resample clips to it; in hertz.")
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Write perturbed copies of pictures, clips or texts; given again, it goes on where it stopped."""
+    with _sentences(), _gentle_end():
+        from augsynth.recipe.enlarging import Enlarging, stopped_words
+        from augsynth.recipe.summary import console
+
+        columns = {"text_column": text_column, "target": target, "group_column": group_column}
+        options = (policy, copies, keep_originals, balance, stratified, seed, format)
+        job = Enlarging(source, out, *options, reading={**columns, "sample_rate": sample_rate})
+        try:
+            job.open()
+            manifest = job.run(jobs=jobs, force=force)
+        except KeyboardInterrupt:
+            _complain(f"Interrupted. {stopped_words(out)}")
+            raise typer.Exit(INTERRUPTED) from None
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            _complain(f"Error: {out}: the disk is full. {stopped_words(out)}")
+            raise typer.Exit(FAILED) from None
+        job.summarise(manifest, console())
 
 
 @app.command()

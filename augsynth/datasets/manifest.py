@@ -108,11 +108,18 @@ class ShardNote:
         return {"first": self.first, "items": self.items, **name, "bytes": size, "sha256": self.sha256}
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON, whole or not at all."""
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON, whole or not at all: a line a key, and a line an entry of its lists of mappings."""
+    lines = [f" {json.dumps(key)}: {_in_lines(value)}" for key, value in content.items()]
+    text = "{\n" + ",\n".join(lines) + "\n}"
     with atomic_path(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8", newline="\n")
+
+
+def _in_lines(value: Any) -> str:
+    if isinstance(value, list) and value and isinstance(value[0], Mapping):
+        return "[\n  " + ",\n  ".join(map(_in_lines, value)) + "]"
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def write_items(

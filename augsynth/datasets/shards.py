@@ -21,7 +21,7 @@ from augsynth.core import errors
 from augsynth.core.errors import AugsynthError, DataError, ParameterError, sentence
 from augsynth.core.files import folder_name
 from augsynth.core.progress import quiet
-from augsynth.datasets.base import WrappedDataset, as_plain, fetch, slot_of
+from augsynth.datasets.base import WrappedDataset, fetch, slot_of
 from augsynth.datasets.fields import Layout, label_value, values_of
 from augsynth.datasets.manifest import FileNote, ShardNote, note_of
 from augsynth.datasets.writers import FORMATS, Format
@@ -190,7 +190,7 @@ def _origin(dataset: Any, i: int, epoch: int) -> dict[str, Any]:
     for name in ("index", "epoch", "seed"):
         told.pop(name)
     kind = told.pop("kind", None) or _inner_kind(told, copy)
-    text = json.dumps(as_plain(told), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(told, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return {"record": record + before, "copy": copy, "kind": kind, "parameters": text}
 
 

@@ -81,7 +81,7 @@ def first_line(role: str, kind: str) -> str:
     except (ImportError, OSError, SyntaxError):
         return "(its file cannot be read)"
     for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef) and node.name == name:
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == name:
             return (ast.get_docstring(node) or "").partition("\n")[0]
     return ""
 

@@ -59,6 +59,11 @@ class ClassFolders:
     def __len__(self) -> int:
         return len(self.files)
 
+    @property
+    def targets(self) -> list[str]:
+        """The class of every image, without reading any."""
+        return [label for _, label in self.files]
+
     def __getitem__(self, i: int) -> tuple[Any, str]:
         from PIL import Image
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from augsynth.recipe.inspection import Inspection
     from augsynth.recipe.run import Run
 
-__all__ = ["console", "summarise", "summarise_inspection"]
+__all__ = ["console", "count_table", "summarise", "summarise_inspection"]
 
 _STYLES = {"helps": "bold green", "hurts": "bold red"}
 _WIDE = 1000
@@ -64,7 +64,7 @@ def summarise(run: Run, screen: Console, *, quiet: bool = False) -> None:
         screen.print()
         _heading(screen, f"{run.recipe.name}: training {run.parts.noun}")
         screen.print(
-            Padding(_count_table(run.counts, _cell_heading(run), screen.encoding), (0, 0, 1, 2), expand=False)
+            Padding(count_table(run.counts, _cell_heading(run), screen.encoding), (0, 0, 1, 2), expand=False)
         )
         if run.comparison is not None:
             words = run.comparison.metric_words
@@ -116,7 +116,8 @@ def _cell_heading(run: Run) -> str:
     return " / ".join([run.recipe.data.target, *map(str, names)])
 
 
-def _count_table(counts: pd.DataFrame, heading: str, encoding: str | None) -> Table:
+def count_table(counts: pd.DataFrame, heading: str, encoding: str | None) -> Table:
+    """Lay out how many there are of each class ``before`` and ``after``, with bars."""
     blocks = "█░" if (encoding or "").lower().startswith("utf") else "#+"
     table = _table(heading, "before", "after", "new", "", right=(1, 2, 3))
     most = max(int(counts["after"].max()), 1)
