@@ -187,6 +187,13 @@ class AlbumentationsPerturbation(Perturbation):
             raise ParameterError(sentence(where, "params go with a name", offenders(self.params)))
         return copy.deepcopy(self.transform)
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the constructor's arguments (transforms have a ``get_params`` too, which draws)."""
+        return super().get_params(deep=False)
+
+    def __sklearn_clone__(self) -> AlbumentationsPerturbation:
+        return type(self)(self.transform, params=self.params)
+
     def __getstate__(self) -> dict[str, Any]:
         state = {name: value for name, value in self.__dict__.items() if name != "_local"}
         return {"_library": _Imported(), **state}  # first, so that a spawned worker imports it our way

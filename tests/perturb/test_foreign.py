@@ -250,6 +250,13 @@ def test_steps_of_nested_compositions_are_keyed_by_place():
         assert np.array_equal(edit(with_noise, k, grey), edit(without, k, grey))
 
 
+def test_single_transforms_are_cloned_and_shown_like_estimators():
+    policy = as_perturbation(A.Rotate((-20, 20), p=0.5))
+    assert same(edits(policy, 8), edits(clone(policy), 8))
+    assert set(Compose([policy]).get_params()) == {"perturbations"} and "Rotate" in repr(policy)
+    assert set(policy.get_params()) == {"transform", "params"}
+
+
 def test_python_draws_are_uniform_and_normal():
     from augsynth.perturb.albumentations import _KeyedRandom
 
