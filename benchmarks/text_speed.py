@@ -1,4 +1,4 @@
-"""Speed of the edits of texts, on short messages (SMS spam: 5,574 texts).
+"""Speed of the edits of texts, and whether learned synonyms keep the label, on SMS spam (5,574 texts).
 
     python benchmarks/text_speed.py            # about a minute
     python benchmarks/text_speed.py --quick    # 500 texts, once: shows that it runs
@@ -6,6 +6,10 @@
 batch   all texts through ``edit_many``, each from the stream of its own key
 item    one text after the other, as a Dataset asks for them: ``draw``, then ``apply``
 learned the cost of LearnedNeighbours.fit, and what it found and refused
+labels  whether swaps by learned neighbours keep the label, with and without the check: neighbours
+        from a third of the texts, a classifier (words' TF-IDF, logistic regression, balanced)
+        from another, and every word of the last third that has neighbours swapped (p = 1).
+        Flips are texts whose predicted class changes, over the splits of ten seeds
 
 Tokens are what stands between spaces (``len(text.split())``). The thesaurus is made up:
 every second word of the corpus has three entries, more than real ones have. CPU time, one
@@ -27,6 +31,9 @@ from typing import Any
 import numpy as np
 from data import _loader, data_folder
 from harness import Results, say, table
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
 from augsynth.core.random import ItemKeys, Streams
 from augsynth.perturb.letters import CaseChange, Typos
@@ -131,6 +138,35 @@ def learned_row(texts: list[str], labels: list[Any], repeats: int) -> dict[str, 
     }
 
 
+def labels_row(texts: list[str], labels: list[Any], seeds: int, bound: float | None) -> dict[str, Any]:
+    """Count the texts whose predicted class changes when their words are swapped for learned neighbours."""
+    X, y = np.array(texts, dtype=object), np.array(labels)
+    swaps, flips, shares = 0, 0, {"ham": [], "spam": []}
+    for seed in range(seeds):
+        ours, theirs, edited = np.array_split(np.random.default_rng(seed).permutation(len(X)), 3)
+        judge = make_pipeline(
+            TfidfVectorizer(sublinear_tf=True), LogisticRegression(C=30, class_weight="balanced")
+        )
+        judge.fit(X[theirs], y[theirs])
+        source = LearnedNeighbours(max_evidence=bound)
+        edit = SynonymSwap(source, p=1.0).fit(X[ours], y[ours])
+        keys = ItemKeys(seed, 0, np.arange(len(edited)))
+        swaps += sum(len(edit.draw(x, keys.at(k))["edits"]) for k, x in enumerate(X[edited]))
+        flipped = judge.predict(X[edited]) != judge.predict(edit.edit_many(X[edited], keys))
+        flips += int(flipped.sum())
+        for label, listed in shares.items():
+            listed.append(float(flipped[y[edited] == label].mean()))
+    return {
+        "edit": "swaps, unchecked" if bound is None else "swaps, checked",
+        "way": "labels",
+        "swaps": swaps,
+        "flips_per_1000_swaps": 1000 * flips / swaps if swaps else 0.0,
+        "flips_ham": shares["ham"],
+        "flips_spam": shares["spam"],
+        "seeds": seeds,
+    }
+
+
 def report(rows: list[dict[str, Any]], *, markdown: bool) -> str:
     """Lay out the tables."""
     of = {(row["edit"], row["way"]): row for row in rows}
@@ -155,7 +191,33 @@ def report(rows: list[dict[str, Any]], *, markdown: bool) -> str:
                 f"{row['pairs_refused']} pairs refused for the label.\n"
                 f"Kept: {'; '.join(row['examples'])}.\nRefused: {'; '.join(row['refused_examples'])}."
             )
+    flips = [
+        [
+            row["edit"],
+            f"{row['swaps']:,}",
+            percent(row["flips_ham"]),
+            percent(row["flips_spam"]),
+            f"{row['flips_per_1000_swaps']:.2f}",
+        ]
+        for row in rows
+        if row["way"] == "labels"
+    ]
+    if flips:
+        header = [
+            "learned neighbours, p = 1",
+            "words swapped",
+            "ham flipped %",
+            "spam flipped %",
+            "flips in 1,000 swaps",
+        ]
+        parts.append(table(header, flips, markdown=markdown))
     return "\n\n".join(parts)
+
+
+def percent(shares: list[float]) -> str:
+    """Write the mean of shares in per cent, with its standard error."""
+    error = np.std(shares, ddof=1) / len(shares) ** 0.5 if len(shares) > 1 else float("nan")
+    return f"{100 * np.mean(shares):.2f} ± {100 * error:.2f}"
 
 
 def main() -> None:
@@ -173,6 +235,8 @@ def main() -> None:
         results.add(row)
     if arguments.only is None:
         results.add(learned_row(texts, labels, 1 if arguments.quick else 3))
+        for bound in (None, 1.0):
+            results.add(labels_row(texts, labels, 1 if arguments.quick else 10, bound))
     say(report(results.rows(), markdown=False))
     run = results.read()["runs"][-1]
     note = (

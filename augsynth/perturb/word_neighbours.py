@@ -53,7 +53,7 @@ class LearnedNeighbours(WordSource):
         Of the space in which words are compared.
     n_neighbours : int, default=5
         Most neighbours of a word.
-    min_similarity : float, default=0.6
+    min_similarity : float, default=0.5
         Least cosine of two neighbours.
     max_evidence : float or None, default=1.0
         Most that the evidence for any class may differ between two neighbours, in nats: 0.69
@@ -107,7 +107,7 @@ class LearnedNeighbours(WordSource):
         min_count: int = 10,
         dimensions: int = 100,
         n_neighbours: int = 5,
-        min_similarity: float = 0.6,
+        min_similarity: float = 0.5,
         max_evidence: float | None = 1.0,
         language: str | None = "english",
     ):
