@@ -58,7 +58,7 @@ def edit_clip(where: str, x: Any, edit: Callable[[np.ndarray], np.ndarray]) -> A
         edited = np.rint(edit(clip.astype(np.float32) * np.float32(2.0**-15)) * np.float32(2.0**15))
         edited = np.clip(edited, -32768, 32767).astype(np.int16)
     else:
-        edited = edit(clip)
+        edited = edit(clip).astype(clip.dtype, copy=False)
     if tensor is None:
         return edited
     import torch
@@ -90,10 +90,14 @@ def take_clip(where: str, x: Any) -> tuple[np.ndarray, Any]:
 
 def check_finite(where: str, clip: np.ndarray) -> None:
     """Raise the sentence if a clip holds NaN or infinity; costs 2 microseconds for 16,000 samples."""
-    # Every odd sample makes the sum of squares odd; one that overflowed is settled by looking at each.
-    if clip.dtype == np.int16 or math.isfinite(np.vdot(clip, clip)) or np.isfinite(clip).all():
+    # Every odd sample makes the sum of squares odd; so do squares that leave the range of the dtype.
+    if clip.dtype == np.int16 or math.isfinite(np.vdot(clip, clip)):
         return
     where_odd = np.flatnonzero(~np.isfinite(clip))
+    if not len(where_odd):
+        given = f"samples of up to {np.abs(clip).max():.3g}"
+        todo = "Divide by what full scale was: 32768 for 16 bits."
+        raise DataError(sentence(where, "a clip must lie about full scale, -1 to 1", given, todo))
     given = f"{offenders(clip.ravel()[where_odd[:3]])} at {offenders(where_odd.tolist())}"
     todo = "Repair or leave out the clip: np.nan_to_num would turn such samples into silence."
     raise DataError(sentence(where, "every sample of a clip must be a finite number", given, todo))

@@ -106,6 +106,19 @@ def test_short_silent_and_odd_clips(name):
             edit(spoilt, random_state=0)
 
 
+def test_views_and_odd_layouts_are_clips():
+    stereo = np.stack([VOICE, VOICE[::-1]])
+    for name, edit in EDITS.items():
+        whole = edit(stereo[::-1, ::2].copy(), random_state=2)
+        frozen = stereo.copy()
+        frozen.setflags(write=False)
+        assert (edit(frozen[::-1, ::2], random_state=2) == whole).all(), name
+        swapped = edit(stereo[::-1, ::2].astype(">f4"), random_state=2)
+        assert swapped.dtype == np.dtype(">f4") and np.allclose(swapped, whole, atol=1e-4), name
+    graph = torch.tensor(VOICE, requires_grad=True)
+    assert not Gain()(graph, random_state=0).requires_grad
+
+
 def test_sentences_for_what_is_no_clip():
     for x, error, text in [
         (np.zeros(0, np.float32), DataError, "at least one sample"),
@@ -117,6 +130,7 @@ def test_sentences_for_what_is_no_clip():
         (np.zeros(5, np.int32), InputTypeError, "int32"),
         (np.zeros(5, complex), InputTypeError, "complex128"),
         (torch.zeros(5, dtype=torch.float16), InputTypeError, "float16"),
+        (np.full(5, 1e200), DataError, "about full scale.*up to 1e\\+200"),
     ]:
         with pytest.raises(error, match=text):
             Gain()(x, random_state=0)
