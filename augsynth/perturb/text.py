@@ -32,10 +32,8 @@ class _WithThesaurus(TextPerturbation):
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Let a copy of the thesaurus learn from the texts (and labels), if it is one that learns."""
-        self.thesaurus_ = clone(self._given)
-        if self.thesaurus_.learns or X is not None:
-            super().fit(X, y)
-        self.thesaurus_.fit(X, y)
+        super().fit(X, y)
+        self.thesaurus_ = clone(self._given).fit(X, y)
         return self
 
     @property

@@ -87,6 +87,18 @@ def test_no_file_and_no_thesaurus():
         Thesaurus({3: "a"}).fit()
 
 
+def test_an_edit_with_a_file_is_saved_with_what_it_read(tmp_path):
+    path = tmp_path / "mine.txt"
+    path.write_text("happy: glad")
+    for thesaurus in (str(path), Thesaurus(str(path)), {"happy": "glad"}):
+        edit = SynonymSwap(thesaurus, p=1.0, protect=["sad"]).fit(None)
+        save(edit, tmp_path / "edit")
+        assert load(tmp_path / "edit")("Happy", random_state=0) == "Glad"
+    unread = SynonymSwap(path, p=1.0).fit(None)
+    path.unlink()
+    assert unread("happy", random_state=0) == "glad"
+
+
 def test_endings():
     right = {
         ("party", "s"): "parties", ("box", "s"): "boxes", ("day", "s"): "days", ("child", "s"): None,
