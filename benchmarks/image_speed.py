@@ -6,9 +6,10 @@
 Crops of scikit-learn's two sample photos (RGB, uint8) at 32 and 224 pixels; one thread
 (cv2 too), contestants in turns, CPU-microseconds a picture. "one by one" draws from a
 keyed generator and applies; "batch" is `edit_many` of a stack of 64 (of a list of 64 at 224
-pixels). All make batches: 64 results are kept before they are dropped. albumentations is bare: the transform itself, or its Compose for the policy, with
-the same interpolation and borders, p=1 (the flip of the policy has p=0.5 in both). The
-ratio is albumentations' time by ours, round by round: above 1 we are faster.
+pixels). All make batches: 64 results are kept before they are dropped. albumentations is
+bare: the transform itself, or its Compose for the policy, with the same interpolation and
+borders, p=1 (the flip of the policy has p=0.5 in both). The ratio is albumentations' time
+by ours, round by round: above 1 we are faster.
 
 The loaders: two worker processes, batches of 64, wall time of an epoch; a plain Dataset
 that calls albumentations' Compose in ``__getitem__`` against PerturbedDataset. The first
@@ -143,10 +144,11 @@ def contestants(name: str, size: int, pictures: np.ndarray) -> dict[str, Callabl
 def race(functions: dict[str, Callable[[], None]], n: int, rounds: int) -> dict[str, Any]:
     """Time the contestants in turns; return microseconds a picture and ratios, as medians."""
     times: dict[str, list[float]] = {name: [] for name in functions}
+    names = list(functions)
     for k in range(rounds + 1):
-        for name, function in functions.items():
+        for name in names[k % len(names) :] + names[: k % len(names)]:
             start = time.process_time()
-            function()
+            functions[name]()
             if k:  # the first round is for warming up
                 times[name].append((time.process_time() - start) / n * 1e6)
     reference = times["albumentations"]

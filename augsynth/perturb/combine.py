@@ -13,7 +13,7 @@ from augsynth.core.errors import ParameterError, sentence
 from augsynth.core.parameters import check_number
 from augsynth.core.random import ItemKeys, keyed, step_key
 from augsynth.perturb.base import Perturbation, as_batch, take_where
-from augsynth.perturb.pictures import hold_picture, stack_pictures
+from augsynth.perturb.pictures import gather, hold_picture, stack_pictures
 
 __all__ = ["Compose", "Maybe", "OneOf", "SomeOf"]
 
@@ -152,7 +152,7 @@ class Compose(_Combined):
         if not isinstance(xs, np.ndarray) and len(xs) and self.of_pixels:
             stack = stack_pictures("Compose", xs)
             if stack is None:
-                return super().edit_many(xs, keys)
+                return gather(xs, (self.apply(x, self.draw(x, keys.at(k))) for k, x in enumerate(xs)))
             if stack.is_plain:
                 xs = stack.pixels
         for step, key in zip(self._steps, self._keys(), strict=True):

@@ -12,7 +12,7 @@ import numpy as np
 from augsynth.core.random import ItemKeys
 from augsynth.perturb.base import ParametricPerturbation
 from augsynth.perturb.clips import Range, bounds
-from augsynth.perturb.pictures import Levels, stack_pictures, take_picture
+from augsynth.perturb.pictures import Levels, gather, stack_pictures, take_picture
 
 __all__ = ["ImagePerturbation", "ends_of"]
 
@@ -68,9 +68,11 @@ class ImagePerturbation(ParametricPerturbation):
         if not len(xs):
             return xs
         stack = stack_pictures(type(self).__name__, xs, any_order=self.any_order)
-        if stack is None:
+        if stack is None and isinstance(xs, np.ndarray):
             return super().edit_many(xs, keys)
         drawn = self.parameters(keys.uniforms(self.n_uniforms))
+        if stack is None:
+            return gather(xs, (self.apply(x, row) for x, row in zip(xs, _rows(drawn), strict=True)))
         pixels, n_colours = stack.pixels, stack.form.n_colours
         if self.tones_only and n_colours != pixels.shape[-1]:
             edited = pixels.copy()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from augsynth.core.errors import DataError, InputTypeError, sentence
 
-__all__ = ["Form", "Levels", "Stack", "hold_picture", "stack_pictures", "take_picture"]
+__all__ = ["Form", "Levels", "Stack", "gather", "hold_picture", "stack_pictures", "take_picture"]
 
 Levels = tuple[float, float]
 
@@ -315,6 +316,25 @@ def stack_pictures(where: str, xs: Any, *, any_order: bool = False) -> Stack | N
     if form.turned:
         stack = stack.transpose(0, 2, 3, 1)
     return Stack(where, stack, form, as_list=True)
+
+
+def gather(xs: Any, edited: Iterable[Any]) -> list[Any]:
+    """Return edited pictures as a list, side by side in memory where they are arrays of one kind.
+
+    Fresh memory for each of a batch of large pictures costs more than many an edit; one
+    block for all of them can have large pages. Results then share it: it is free when
+    the last of them is.
+    """
+    pictures = iter(edited)
+    first = xs[0]
+    if not all(type(x) is np.ndarray and x.shape == first.shape and x.dtype == first.dtype for x in xs):
+        return list(pictures)
+    block = np.empty((len(xs), *first.shape), dtype=first.dtype)
+    for k, picture in enumerate(pictures):
+        if picture.shape != first.shape or picture.dtype != first.dtype:
+            return [*block[:k], picture, *pictures]
+        block[k] = picture
+    return list(block)
 
 
 def _alike(x: Any) -> tuple[Any, ...] | None:
