@@ -32,7 +32,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from augsynth.core.random import Streams
+from augsynth.core.random import ItemKeys, Streams
 from augsynth.datasets import PerturbedDataset
 from augsynth.perturb import Compose, as_perturbation
 from augsynth.perturb.albumentations import library
@@ -44,12 +44,13 @@ METHODS = ("fork", "spawn")
 POLICIES = ("native", "albumentations", "torchvision")
 EPOCHS = 5
 SIZE = 16
+BATCHED = "native, in batches of 64"  # as DataLoaders read
 LIMITS_US = {"native": 10.0, "albumentations": 45.0}
 PROTOCOL = {
     "mismatch": "an item whose digest (64 bits of BLAKE2b over the pixels) differs from the reference's",
     "resume": "the pass begins at that place of the epoch's order",
     "world": "ranks hold datasets of their own and read every other place of the order",
-    "spawned": "workers that do not persist are spawned anew for every pass: two resume points instead of 20",
+    "spawned": "workers that do not persist are spawned anew for every pass: two resume points, not 20",
     "overhead": "CPU time of one thread, medians of turns; keyed less unkeyed",
 }
 
@@ -184,14 +185,14 @@ def configurations() -> list[tuple[int, str, bool]]:
     return [(0, "", False), *with_workers]
 
 
-def resumes_of(workers: int, method: str, stays: bool, resumes: int) -> int:
-    """Return how many resume points a configuration is read from."""
-    return min(resumes, 2) if method == "spawn" and not stays else resumes
+def resumes_of(method: str, stays: bool, world: int, resumes: int) -> int:
+    """Return how many resume points a configuration is read from; those of ranks differ."""
+    return min(resumes, 2) // world if method == "spawn" and not stays else resumes
 
 
 def slots_for(draws: int, resumes: int) -> int:
     """Return how many slots make the wanted number of draws (a pass reads half an epoch on average)."""
-    passes = 2 * sum(resumes_of(*c, resumes) for c in configurations())
+    passes = sum(resumes_of(m, stays, world, resumes) for _, m, stays in configurations() for world in (1, 2))
     return max(30, 3 * round(draws / passes / 0.525 / 3))
 
 
@@ -213,7 +214,7 @@ def matrix_rows(draws: int, resumes: int, results: harness.Results) -> None:
     slots = slots_for(draws, resumes)
     known = references(wrapped(slots))
     for (workers, method, stays), world in itertools.product(configurations(), (1, 2)):
-        points = resumes_of(workers, method, stays, resumes)
+        points = resumes_of(method, stays, world, resumes)
         row: dict[str, Any] = {
             "part": "matrix",
             "set": "wrapped",
@@ -248,7 +249,8 @@ def read_configuration(
             epoch = k % EPOCHS
             dataset.set_epoch(epoch)
             shuffled = np.random.default_rng([99, epoch]).permutation(slots)[rank::world]
-            order.places = shuffled[len(shuffled) * k // points :].tolist()
+            begins = (k + rank / world) / points  # the ranks' resume points lie between each other's
+            order.places = shuffled[int(len(shuffled) * begins) :].tolist()
             made = np.concatenate(list(loader))
             lost += int((made[:, 0] != order.places).sum()) if len(made) == len(order.places) else slots
             differs = made[:, 1] != known[epoch, made[:, 0]]
@@ -270,7 +272,10 @@ def library_rows(n: int, results: harness.Results) -> None:
     }
     for name, make in sets.items():
         alone = np.concatenate(epochs_of(make(), 0, "", 1)[0])[:, 1]
-        for workers, method in [(0, ""), (1, "fork"), (2, "fork"), (4, "fork"), (2, "spawn")]:
+        loaders = [(0, ""), (1, "fork"), (2, "fork"), (4, "fork")]
+        if name.startswith("albumentations"):
+            loaders.append((2, "spawn"))  # slow to start; the others are as under fork
+        for workers, method in loaders:
             first, second = (np.concatenate(e)[:, 1] for e in epochs_of(make(), workers, method, 2))
             half = np.concatenate(epochs_of(make(), workers, method, 1, start=n // 2)[0])[:, 1]
             row = {
@@ -297,7 +302,7 @@ def epochs_of(dataset: Any, workers: int, method: str, passes: int, start: int =
 def overhead_rows(turns: int, items: int, results: harness.Results) -> None:
     """Time keyed beside unkeyed draws of the same steps."""
     x = pictures(1)[0]
-    for name in POLICIES:
+    for name in (*POLICIES, BATCHED):
         unkeyed, keyed = unkeyed_of(name, x), keyed_of(name, x)
         costs: dict[str, list[float]] = {"unkeyed": [], "keyed": []}
         for function in (unkeyed, keyed):
@@ -321,8 +326,8 @@ def overhead_rows(turns: int, items: int, results: harness.Results) -> None:
 
 def unkeyed_of(name: str, x: np.ndarray) -> Callable[[int], Any]:
     """Return the steps as their library runs them."""
-    policy = policy_of(name)
-    if name == "native":
+    policy = policy_of(name.partition(",")[0])
+    if name.startswith("native"):
         rng, steps = np.random.default_rng(0), policy.perturbations
 
         def edit(i: int) -> Any:
@@ -339,9 +344,17 @@ def unkeyed_of(name: str, x: np.ndarray) -> Callable[[int], Any]:
 
 
 def keyed_of(name: str, x: np.ndarray) -> Callable[[int], Any]:
-    """Return the steps as a PerturbedDataset runs them."""
-    policy = as_perturbation(policy_of(name)).fit(None)
+    """Return the steps as a PerturbedDataset runs them: alone, or every 64th call for a batch."""
+    policy = as_perturbation(policy_of(name.partition(",")[0])).fit(None)
     streams = Streams(3)
+    if name == BATCHED:
+        batch = [x] * 64
+
+        def edit(i: int) -> Any:
+            if i % 64 == 0:
+                policy.edit_many(batch, ItemKeys(3, 0, np.arange(i, i + 64)))
+
+        return edit
     picture: Any = torch.from_numpy(x).permute(2, 0, 1).contiguous() if name == "torchvision" else x
     return lambda i: policy.apply(picture, policy.draw(picture, streams.at(0, i)))
 
@@ -349,8 +362,8 @@ def keyed_of(name: str, x: np.ndarray) -> Callable[[int], Any]:
 # ------------------------------------------------------------------ report
 NOTE = """Item i of a `PerturbedDataset` against the same item read alone in one process. Each cell of the
 matrix reads epochs in shuffled orders from its resume points on; with a world of 2, two ranks with sets of
-their own read every other place. Workers that are spawned anew for every pass are read from two resume
-points only.
+their own read every other place, from resume points of their own. Workers that are spawned anew for every
+pass are read from two resume points only.
 """
 LIBRARIES = """Every record is the same picture, so that two items are equal only if their draws are.
 *Duplicates*: items that repeat an earlier one of the epoch. *Next epoch*: items that the second pass gives
@@ -425,10 +438,10 @@ def main() -> None:
     name = "determinism_quick" if arguments.quick else "determinism"
     key = ("part", "set", "workers", "method", "persistent", "world")
     results = harness.Results(arguments.out / f"{name}.json", key=key, protocol=PROTOCOL)
-    wanted = () if arguments.report else arguments.only or ("overhead", "libraries", "matrix")
+    wanted = () if arguments.report else arguments.only or ("matrix", "libraries", "overhead")
     draws, resumes = (6_000, 3) if arguments.quick else (arguments.draws, arguments.resumes)
     if "overhead" in wanted:
-        overhead_rows(3 if arguments.quick else 15, 500 if arguments.quick else 2_000, results)
+        overhead_rows(3 if arguments.quick else 15, 640 if arguments.quick else 1_920, results)
     if "libraries" in wanted:
         library_rows(64 if arguments.quick else 512, results)
     if "matrix" in wanted:
