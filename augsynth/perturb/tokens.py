@@ -216,12 +216,11 @@ def check_texts(where: str, texts: Any) -> list[str]:
     DataError
         If it holds anything but texts: None, NaN, bytes, numbers.
     """
-    if isinstance(texts, (str, bytes)) or not hasattr(texts, "__len__") or np.ndim(texts) != 1:
-        given = f"a {type(texts).__name__}" + (
-            f" of shape {np.shape(texts)}" if hasattr(texts, "ndim") else ""
-        )
+    if not isinstance(texts, (list, tuple, np.ndarray, pd.Series)) or getattr(texts, "ndim", 1) != 1:
+        given = f"a {type(texts).__name__}" + (f" of shape {texts.shape}" if hasattr(texts, "shape") else "")
         must = "texts must be a list, a one-dimensional array or a Series of str"
-        raise InputTypeError(sentence(where, must, given, "Put a single text into a list."))
+        todo = "Put a single text into a list." if isinstance(texts, str) else ""
+        raise InputTypeError(sentence(where, must, given, todo))
     listed = texts.tolist() if isinstance(texts, (np.ndarray, pd.Series)) else list(texts)
     odd = [k for k, text in enumerate(listed) if not isinstance(text, str)]
     if odd:

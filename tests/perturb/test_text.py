@@ -18,6 +18,7 @@ from augsynth.perturb.letters import CaseChange, Typos
 from augsynth.perturb.text import RandomDelete, RandomInsert, RandomSwap, SynonymSwap
 from augsynth.perturb.text_policies import text_medium, text_strong, text_weak
 from augsynth.perturb.tokens import cased_like, protected, splice, word_spans
+from augsynth.testing import check_perturbation
 
 WORDS = {"happy": ["glad", "joyful"], "cat": ["feline"], "run": ["dash"], "the": ["this"], "big": ["large"]}
 HOSTILE = {
@@ -94,6 +95,12 @@ def test_a_batch_gives_what_single_texts_give_and_again(edit):
     assert all(isinstance(x, str) for x in many)
     array = edit.edit_many(np.array(xs, dtype=object), keys)
     assert array.dtype == object and array.tolist() == many
+
+
+@pytest.mark.parametrize("edit", EDITS, ids=NAMES)
+def test_the_contract_of_perturbations(edit):
+    for x in ("The happy cat runs over the big hill today", *HOSTILE.values()):
+        check_perturbation(edit, x, same_shape=False)
 
 
 @pytest.mark.parametrize("edit", EDITS, ids=NAMES)
@@ -309,6 +316,8 @@ def test_a_megabyte(edit):
         (np.array([["a"]]), "shape"),
         ("a single text", "Put a single text into a list"),
         (7, "given a int"),
+        ([["a"], ["b", "c"]], r"\['a'\] at 0, \['b', 'c'\] at 1"),
+        (pd.DataFrame({"a": ["b"]}), r"given a DataFrame of shape \(1, 1\)"),
     ],
 )
 @pytest.mark.parametrize("edit", [Typos(), SynonymSwap(WORDS)])
