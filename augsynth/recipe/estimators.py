@@ -8,32 +8,43 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 
-__all__ = ["held_out_figures", "judge", "judge_name"]
+from augsynth.recipe.clips import log_mel
+
+__all__ = ["FlatPixels", "LogMelStatistics", "held_out_figures", "judge", "judge_name"]
 
 _SMALL = 1000  # training rows below which a linear judge is the steadier one
 _KERNEL_ROWS = 10_000  # training rows above which the cost of a kernel machine, their square, is too much
 _MAX_LEVELS = 200  # of a categorical column; rarer levels are taken together
 
 
-def judge_name(name: str, n_rows: int, *, images: bool = False) -> str:
-    """Say which ``auto`` is: on tables a linear one if they are small, else boosted trees; on images svc."""
+def judge_name(name: str, n_rows: int, *, modality: str = "table") -> str:
+    """Say which ``auto`` is: boosted trees on large tables, svc on images, a linear one otherwise."""
     if name != "auto":
         return name
-    if images:
+    if modality in ("audio", "text"):
+        return "logistic_regression"
+    if modality == "images":
         return "svc" if n_rows <= _KERNEL_ROWS else "logistic_regression"
     return "logistic_regression" if n_rows < _SMALL else "gradient_boosting"
 
 
-def judge(name: str, X: Any, *, random_state: int) -> Any:
-    """Make an unfitted classifier that takes ``X`` as it is: columns with missing cells, or images.
+def judge(name: str, X: Any, *, random_state: int, rate: int = 16000) -> Any:
+    """Make an unfitted classifier that takes ``X`` as it is: a table with holes, images, clips, texts.
 
     Parameters
     ----------
     name : {"gradient_boosting", "logistic_regression", "random_forest", "svc"}
-    X : DataFrame or ndarray of images
-        Only its column types are looked at; of images nothing, every pixel is a number.
+    X : DataFrame, ndarray of images, list of clips or Series of texts
+        Only its column types are looked at. Of images every pixel is a number; clips are
+        heard through `LogMelStatistics`; texts are weighed word by word and pair by pair (TF-IDF).
     random_state : int
+    rate : int, default=16000
+        Samples a second, of clips.
     """
+    if isinstance(X, pd.Series):
+        return _judge_of_texts(name, random_state)
+    if isinstance(X, list):
+        return _judge_of_clips(name, random_state, rate)
     if not isinstance(X, pd.DataFrame):
         return _judge_of_images(name, random_state)
     from sklearn.compose import ColumnTransformer
@@ -66,6 +77,27 @@ def _judge_of_images(name: str, random_state: int) -> Any:
     return make_pipeline(FlatPixels(), _final(name, random_state))
 
 
+def _judge_of_clips(name: str, random_state: int, rate: int) -> Any:
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(LogMelStatistics(rate), StandardScaler(), _final(name, random_state))
+
+
+def _judge_of_texts(name: str, random_state: int) -> Any:
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+    if name == "logistic_regression":  # rows of length 1 want a lighter penalty than standard scores
+        return make_pipeline(words, LogisticRegression(C=10.0, max_iter=1000))
+    if name == "gradient_boosting":  # which takes no sparse rows
+        return make_pipeline(words, TruncatedSVD(50, random_state=random_state), _final(name, random_state))
+    return make_pipeline(words, _final(name, random_state))
+
+
 class FlatPixels(TransformerMixin, BaseEstimator):
     """Images (n, ...) as rows of pixels (n, p), on one scale up to 1 for all of them.
 
@@ -83,6 +115,41 @@ class FlatPixels(TransformerMixin, BaseEstimator):
     def transform(self, X: Any) -> np.ndarray:
         """Flatten and scale."""
         return np.asarray(X, dtype=np.float64).reshape(len(X), -1) / self.brightest_
+
+
+class LogMelStatistics(TransformerMixin, BaseEstimator):
+    """Clips of any lengths as rows of numbers: how loud each of 40 mel bands is, and how it changes.
+
+    Parameters
+    ----------
+    rate : int, default=16000
+        Samples a second.
+
+    Examples
+    --------
+    >>> clips = [np.sin(np.arange(n) / 3.0) for n in (4000, 5000)]
+    >>> LogMelStatistics(8000).fit_transform(clips).shape
+    (2, 160)
+    """
+
+    def __init__(self, rate: int = 16000):
+        self.rate = rate
+
+    def fit(self, X: Any, y: Any = None) -> LogMelStatistics:
+        """Learn nothing."""
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Return mean, spread, mean change and 90th percentile of each band over time, in dB."""
+        rows = []
+        for clip in X:
+            bands = log_mel(clip, self.rate)
+            change = np.abs(np.diff(bands, axis=1)).mean(axis=1) if bands.shape[1] > 1 else 0.0 * bands[:, 0]
+            rows.append([bands.mean(axis=1), bands.std(axis=1), change, np.quantile(bands, 0.9, axis=1)])
+        return np.array(rows).reshape(len(rows), -1)
 
 
 def _final(name: str, random_state: int, n_categorical: int = 0) -> Any:

@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 
 from augsynth import registry
+from augsynth.recipe.clips import write_clips
+from augsynth.recipe.copies import plot_clips, write_samples
 from augsynth.recipe.pictures import plot_counts, plot_marginals, plot_samples
 from augsynth.recipe.problems import takes_generator
 from augsynth.recipe.schema import Recipe
@@ -24,19 +26,20 @@ if TYPE_CHECKING:
 
 __all__ = ["output_names", "report_of", "write_outputs"]
 
+_SAMPLES = {"table": "marginals.png", "images": "samples.png", "audio": "samples.png", "text": "samples.txt"}
 _PACKAGES = ("augsynth", "numpy", "pandas", "scikit-learn", "imbalanced-learn", "torch")
 
 
 def output_names(recipe: Recipe) -> list[str]:
     """Name the files that a run of the recipe may write; known before the run."""
-    images, style = recipe.data.modality == "images", recipe.output.format
-    ending = "npz" if images else style
-    rows = [f"enlarged.{ending}", f"held_out.{ending}", f"provenance.{style}"]
+    modality, style = recipe.data.modality, recipe.output.format
+    ending = {"images": ".npz", "audio": ""}.get(modality, f".{style}")  # clips: a folder of wav files
+    rows = [f"enlarged{ending}", f"held_out{ending}", f"provenance.{style}"]
     names = [*rows, "report.json", "recipe.yaml", "counts.png"]
     if recipe.compare is not None:
         names.append("comparison.png")
     if takes_generator(recipe.resampler.kind):
-        names += ["model.safetensors", "samples.png" if images else "marginals.png"]
+        names += ["model.safetensors", _SAMPLES[modality]]
     if recipe.generator is not None and _is_trained(recipe.generator.kind):
         names.append("losses.png")
     return names
@@ -50,16 +53,12 @@ def write_outputs(run: Run, destination: Destination) -> list[Path]:
     """Write every file into a staged folder, and let them appear together."""
     recipe, parts, style = run.recipe, run.parts, run.recipe.output.format
     with destination.staged() as folder:
-        if parts.images:
-            _write_images(run.X, run.y, folder / "enlarged.npz")
-            _write_images(parts.X_test, parts.y_test, folder / "held_out.npz")
-        else:
-            enlarged = [run.X, _bands(run), run.y.rename(recipe.data.target)]
-            write_table(pd.concat(enlarged, axis=1), folder / f"enlarged.{style}")
-            held_out = pd.concat([parts.X_test, parts.y_test], axis=1)
-            write_table(held_out, folder / f"held_out.{style}")
+        files = _write_rows(run, folder)
         if hasattr(run.resampler, "provenance_"):
-            write_table(_flat(run.resampler.provenance_), folder / f"provenance.{style}")
+            passport = _flat(run.resampler.provenance_)
+            if files is not None:
+                passport.insert(0, "file", files)
+            write_table(passport, folder / f"provenance.{style}")
         if hasattr(run.resampler, "generator_"):
             generator = run.resampler.generator_
             generator.save(folder / "model.safetensors")
@@ -69,7 +68,7 @@ def write_outputs(run: Run, destination: Destination) -> list[Path]:
                 loss_curves(generator.history_, folder / "losses.png")
         title = f"{recipe.name}: training {parts.noun} before and after"
         plot_counts(run.counts, folder / "counts.png", title=title, noun=parts.noun)
-        _plot_new_rows(run, folder / ("samples.png" if parts.images else "marginals.png"))
+        _show_new_rows(run, folder / _SAMPLES[parts.modality])
         if run.comparison is not None:
             run.comparison.plot(folder / "comparison.png")
         (folder / "recipe.yaml").write_text(recipe.to_yaml(), encoding="utf-8")
@@ -81,12 +80,29 @@ def write_outputs(run: Run, destination: Destination) -> list[Path]:
     return [destination.directory / name for name in sorted([*written, "report.json"])]
 
 
+def _write_rows(run: Run, folder: Path) -> list[str] | None:
+    """Write the enlarged set and the held-out one; return the file of each row, of clips."""
+    parts, style = run.parts, run.recipe.output.format
+    if parts.modality == "images":
+        _write_images(run.X, run.y, folder / "enlarged.npz")
+        _write_images(parts.X_test, parts.y_test, folder / "held_out.npz")
+        return None
+    if parts.modality == "audio" and parts.rate is not None:
+        write_clips(parts.X_test, parts.y_test, folder / "held_out", parts.rate)
+        return write_clips(run.X, run.y, folder / "enlarged", parts.rate)
+    enlarged = [run.X, _bands(run), run.y.rename(run.recipe.data.target)]
+    write_table(pd.concat(enlarged, axis=1), folder / f"enlarged.{style}")
+    write_table(pd.concat([parts.X_test, parts.y_test], axis=1), folder / f"held_out.{style}")
+    return None
+
+
 def _bands(run: Run) -> pd.DataFrame | None:
     """Return the group columns that are not columns of the table already."""
     groups = getattr(run.resampler, "sensitive_features_", None)
     if not isinstance(groups, pd.DataFrame):
         return None
-    own = groups[[name for name in groups.columns if name not in run.X.columns]]
+    in_table = run.X.columns if run.parts.modality == "table" else [run.X.name]
+    own = groups[[name for name in groups.columns if name not in in_table]]
     return own.reset_index(drop=True)
 
 
@@ -105,19 +121,32 @@ def _flat(provenance: pd.DataFrame) -> pd.DataFrame:
     return flat
 
 
-def _plot_new_rows(run: Run, path: Path) -> None:
-    n = len(run.parts.y)
+def _show_new_rows(run: Run, path: Path) -> None:
+    parts, n = run.parts, len(run.parts.y)
     before, after = run.cells()
     if not hasattr(run.resampler, "generator_") or len(after) == n:
         return
-    if run.parts.images:
-        plot_samples(run.parts.X, before, run.X[n:], after.iloc[n:], path, title=run.recipe.name)
+    title = run.recipe.name
+    if parts.modality == "images":
+        plot_samples(parts.X, before, run.X[n:], after.iloc[n:], path, title=title)
+        return
+    if parts.modality in ("audio", "text"):
+        sources = _sources(run)
+        if parts.modality == "text":
+            write_samples(run.X, after, sources, n, path, title=title)
+        else:
+            plot_clips(run.X, after, sources, n, path, title=title, rate=parts.rate or 16000)
         return
     # Only the cell with the most new rows: over several, their shares would make a difference of their own.
     cell = after.iloc[n:].value_counts().index[0]
     real, new = run.parts.X[(before == cell).to_numpy()], run.X.iloc[n:][(after.iloc[n:] == cell).to_numpy()]
     title = f"{cell}: {len(real):,} real and {len(new):,} new rows; the columns that differ most"
     plot_marginals(real, new, path, title=title)
+
+
+def _sources(run: Run) -> np.ndarray:
+    """Return the position of the parent of every row, -1 where there is none."""
+    return run.resampler.provenance_["source"].fillna(-1).to_numpy(dtype=np.int64)
 
 
 def report_of(run: Run, files: list[str]) -> dict[str, Any]:
@@ -130,8 +159,10 @@ def report_of(run: Run, files: list[str]) -> dict[str, Any]:
         "recipe": recipe.model_dump(mode="json"),
         "notes": run.notes,
         "rows": {"training": len(parts.y), "enlarged": len(run.y), "held_out": len(parts.y_test)},
-        "columns": [] if parts.images else [str(name) for name in parts.X.columns],
-        "images": list(parts.X.shape[1:]) if parts.images else None,
+        "modality": parts.modality,
+        "columns": [str(name) for name in parts.X.columns] if parts.modality == "table" else [],
+        "images": list(parts.X.shape[1:]) if parts.modality == "images" else None,
+        "sample_rate": parts.rate,
         "counts": cells,
         "held_out": run.held_out.to_dict(orient="index"),
         "held_out_means": "one split, no interval: an illustration; the verdict is the comparison's",

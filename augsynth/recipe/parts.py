@@ -11,14 +11,16 @@ import pandas as pd
 from augsynth.core import arrays
 from augsynth.core.errors import DataError, offenders, sentence
 from augsynth.core.random import keyed_rng
+from augsynth.recipe.clips import read_clips
 from augsynth.recipe.images import read_images
 from augsynth.recipe.schema import DataSection
 from augsynth.recipe.tables import read_dates, read_source
 from augsynth.recipe.wording import meant
 
-__all__ = ["Parts", "cell_names", "divide", "divide_images", "read_parts", "subsample"]
+__all__ = ["Parts", "cell_names", "divide", "divide_samples", "read_parts", "subsample"]
 
 _SPLIT, _THIN, _SUBSAMPLE = 1, 2, 3  # keys of the random streams
+_NOUNS = {"table": "rows", "images": "images", "audio": "clips", "text": "texts"}
 _SPLIT_WORDS = {"train": True, "training": True, "test": False, "testing": False, "holdout": False}
 
 
@@ -28,7 +30,7 @@ class Parts:
 
     Attributes
     ----------
-    X : DataFrame, or ndarray of images
+    X : DataFrame, ndarray of images, list of clips or Series of texts
         Training rows; numbered from 0.
     y : Series
         Their labels.
@@ -38,6 +40,9 @@ class Parts:
         The group columns of the training rows; numeric ones cut into bands.
     notes : list of str
         Decisions that the reader of the report should know.
+    modality : {"table", "images", "audio", "text"}
+    rate : int or None
+        Samples a second, of clips.
     """
 
     X: Any
@@ -46,31 +51,44 @@ class Parts:
     y_test: pd.Series
     groups: pd.DataFrame | None = None
     notes: list[str] = field(default_factory=list)
-
-    @property
-    def images(self) -> bool:
-        """Whether the rows are images."""
-        return not isinstance(self.X, pd.DataFrame)
+    modality: str = "table"
+    rate: int | None = None
 
     @property
     def noun(self) -> str:
-        """What a row is, for messages."""
-        return "images" if self.images else "rows"
+        """What the rows are, for messages."""
+        return _NOUNS[self.modality]
 
 
 def read_parts(data: DataSection, seed: int) -> tuple[Parts, str]:
     """Read what the section names and set the test rows aside; also say in words what was read."""
     if data.modality == "images":
         images, labels = read_images(data.path)
-        parts = divide_images(images, labels, data, seed)
+        parts = divide_samples(images, labels, data, seed)
         return parts, f"{len(images):,} images of {' x '.join(map(str, images.shape[1:]))}"
-    frame = read_source(data.path, missing=data.missing, separator=data.separator)
+    if data.modality == "audio":
+        clips, names, rate = read_clips(data.path)
+        parts = divide_samples(clips, names, data, seed)
+        parts.rate = rate
+        lengths = [clip.shape[-1] / rate for clip in (min(clips, key=_length), max(clips, key=_length))]
+        return parts, f"{len(clips):,} clips of {lengths[0]:.2f} to {lengths[1]:.2f} s at {rate:,} Hz"
+    # "None" and "nan" are texts as any other: only an empty cell is missing.
+    missing = [""] if data.modality == "text" and data.missing is None else data.missing
+    frame = read_source(data.path, missing=missing, separator=data.separator)
     parts = divide(read_dates(frame, data.dates), data, seed)
+    if data.modality == "text":
+        return parts, f"{len(frame):,} texts"
     return parts, f"{len(frame):,} rows x {frame.shape[1]} columns"
 
 
-def divide_images(images: np.ndarray, labels: np.ndarray | None, data: DataSection, seed: int) -> Parts:
-    """Set the test images aside, each class its share, then thin the training images.
+def _length(clip: np.ndarray) -> int:
+    return clip.shape[-1]
+
+
+def divide_samples(
+    samples: np.ndarray | list[np.ndarray], labels: np.ndarray | None, data: DataSection, seed: int
+) -> Parts:
+    """Set the test images or clips aside, each class its share, then thin the training ones.
 
     Raises
     ------
@@ -86,8 +104,8 @@ def divide_images(images: np.ndarray, labels: np.ndarray | None, data: DataSecti
     kept = _thin(y, training, data.thin, seed, notes)
     _check_training(y[kept], data.target)
     rows = [np.flatnonzero(mask) for mask in (kept, ~training)]
-    take = [arrays.take_rows(values, part) for part in rows for values in (images, y)]
-    return Parts(take[0], take[1], take[2], take[3], None, notes)
+    take = [arrays.take_rows(values, part) for part in rows for values in (samples, y)]
+    return Parts(take[0], take[1], take[2], take[3], None, notes, data.modality)
 
 
 def divide(frame: pd.DataFrame, data: DataSection, seed: int) -> Parts:
@@ -98,7 +116,13 @@ def divide(frame: pd.DataFrame, data: DataSection, seed: int) -> Parts:
     DataError
         If a column does not exist, or the labels cannot be used.
     """
-    wanted = [data.target, *data.groups, *data.drop, *([data.split] if data.split else [])]
+    wanted = [
+        data.target,
+        *([data.text] if data.text else []),
+        *data.groups,
+        *data.drop,
+        *([data.split] if data.split else []),
+    ]
     _check_columns(frame, wanted)
     notes: list[str] = []
     split = data.split or _find_split(frame, notes)
@@ -115,8 +139,22 @@ def divide(frame: pd.DataFrame, data: DataSection, seed: int) -> Parts:
         training = _split_by_lot(y, data.test_size, seed)
     kept = _thin(y, training, data.thin, seed, notes)
     _check_training(y[kept], data.target)
-    take = [table[mask].reset_index(drop=True) for mask in (kept, ~training) for table in (X, y)]
-    return Parts(take[0], take[1], take[2], take[3], _groups(take[0], data), notes)
+    groups = _groups(X[kept].reset_index(drop=True), data)
+    rows: Any = X if data.text is None else _texts(X, data.text, kept | ~training)
+    take = [table[mask].reset_index(drop=True) for mask in (kept, ~training) for table in (rows, y)]
+    return Parts(take[0], take[1], take[2], take[3], groups, notes, data.modality)
+
+
+def _texts(X: pd.DataFrame, name: str, used: np.ndarray) -> pd.Series:
+    """Return the column of the texts; every row that is used must have one."""
+    texts = X[name]
+    odd = [k for k in np.flatnonzero(used) if not isinstance(texts.iloc[k], str)]
+    if odd:
+        given = f"{offenders([texts.iloc[k] for k in odd])} in row {offenders([int(k) + 1 for k in odd])}"
+        todo = "Drop those rows, or name the column that holds the texts."
+        must = f"every cell of {name!r} must be a text"
+        raise DataError(sentence("data.text", must, f"{given} ({len(odd):,} in all)", todo))
+    return texts
 
 
 def _groups(X: pd.DataFrame, data: DataSection) -> pd.DataFrame | None:

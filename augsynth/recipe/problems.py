@@ -12,6 +12,9 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from augsynth import registry
 from augsynth.core.errors import AugsynthError
+from augsynth.recipe.clips import holds_clips
+from augsynth.recipe.images import holds_images
+from augsynth.recipe.policies import MODALITIES, spelled
 from augsynth.recipe.wording import meant
 from augsynth.resample.cells import BY
 
@@ -55,7 +58,7 @@ def recipe_problems(raw: Mapping[str, Any]) -> list[str]:
     problems: list[str] = []
     for role in ("generator", "resampler"):
         if isinstance(raw.get(role), Mapping):
-            problems += component_problems(role, raw[role], role)
+            problems += component_problems(role, _in_full(raw[role], raw.get("data")), role)
     resampler = raw.get("resampler", {"kind": "over"})
     kind = resampler.get("kind") if isinstance(resampler, Mapping) else None
     if isinstance(kind, str) and kind in registry.names("resampler"):
@@ -72,6 +75,23 @@ def recipe_problems(raw: Mapping[str, Any]) -> list[str]:
         if isinstance(resampler, Mapping) and "by" in resampler:
             problems += _by_problems(resampler["by"], raw.get("data"))
     return problems
+
+
+def _in_full(spec: Mapping[str, Any], data: Any) -> Mapping[str, Any]:
+    """Return a component with the kinds of its policy in full, as the modality has them."""
+    if "perturbation" not in spec or not isinstance(data, Mapping):
+        return spec
+    modality = str(data.get("modality") or _modality_of(data))
+    if modality not in MODALITIES:
+        return spec
+    return {**spec, "perturbation": spelled(spec["perturbation"], modality)}
+
+
+def _modality_of(data: Mapping[str, Any]) -> str:
+    path = str(data.get("path", ""))
+    if data.get("text"):
+        return "text"
+    return ("audio" if holds_clips(path) else "images") if holds_images(path) else "table"
 
 
 def _by_problems(by: Any, data: Any) -> list[str]:
@@ -118,6 +138,16 @@ def component_problems(role: str, spec: Mapping[str, Any], path: str) -> list[st
         elif name in registry.roles() and isinstance(value, Mapping):
             only = registry.names(name) if len(registry.names(name)) == 1 else []
             problems += component_problems(name, {"kind": only[0], **value} if only else value, where)
+        elif name == "perturbation" and isinstance(value, str):
+            problems += component_problems(name, {"kind": value}, where)
+        elif isinstance(value, (list, tuple)) and name.removesuffix("s") == "perturbation":
+            for k, step in enumerate(value):
+                inner = {"kind": step} if isinstance(step, str) else step
+                place = f"{where}[{k}]"
+                if isinstance(inner, Mapping):
+                    problems += component_problems("perturbation", inner, place)
+                else:
+                    problems.append(f"{place}: must be the name of an edit, or a mapping; given {step!r:.80}")
         else:
             problems += _type_problems(cls, name, value, where)
     return problems
@@ -125,7 +155,9 @@ def component_problems(role: str, spec: Mapping[str, Any], path: str) -> list[st
 
 def _type_problems(cls: type, name: str, value: Any, where: str) -> list[str]:
     with contextlib.suppress(Exception):  # a hint that pydantic cannot read is no reason to refuse
-        hint = typing.get_type_hints(inspect.getattr_static(cls, "__init__")).get(name)
+        hint = typing.get_type_hints(
+            inspect.getattr_static(cls, "__init__") if inspect.isclass(cls) else cls
+        ).get(name)
         adapter: Any = TypeAdapter(hint or Any, config=ConfigDict(arbitrary_types_allowed=True))
         try:
             adapter.validate_python(value)

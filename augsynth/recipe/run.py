@@ -22,6 +22,7 @@ from augsynth.core.progress import quiet
 from augsynth.recipe.estimators import held_out_figures, judge, judge_name
 from augsynth.recipe.outputs import output_names, write_outputs
 from augsynth.recipe.parts import Parts, cell_names, read_parts, subsample
+from augsynth.recipe.policies import spelled
 from augsynth.recipe.schema import CompareSection, Recipe
 from augsynth.recipe.tables import SKLEARN, Destination
 from augsynth.recipe.wording import duration, warned
@@ -63,7 +64,7 @@ class Run:
     recipe : Recipe
     parts : Parts
         The training and test rows.
-    X, y : DataFrame or ndarray of images, Series
+    X, y : DataFrame, ndarray of images, list of clips or Series of texts; Series
         The enlarged training table: real rows first, in order.
     resampler : object
         The fitted resampler, with ``provenance_`` and, if it has one, ``generator_``.
@@ -174,12 +175,12 @@ def _augment_and_score(
 ) -> Run:
     started = time.perf_counter()
     tell(f"augmenting the training part: {_describe(recipe)}")
-    resampler, X, y = augment(recipe, parts.X, parts.y, parts.groups, pictures)
+    resampler, X, y = augment(recipe, parts.X, parts.y, parts.groups, pictures, rate=parts.rate)
     seconds["augment"] = time.perf_counter() - started
     tell(f"augmented: {len(parts.y):,} -> {len(y):,} {parts.noun} in {duration(seconds['augment'])}")
 
     name = _judge_name(recipe, parts)
-    estimators = {how: judge(name, parts.X, random_state=recipe.seed) for how in ("plain", "augmented")}
+    estimators = {how: _make_judge(name, recipe, parts, parts.X) for how in ("plain", "augmented")}
     estimators["plain"].fit(parts.X, parts.y)
     started = time.perf_counter()  # the first fit also paid for imports
     estimators["augmented"].fit(X, y)
@@ -193,18 +194,28 @@ def _augment_and_score(
 
 def _judge_name(recipe: Recipe, parts: Parts) -> str:
     asked = recipe.compare.estimator if recipe.compare else "auto"
-    return judge_name(asked, len(parts.y), images=parts.images)
+    return judge_name(asked, len(parts.y), modality=parts.modality)
 
 
-def build_resampler(recipe: Recipe, seed: int | None = None, pictures: str | None = None) -> Any:
+def _make_judge(name: str, recipe: Recipe, parts: Parts, X: Any) -> Any:
+    return judge(name, X, random_state=recipe.seed, rate=parts.rate or 16000)
+
+
+def build_resampler(
+    recipe: Recipe, seed: int | None = None, pictures: str | None = None, *, rate: int | None = None
+) -> Any:
     """Make the unfitted resampler of a recipe, with its generator; everything below follows the seed.
 
-    ``pictures`` names a folder for pictures of the training, where the generator is trained in steps.
+    ``pictures`` names a folder for pictures of the training, where the generator is trained in steps;
+    ``rate`` is the sample rate of the clips, for edits that do not say one.
     """
     spec: dict[str, Any] = {"kind": recipe.resampler.kind, **recipe.resampler.parameters}
     known = inspect.signature(registry.resolve("resampler", recipe.resampler.kind)).parameters
     if "generator" in known and recipe.generator is not None:
         spec["generator"] = {"kind": recipe.generator.kind, **recipe.generator.parameters}
+        if "perturbation" in spec["generator"]:
+            policy = spelled(spec["generator"]["perturbation"], recipe.data.modality, rate)
+            spec["generator"]["perturbation"] = policy
         if pictures:
             spec["generator"] = with_pictures(spec["generator"], pictures)
     if "random_state" in known:
@@ -225,10 +236,16 @@ def with_pictures(spec: dict[str, Any], pictures: str) -> dict[str, Any]:
 
 
 def augment(
-    recipe: Recipe, X: Any, y: pd.Series, groups: pd.DataFrame | None = None, pictures: str | None = None
+    recipe: Recipe,
+    X: Any,
+    y: pd.Series,
+    groups: pd.DataFrame | None = None,
+    pictures: str | None = None,
+    *,
+    rate: int | None = None,
 ) -> tuple[Any, Any, pd.Series]:
     """Enlarge a training table; return the fitted resampler, the rows and the labels."""
-    resampler = build_resampler(recipe, recipe.seed, pictures)
+    resampler = build_resampler(recipe, recipe.seed, pictures, rate=rate)
     X_new, y_new = resampler.fit_resample(X, y, sensitive_features=groups)
     return resampler, X_new, pd.Series(y_new, name=y.name)
 
@@ -278,10 +295,11 @@ def _seconds_a_fold(recipe: Recipe, result: Run, name: str, rows: np.ndarray) ->
         if len(rows) < len(parts.y) or spent < _AGAIN_S:
             groups = parts.groups.iloc[rows] if parts.groups is not None else None
             started = time.perf_counter()
-            _, X, y = augment(recipe, arrays.take_rows(parts.X, rows), parts.y.iloc[rows], groups)
+            X, y = arrays.take_rows(parts.X, rows), parts.y.iloc[rows]
+            _, X, y = augment(recipe, X, y, groups, rate=parts.rate)
             spent = time.perf_counter() - started
         started = time.perf_counter()
-        judge(name, X, random_state=recipe.seed).fit(X, y)
+        _make_judge(name, recipe, parts, X).fit(X, y)
     return spent + 9 * (time.perf_counter() - started)
 
 
@@ -297,8 +315,8 @@ def _compare(recipe: Recipe, section: CompareSection, result: Run, tell: Tell, p
     label = recipe.generator.kind if recipe.generator else recipe.resampler.kind
     result.plan = plan
     result.comparison = compare(
-        judge(plan.estimator, X, random_state=recipe.seed),
-        {label: build_resampler(recipe)},  # without a seed: each fold gets one of its own
+        _make_judge(plan.estimator, recipe, parts, X),
+        {label: build_resampler(recipe, rate=parts.rate)},  # without a seed: each fold gets one of its own
         X,
         y,
         sensitive_features=groups,

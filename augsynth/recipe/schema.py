@@ -7,14 +7,17 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
 
+from augsynth.recipe.clips import holds_clips
 from augsynth.recipe.images import DIGITS, holds_images
+from augsynth.recipe.policies import MODALITIES
 from augsynth.recipe.tables import BUNDLED, FORMATS, SKLEARN
 from augsynth.recipe.wording import meant
 
 __all__ = ["ESTIMATORS", "CompareSection", "Component", "DataSection", "OutputSection", "Recipe"]
 
 ESTIMATORS = ("auto", "gradient_boosting", "logistic_regression", "random_forest", "svc")
-OF_TABLES = ("groups", "bands", "drop", "split", "missing", "separator", "dates")  # keys that images lack
+OF_TABLES = ("groups", "bands", "drop", "split", "missing", "separator", "dates")  # keys that folders lack
+_FOLDERS = {"images": "images", "audio": "clips"}
 
 
 class _Section(BaseModel):
@@ -25,13 +28,15 @@ class DataSection(_Section):
     """Which table, which of its columns are what, and how the test part is set aside."""
 
     path: str = Field(
-        description="a CSV, TSV or Parquet file; a folder of class folders of images, or an .npz with images "
-        "and labels; or sklearn:breast_cancer|digits|iris|wine"
+        description="a CSV, TSV or Parquet file; a folder of class folders of images or of wav files, or an "
+        ".npz with images and labels; or sklearn:breast_cancer|digits|iris|wine"
     )
+    text: str | None = Field(default=None, min_length=1, description="the column of the texts, for texts")
     modality: str = Field(
         default="",
         validate_default=True,
-        description="table or images; told by the path, but for sklearn:digits, which are both",
+        description="table, images, audio or text; told by the path and data.text, but for sklearn:digits, "
+        "which are a table and images",
     )
     target: str = Field(default="", validate_default=True, description="the column of the labels")
     groups: list[str] = Field(default=[], description="sensitive columns; they stay in the table")
@@ -60,9 +65,18 @@ class DataSection(_Section):
     @classmethod
     def _known_modality(cls, value: str, info: Any) -> str:
         path = str(info.data.get("path", ""))
-        told = "images" if holds_images(path) else "table"
-        if value not in ("", "table", "images"):
-            raise ValueError(f"must be table or images; given {value!r}{meant(value, ('table', 'images'))}")
+        texts = info.data.get("text") is not None
+        told = "text" if texts else "table"
+        if holds_images(path):
+            told = "audio" if value == "audio" or (not value and holds_clips(path)) else "images"
+        if value not in ("", *MODALITIES):
+            raise ValueError(f"must be {' or '.join(MODALITIES)}; given {value!r}{meant(value, MODALITIES)}")
+        if texts and (told != "text" or value not in ("", "text")):
+            raise ValueError("must be text where data.text names a column, and the path a table")
+        if value == "text" and not texts:
+            raise ValueError("text needs the column of the texts; name it in data.text")
+        if value == "audio" and (told != "audio" or path.endswith(".npz")):
+            raise ValueError(f"audio comes from a folder of class folders of wav files; given {path!r}")
         if value == "images" and told != "images" and path and path != DIGITS:
             raise ValueError(f"images come from a folder, an .npz file or {DIGITS}; given {path!r}")
         if value == "table" and told == "images":
@@ -74,7 +88,7 @@ class DataSection(_Section):
     def _has_target(cls, value: str, info: Any) -> str:
         if value or "path" not in info.data:  # a bad path has been told already
             return value
-        if info.data.get("modality") == "images" and not str(info.data["path"]).startswith(SKLEARN):
+        if info.data.get("modality") in _FOLDERS and not str(info.data["path"]).startswith(SKLEARN):
             return "label"
         if str(info.data.get("path", "")).startswith(SKLEARN):
             return "target"
@@ -83,8 +97,11 @@ class DataSection(_Section):
     @field_validator(*OF_TABLES)
     @classmethod
     def _of_tables_only(cls, value: Any, info: Any) -> Any:
-        if value and info.data.get("modality") == "images":
-            raise ValueError("is for tables; images have none. Leave it out")
+        modality = info.data.get("modality")
+        if value and modality in _FOLDERS:
+            raise ValueError(f"is for tables; {_FOLDERS[modality]} have none. Leave it out")
+        if value and modality == "text" and info.field_name == "dates":
+            raise ValueError("is for tables; texts have none. Leave it out")
         return value
 
     @field_validator("bands")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -88,7 +89,7 @@ def summarise(run: Run, screen: Console, *, quiet: bool = False) -> None:
     width = max(len(path.name) for path in run.files)
     for path in run.files:
         about = _ABOUT.get(path.name.split(".")[0], "")
-        screen.print(Text(f"  {path.name:<{width}}  {_size(path.stat().st_size):>9}  {about}"))
+        screen.print(Text(f"  {path.name:<{width}}  {_size(_bytes_of(path)):>9}  {about}"))
 
 
 _ABOUT = {
@@ -100,7 +101,7 @@ _ABOUT = {
     "recipe": "the recipe as it was run: augsynth run recipe.yaml",
     "counts": "rows before and after",
     "comparison": "the forest plot",
-    "samples": "real images beside made ones, class by class",
+    "samples": "new ones beside real ones, class by class",
     "losses": "the losses of the training, step by step",
     "marginals": "new rows beside real ones, column by column",
 }
@@ -211,6 +212,11 @@ def _notes(run: Run, screen: Console) -> None:
         screen.print(Text(f"note: {len(notes) - _MAX_NOTES} more in report.json", style="yellow"))
     if notes:
         screen.print()
+
+
+def _bytes_of(path: Path) -> int:
+    inside = path.rglob("*") if path.is_dir() else [path]
+    return sum(each.stat().st_size for each in inside if each.is_file())
 
 
 def _size(n_bytes: int) -> str:

@@ -349,6 +349,11 @@ class Destination:
                 raise OutputExistsError(f"{path}: {said}")
             if path.exists() or path.is_symlink():
                 taken.append(name)
+            if path.is_dir() and any(path.iterdir()) and not (path / "manifest.csv").is_file():
+                said = (
+                    "this folder holds other things than the clips of an earlier run. Choose another --out."
+                )
+                raise OutputExistsError(f"{path}: {said}")
         if taken and not self.force:
             todo = "Choose another --out, or replace them with --force."
             raise OutputExistsError(
@@ -364,8 +369,9 @@ class Destination:
         try:
             yield folder
             files = sorted(path for path in folder.iterdir())
-            for path in files:
-                _sync(path)
+            for path in folder.rglob("*"):
+                if path.is_file():
+                    _sync(path)
             self._publish(folder, files)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -378,4 +384,10 @@ class Destination:
         self.check([path.name for path in files])  # somebody may have written there since
         self.directory.mkdir(exist_ok=True)
         for path in files:
-            os.replace(path, self.directory / path.name)
+            target = self.directory / path.name
+            if not path.is_dir() or not target.exists():
+                os.replace(path, target)
+                continue
+            old = folder / f".{path.name}.old"  # on the same disk; goes with the staged folder
+            os.rename(target, old)
+            os.rename(path, target)
