@@ -41,6 +41,7 @@ _MODULES = {
     "translation": ["BackTranslation"],
     "warps": ["Affine", "Rotate"],
     "word_neighbours": ["LearnedNeighbours"],
+    "wordnet": ["WordNet"],
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

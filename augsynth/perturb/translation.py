@@ -136,15 +136,28 @@ class BackTranslation(Perturbation):
         for start in range(0, len(spoken), size):
             some = spoken[start : start + size]
             given: Any = [texts[k] for k in some] if batched else texts[some[0]]
+            more: dict[str, Any] = {}
             if chance == "rng":
-                made = self.translate(given, rng=KeyedGenerator().seat(seeds[some[0]]))  # type: ignore[misc]
+                more["rng"] = KeyedGenerator().seat(seeds[some[0]])
             elif chance == "seeds":
-                made = self.translate(given, seeds=[seeds[k] for k in some] if batched else seeds[some[0]])  # type: ignore[misc]
-            else:
-                made = self.translate(given)  # type: ignore[misc]
+                more["seeds"] = [seeds[k] for k in some] if batched else seeds[some[0]]
+            made = self._called(given, more)
             for k, text in zip(some, _checked(made, len(some), batched), strict=True):
                 whole[k] = text
         return whole
+
+    def _called(self, given: Any, more: dict[str, Any]) -> Any:
+        try:
+            return self.translate(given, **more)  # type: ignore[misc]
+        except (TypeError, AttributeError) as error:
+            if self.batched is not None or isinstance(given, str):
+                raise
+            # Nobody said that it takes lists: that may well be why.
+            must = "translate must take a list of texts"
+            todo = "Pass batched=False if it takes one text, or batched=True to see where it fails."
+            raise DataError(
+                sentence("BackTranslation", must, f"{type(error).__name__}: {error}", todo)
+            ) from error
 
 
 _LETTER = re.compile(r"[^\W\d_]")

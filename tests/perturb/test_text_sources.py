@@ -329,6 +329,10 @@ def loses(texts):
     return texts[1:]
 
 
+def upper(text):
+    return text.upper()
+
+
 def numbers(texts):
     return [1 for _ in texts]
 
@@ -366,6 +370,7 @@ def test_lists_are_handed_over_in_batches():
     [
         (BackTranslation(forgets), r"a list of as many texts as it was given; given None\. Return a list"),
         (BackTranslation(loses), "given 1 for 2"),
+        (BackTranslation(upper), r"must take a list of texts; given AttributeError.*Pass batched=False"),
         (BackTranslation(numbers), "translate must return texts; given 1, 1"),
         (BackTranslation(str.split, batched=False), "must return a text; given a list"),
         (BackTranslation(forgets, batched=False), "must return a text; given None. Return a str"),
