@@ -14,8 +14,10 @@ NAMES = sorted(path.stem for path in RECIPES.glob("*.yaml"))
 STEPS = ["generator.trainer={steps: 2, batch_size: 64}"]
 FEW = ["data.test_size=0.8", "compare.rows=200", "compare.scoring=balanced_accuracy"]
 TINY = {
+    "audio_balance_perturb": ["generator.perturbation=weak"],
     "image_balance_diffusion": [*STEPS, "data.test_size=0.8", "generator.n_steps=2", "compare=null"],
     "image_balance_gan": [*STEPS, "data.test_size=0.8", "compare=null"],
+    "image_balance_perturb": FEW,
     "image_balance_vae": [*STEPS, *FEW],
     "table_balance_autoregressive": [*STEPS, "compare=null"],  # the two vae recipes are compared
     "table_balance_diffusion": [*STEPS, "compare=null"],
@@ -29,7 +31,7 @@ QUICK = ["compare.folds=2", "compare.repeats=1", "compare.scoring=roc_auc"]
 
 
 def test_the_recipes_are_found_by_name():
-    assert list(shipped()) == NAMES and len(NAMES) >= 14
+    assert list(shipped()) == NAMES and len(NAMES) >= 17
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -45,7 +47,8 @@ def test_header_and_validity(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_run_with_a_tiny_budget(name, tmp_path):
+def test_a_run_with_a_tiny_budget(name, tmp_path, toy_sources, monkeypatch):
+    monkeypatch.chdir(toy_sources)  # the clips and texts that two of them read
     tiny = TINY.get(name, [])
     quick = QUICK if load(name).compare and "compare=null" not in tiny else []
     recipe = load(name, [*quick, *tiny])
@@ -60,7 +63,8 @@ def test_a_run_with_a_tiny_budget(name, tmp_path):
         assert (tmp_path / "out" / "model.safetensors").exists()
     trained = tiny[:1] == STEPS
     assert (tmp_path / "out" / "losses.png").exists() == trained
-    assert (tmp_path / "out" / "samples.png").exists() == name.startswith("image_")
+    assert (tmp_path / "out" / "samples.png").exists() == name.startswith(("image_", "audio_"))
+    assert (tmp_path / "out" / "samples.txt").exists() == name.startswith("text_")
     alarms = [each["text"] for each in (report["training"] or {"alarms": []})["alarms"]]
     assert all(any(text in note for note in report["notes"]) for text in alarms)
     if trained:

@@ -104,7 +104,7 @@ def test_judges_of_images_see_every_pixel(name):
     y = pd.Series(rng.integers(0, 2, 120))
     X = rng.integers(0, 40, (120, 4, 4, 3), dtype=np.uint8)
     X[y == 1, 3, 3, 2] += 200  # one pixel of one colour tells the classes apart
-    name = judge_name(name, len(y), images=True)
+    name = judge_name(name, len(y), modality="images")
     fitted = judge(name, X[:90], random_state=0).fit(X[:90], y[:90])
     figures = held_out_figures(fitted, X[90:], y[90:].reset_index(drop=True))
     assert figures["balanced_accuracy"] > 0.8 and figures["roc_auc"] > 0.9
