@@ -228,7 +228,8 @@ def write_report(results: Results) -> None:
     text = [
         "# Edits of audio clips: speed and quality", "",
         f"One second a clip, float32, one thread; {run['cpu']}, {run['cores']} cores, load "
-        f"{run['load_average']}; Python {run['python']}, {known}.", "",
+        f"{run['load_average']}; Python {run['python']}, {known}.",
+        "audiomentations stretches and shifts with Signalsmith Stretch (C++), or with librosa.", "",
         "## Speed: clips a CPU-second", "",
         "Median over blocks; the ratio is how many times longer the peer takes, pair by pair",
         "",
@@ -276,14 +277,16 @@ def write_report(results: Results) -> None:
                     f"{tone[edit + '_cents']:.3f}", f"{tone[edit + '_purity_db']:.0f}",
                 ])  # fmt: skip
     text += [table(header, cells, markdown=True), ""]
+    found = [r for r in rows if r["part"] == "round trip"]
     cells = [
         [r["method"], *(f"{r[k + '_db']:.2f} ± {r[k + '_se']:.2f}" for k in ("stretch", "shift"))]
-        for r in rows if r["part"] == "round trip"
+        for r in found
     ]  # fmt: skip
     if cells:
         text += [
             "## There and back: spoken digits, log-spectral distance in dB to the original", "",
-            "Stretched by r and then 1/r, shifted by k and then -k semitones; mean ± standard error.", "",
+            f"{found[0]['clips']} clips, stretched by r and then 1/r, shifted by k and then -k semitones;",
+            "mean ± standard error.", "",
             table(["method", "time stretch", "pitch shift"], cells, markdown=True), "",
         ]  # fmt: skip
     results.path.with_suffix(".md").write_text("\n".join(text), encoding="utf-8")
