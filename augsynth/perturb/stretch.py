@@ -214,7 +214,7 @@ def shift_pitch(clip: np.ndarray, semitones: float, *, sample_rate: float) -> np
 
 
 def _paced(clip: np.ndarray, frames: Frames, rate: float, n_out: int, sample_rate: float) -> np.ndarray:
-    level = float(np.abs(clip).max())
+    level = max(float(clip.max()), -float(clip.min()))
     if level == 0.0:
         return np.zeros((*clip.shape[:-1], n_out), dtype=clip.dtype)
     scale = level if not 1e-6 < level < 1e6 else 1.0  # squares have to stay inside of float32
@@ -255,6 +255,8 @@ def _time_map(
     Everywhere ``rate`` samples a sample, but around an attack as many as leave frames
     as they are: ``read / written``.
     """
+    if not len(attacks):
+        return np.rint(written * rate).astype(np.int64), np.zeros(len(written), dtype=bool)
     own, half = frames.read / frames.written, _HELD * frames.written
     # Between two attacks the pace must come down to half of the rate at the least.
     room = 4 * half * abs(rate - own) / rate + frames.hop
