@@ -76,7 +76,7 @@ class TimeStretch(AudioPerturbation):
 class PitchShift(AudioPerturbation):
     """Play a clip higher or lower at the same tempo.
 
-    Costs about 0.7 ms for 16,000 samples. Float64 is worked on as float32.
+    Costs about 1 ms for 16,000 samples. Float64 is worked on as float32.
 
     Parameters
     ----------

@@ -13,6 +13,7 @@ from augsynth.perturb.audio_filters import BandPass, Equalizer
 from augsynth.perturb.background import BackgroundMix
 from augsynth.perturb.combine import Maybe
 from augsynth.perturb.stretch import PitchShift, TimeStretch
+from augsynth.testing import check_perturbation
 
 RATE = 8000
 T = np.arange(RATE) / RATE
@@ -82,6 +83,11 @@ def test_a_batch_is_to_the_last_bit_what_single_clips_give(name):
         alone = edit.apply(clips[k], edit.draw(clips[k], item_rng(3, 1, 7 * k, 2)))
         assert alone.tobytes() == together[k].tobytes()
     assert len({row.tobytes() for row in together}) == (1 if name == "polarity" else n) or name == "polarity"
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_contract(name):
+    check_perturbation(EDITS[name], VOICE[:3000])
 
 
 @pytest.mark.parametrize("name", EDITS)
