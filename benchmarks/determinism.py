@@ -209,8 +209,8 @@ def references(dataset: PerturbedDataset) -> np.ndarray:
     )
 
 
-def matrix_rows(draws: int, resumes: int, results: harness.Results) -> None:
-    """Read every configuration, and count what differs from the reference."""
+def matrix_rows(draws: int, resumes: int, results: harness.Results, *, redo: bool) -> None:
+    """Read every configuration that the file lacks, and count what differs from the reference."""
     slots = slots_for(draws, resumes)
     known = references(wrapped(slots))
     for (workers, method, stays), world in itertools.product(configurations(), (1, 2)):
@@ -223,6 +223,9 @@ def matrix_rows(draws: int, resumes: int, results: harness.Results) -> None:
             "persistent": stays,
             "world": world,
         }
+        slots_read = [old["slots"] for old in results.rows() if all(old.get(k) == row[k] for k in row)]
+        if slots in slots_read and not redo:
+            continue
         started = harness.cpu_seconds()
         read, wrong, lost = read_configuration(workers, method, stays, world, points, known)
         row |= {"resumes": points, "slots": slots, "draws": int(read.sum()), "mismatches": int(wrong.sum())}
@@ -428,7 +431,7 @@ def report(results: harness.Results) -> str:
 
 def main() -> None:
     """Run what the command line asks for."""
-    p = harness.parser(__doc__ or "", seeds=1, methods=("matrix", "libraries", "overhead"))
+    p = harness.parser(__doc__ or "", seeds=1, methods=("matrix", "libraries", "overhead"), resumable=True)
     p.add_argument(
         "--draws", type=int, default=1_000_000, help="item draws of the matrix (default 1,000,000)"
     )
@@ -445,7 +448,7 @@ def main() -> None:
     if "libraries" in wanted:
         library_rows(64 if arguments.quick else 512, results)
     if "matrix" in wanted:
-        matrix_rows(draws, resumes, results)
+        matrix_rows(draws, resumes, results, redo=arguments.redo)
     text = report(results)
     (arguments.out / f"{name}.md").write_text(text, encoding="utf-8")
     harness.say(text)
