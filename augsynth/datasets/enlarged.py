@@ -64,8 +64,10 @@ class EnlargedDataset(WrappedDataset):
     ):
         super().__init__(base, groups=groups, seed=seed)
         check_option(_WHERE, "balance", balance, _BALANCES)
-        low = 1 if balance is None else 0
-        check_number(_WHERE, "copies", copies, low=low, high=2**20, integer=True)
+        check_number(_WHERE, "copies", copies, low=0, high=2**20, integer=True)
+        if copies == 0 and balance is None:
+            todo = "With balance='class' 0 is enough: it fills the smaller classes up."
+            raise ParameterError(sentence(_WHERE, "copies must be at least 1", "0", todo))
         self.policy, self.copies, self.keep_originals = policy, int(copies), bool(keep_originals)
         self.balance, self.stratified = balance, bool(stratified)
         self._kept = len(base) if keep_originals else 0

@@ -222,8 +222,12 @@ def _another(folder: Path, earlier: Mapping[str, Any], plan: Mapping[str, Any]) 
         before, now = earlier.get(key), plan[key]
         if before != now:
             short = len(f"{before}{now}") < 160
-            given = f"{now!r}, and {before!r} there" if short else "another one"
+            given = f"{_spelt(now)}, and {_spelt(before)} there" if short else "another one"
             must = f"the folder belongs to another set, whose {called} must be the same to go on"
             todo = "Choose another folder, or replace it with force (--force)."
             return sentence(str(folder), must, given, todo)
     return f"{folder}: the folder belongs to another set. Choose another one, or replace it (--force)."
+
+
+def _spelt(value: Any) -> str:
+    return ", ".join(map(repr, value)) if isinstance(value, list) else repr(value)

@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -250,7 +251,8 @@ def _processes(job: Job, n: int) -> Iterator[list[Connection]]:
         for _ in range(n):
             ours, theirs = context.Pipe()
             process = context.Process(target=_write_for, args=(theirs, job), daemon=True)
-            _start(process)
+            with _deaf():
+                _start(process)
             theirs.close()  # so that the other end hears when this process dies
             started.append(process)
             connections.append(ours)
@@ -261,6 +263,19 @@ def _processes(job: Job, n: int) -> Iterator[list[Connection]]:
         for process in started:
             process.terminate()
             process.join()
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """Let processes that are started ignore Ctrl-C from their first moment: the one that asks decides."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _start(process: Any) -> None:
@@ -298,7 +313,6 @@ def _received(connection: Connection) -> tuple[str, Any]:
 
 def _write_for(connection: Connection, job: Job) -> None:
     """Write the shards that the other end asks for, until it is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asks decides
     parent = os.getppid()
 
     def advance(n: int) -> None:

@@ -130,7 +130,9 @@ class Enlarging:
         kept = "originals kept" if self.keep_originals else "originals left out"
         n, noun = len(self.found.dataset), self.found.noun
         said = [f"policy {self.policy}", balanced, kept, *(["stratified"] if self.stratified else [])]
-        return f"{self.source}: {n:,} {noun} → {len(self.dataset):,} ({', '.join(said)}, seed {self.seed})"
+        return (
+            f"{self.source}: {n:,} {noun} become {len(self.dataset):,} ({', '.join(said)}, seed {self.seed})"
+        )
 
     def summarise(self, manifest: Manifest, screen: Console) -> None:
         """Print how many samples there are of each class, and where the files are."""

@@ -204,9 +204,9 @@ def _texts(source: str, text_column: str | None, target: str, group_column: str 
         ("--group-column", group_column),
     ):
         if name is not None and name not in frame.columns:
-            hint = meant(name, frame.columns)
-            known = f"Columns: {', '.join(map(str, frame.columns[:12]))}."
-            raise DataError(sentence(source, f"{option} must name a column", f"{name!r}{hint}", known))
+            hint = meant(name, frame.columns).lstrip("; ").capitalize()
+            known = f"{hint} There are: {', '.join(map(str, frame.columns[:12]))}.".strip()
+            raise DataError(sentence(source, f"{option} must name a column", repr(name), known))
     for name in dict.fromkeys([text_column, target]):
         _refuse_missing(source, frame[name])
     texts = frame[text_column]
