@@ -55,8 +55,8 @@ if __name__ == "__main__":  # worker processes may read this file again
     told = train.describe(650, epoch=3)
     print("item 650 is copy", told["copy"], "of record", told["record"], "edited by", list(told))
 
-    # As many steps with either: 20 epochs of 1,000 pictures, or 100 of 200. One run: an illustration.
+    # As many steps with either: 10 epochs of 1,000 pictures, or 50 of 200. One run: an illustration.
     train.set_epoch(None)
     print(
-        f"accuracy with the 200 pictures: {accuracy(base, 100):.3f}, with copies: {accuracy(train, 20):.3f}"
+        f"accuracy with the 200 pictures: {accuracy(base, 50):.3f}, with copies: {accuracy(train, 10):.3f}"
     )
