@@ -270,6 +270,13 @@ class Stack:
         """Return edited pixels as the list or the stack that the pictures came in."""
         if self.as_list and self.form.like is None and pixels.dtype == self.form.dtype:
             return list(pixels.reshape(len(pixels), *self.form.shape))
+        if self.as_list and hasattr(self.form.like, "detach") and pixels.dtype == self.form.dtype:
+            import torch
+
+            planes = pixels.transpose(0, 3, 1, 2) if self.form.turned else pixels
+            whole = np.ascontiguousarray(planes).reshape(len(pixels), *self.form.shape)
+            # Each has memory of its own: saving a view of a tensor saves all of it.
+            return [tensor.clone() for tensor in torch.from_numpy(whole)]
         if self.as_list:
             return [self.form.give_back(picture) for picture in pixels]
         if pixels.dtype != self.form.dtype:
