@@ -83,14 +83,25 @@ def open_model(model: str | Path) -> Any:
 
 
 def image_codec(generator: Any) -> ImageCodec | None:
-    """Return what turns the generator's images into levels; None if it makes tables."""
+    """Return what turns the generator's images into levels; None if it makes tables or texts.
+
+    Raises
+    ------
+    DataError
+        If it makes clips, whose sample rate it does not know.
+    """
     if isinstance(getattr(generator, "layout_", None), ImageLayout):
         codec: ImageCodec = generator.codec_
         return codec
     rows = getattr(generator, "rows_", None)
-    if generator._encodes or rows is None or arrays.is_table(rows):
+    if generator._encodes or rows is None or arrays.is_text(rows):
         return None
-    return ImageCodec().fit(rows)
+    edits = getattr(getattr(generator, "perturbation_", None), "modality", "any")
+    if isinstance(rows, list) and (edits == "audio" or len({np.shape(row) for row in rows}) > 1):
+        todo = "Draw clips in Python: write_clip(path, clip, rate) of augsynth.encode.audio writes each."
+        must = "the generator must be of a table, of texts, or of images of one size"
+        raise DataError(sentence("sample", must, "one of clips or images of several sizes", todo))
+    return None if arrays.is_table(rows) else ImageCodec().fit(rows)
 
 
 def wanted(generator: Any, n: int | None, labels: list[str], counts: str | None) -> list[Wanted]:
@@ -162,7 +173,11 @@ def blocks(generator: Any, want: Wanted, seed: int | None) -> Iterator[Block]:
 def table_of(block: Block) -> pd.DataFrame:
     """Return a block as one table: its columns, then groups and label where they are no columns yet."""
     X = block.X
-    table = X.copy() if isinstance(X, pd.DataFrame) else pd.DataFrame(np.asarray(X)).add_prefix("x")
+    if arrays.is_text(X):
+        name = getattr(X, "name", None)
+        table = pd.DataFrame({"text" if name is None else str(name): list(X)})
+    else:
+        table = X.copy() if isinstance(X, pd.DataFrame) else pd.DataFrame(np.asarray(X)).add_prefix("x")
     for column, cells in {**named(block.groups, "group"), **named(block.y, "y")}.items():
         if column not in table.columns:
             table[column] = cells

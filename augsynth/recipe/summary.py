@@ -88,7 +88,9 @@ def summarise(run: Run, screen: Console, *, quiet: bool = False) -> None:
     _heading(screen, f"Files in {run.files[0].parent}")
     width = max(len(path.name) for path in run.files)
     for path in run.files:
-        about = _ABOUT.get(path.name.split(".")[0], "")
+        name = path.name.split(".")[0]
+        clips = name == "model" and run.parts.modality == "audio"
+        about = "the fitted generator: augsynth.load(path).sample(100)" if clips else _ABOUT.get(name, "")
         screen.print(Text(f"  {path.name:<{width}}  {_size(_bytes_of(path)):>9}  {about}"))
 
 

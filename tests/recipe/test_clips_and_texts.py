@@ -14,6 +14,7 @@ from augsynth.recipe.estimators import LogMelStatistics, judge
 from augsynth.recipe.parts import read_parts
 from augsynth.recipe.policies import spelled
 from augsynth.recipe.run import build_resampler, run
+from augsynth.recipe.sampling import blocks, image_codec, open_model, table_of, wanted
 
 QUICK = {"folds": 2, "repeats": 1, "scoring": "roc_auc"}
 
@@ -110,6 +111,17 @@ def test_a_run_on_texts(toy_sources, tmp_path):
     assert result.comparison.failures.empty
     report = json.loads((out / "report.json").read_text())
     assert report["modality"] == "text" and report["columns"] == []
+
+
+def test_texts_are_sampled_into_a_table_and_clips_are_not(clips_run, toy_sources, tmp_path):
+    run(parse(texts_recipe(toy_sources, compare=None)), directory=tmp_path / "out")
+    model = open_model(tmp_path / "out" / "model.safetensors")
+    want = wanted(model, None, [], "spam=3")[0]
+    table = table_of(next(blocks(model, want, 0)))
+    assert list(table.columns) == ["text", "label"] and table["label"].tolist() == ["spam"] * 3
+    assert all(isinstance(text, str) for text in table["text"])
+    with pytest.raises(DataError, match="given one of clips"):
+        image_codec(open_model(clips_run[1] / "model.safetensors"))
 
 
 def test_groups_thinning_and_a_split_column_of_texts(tmp_path):
