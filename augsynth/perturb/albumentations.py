@@ -133,14 +133,17 @@ class AlbumentationsPerturbation(Perturbation):
             return marks
         data: dict[str, Any] = {"image": np.zeros((*size, 3), np.uint8)}
         mask, boxes = marks.get("mask"), marks.get("boxes")
-        if mask is not None:
-            data["mask" if mask.ndim == 2 else "masks"] = _as_drawable(mask)
+        place = "mask" if mask is not None and mask.ndim == 2 else "masks"
+        if mask is not None:  # the library stacks no empty list
+            data[place] = _as_drawable(mask if len(mask) else np.zeros((1, *size), np.uint8))
         if boxes is not None:
             data["bboxes"], data["_order"] = np.asarray(boxes, np.float64), np.arange(len(boxes))
         made = self._run(self._tree(params, marks=True), params, data)
         done = dict(marks)
         if mask is not None:
-            done["mask"] = np.asarray(made["mask" if mask.ndim == 2 else "masks"]).astype(mask.dtype)
+            done["mask"] = np.asarray(made[place]).astype(mask.dtype)
+            if not len(mask):
+                done["mask"] = done["mask"][:0]
         if boxes is not None:
             kept = np.asarray(made["_order"], dtype=np.intp)
             done["boxes"] = np.asarray(made["bboxes"], np.float64).reshape(-1, 4).astype(boxes.dtype)

@@ -84,9 +84,12 @@ def _adapted(policy: Any) -> Perturbation | None:
         from augsynth.perturb.albumentations import AlbumentationsPerturbation
 
         return AlbumentationsPerturbation(policy)
-    if any(module.startswith("torchvision.transforms.") for module in modules):
-        from augsynth.perturb.torchvision import TorchvisionPerturbation
+    in_a_row = modules[0] == "torch.nn.modules.container."
+    if in_a_row or any(module.startswith("torchvision.transforms.") for module in modules):
+        from augsynth.perturb.torchvision import TorchvisionPerturbation, is_sequential
 
+        if in_a_row and not is_sequential(policy):
+            return None
         return TorchvisionPerturbation(policy)
     if any(module.startswith("audiomentations.") for module in modules):
         from augsynth.perturb.audiomentations import AudiomentationsPerturbation

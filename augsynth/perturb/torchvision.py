@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -18,7 +18,15 @@ __all__ = ["TorchvisionPerturbation"]
 
 _V2 = "torchvision.transforms.v2."
 # What turns one container or dtype into another moves nothing, and may not take an empty picture.
-_CONVERSIONS = ("Normalize", "PILToTensor", "ToImage", "ToPILImage", "ToPureTensor", "ToTensor")
+_CONVERSIONS = (
+    *("ConvertBoundingBoxFormat", "Normalize", "PILToTensor", "ToImage", "ToPILImage"),
+    *("ToPureTensor", "ToTensor"),
+)
+_OF_BOXES = (
+    "ClampBoundingBoxes",
+    "ConvertBoundingBoxFormat",
+    "SanitizeBoundingBoxes",
+)  # no picture's concern
 
 
 class TorchvisionPerturbation(Perturbation):
@@ -32,6 +40,7 @@ class TorchvisionPerturbation(Perturbation):
     Parameters
     ----------
     transform : transform of ``torchvision.transforms.v2`` or of ``torchvision.transforms``
+        Or a ``torch.nn.Sequential`` of such transforms.
 
     Notes
     -----
@@ -88,9 +97,10 @@ class TorchvisionPerturbation(Perturbation):
         if not marks:
             return marks
         where = type(self).__name__
-        if not any(f"{cls.__module__}.".startswith(_V2) for cls in type(self.transform).__mro__):
+        old = [type(step).__name__ for step, _ in self._plan()[0] if _kind(step) == "v1"]
+        if old:
             must = "masks and boxes need a transform of torchvision.transforms.v2"
-            raise ParameterError(sentence(where, must, f"{type(self.transform).__name__} of v1"))
+            raise ParameterError(sentence(where, must, f"{old[0]} of v1"))
         import torch
         from torchvision import tv_tensors
 
@@ -105,17 +115,17 @@ class TorchvisionPerturbation(Perturbation):
                 )
             else:
                 bundle[name] = tensor
-        made = self._run(bundle, params, moves_only=True)
+        made = self._run(bundle, params, leave_out=_CONVERSIONS)
         return {name: made[name].numpy().astype(np.asarray(value).dtype) for name, value in marks.items()}
 
-    def _run(self, x: Any, params: dict[str, Any], *, moves_only: bool = False) -> Any:
+    def _run(self, x: Any, params: dict[str, Any], *, leave_out: Sequence[str] = _OF_BOXES) -> Any:
         steps, which = self._plan()
         at, seed = self.transform, params["seed"]
         try:
             with global_generators(seed, which) as scope:
                 for step, key in steps:
                     at = step
-                    if moves_only and type(step).__name__ in _CONVERSIONS:
+                    if type(step).__name__ in leave_out:
                         continue
                     scope.reseed(mixed(seed ^ key) >> 1)
                     x = step(x)
@@ -143,14 +153,23 @@ class TorchvisionPerturbation(Perturbation):
 
 def _steps(transform: Any, key: int) -> Iterator[tuple[Any, int]]:
     """Yield the steps of a chain with the numbers of their places: names and occurrences."""
-    if type(transform).__name__ != "Compose" or _kind(transform) == "foreign":
+    chain = type(transform).__name__ == "Compose" and _kind(transform) != "foreign"
+    if not chain and not is_sequential(transform):
         yield transform, key
         return
     seen: dict[str, int] = {}
-    for step in transform.transforms:
+    for step in transform.transforms if chain else transform:
         name = type(step).__name__
         seen[name] = seen.get(name, -1) + 1
         yield from _steps(step, mixed(key ^ step_key(name, seen[name])))
+
+
+def is_sequential(transform: Any) -> bool:
+    """Whether it is a torch ``Sequential`` of transforms of torchvision."""
+    name = f"{type(transform).__module__}.{type(transform).__name__}"
+    return name == "torch.nn.modules.container.Sequential" and all(
+        _kind(part) != "foreign" for part in transform
+    )
 
 
 def _all_within(transform: Any) -> Iterator[Any]:

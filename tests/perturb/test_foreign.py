@@ -374,6 +374,27 @@ def test_conversions_change_the_kind_as_the_library_does():
     assert not torch.equal(edit(inplace, 0, x), before) and torch.equal(x, before)
 
 
+def test_sequentials_and_steps_for_boxes_run_too():
+    steps = [v2.RandomHorizontalFlip(p=1), v2.ColorJitter(0.3)]
+    one, two = as_perturbation(torch.nn.Sequential(*steps)), as_perturbation(v2.Compose(steps))
+    assert isinstance(one, TorchvisionPerturbation) and edit(one, 0).shape == PICTURE.shape
+    assert isinstance(as_perturbation(torch.nn.Sequential(torch.nn.Flatten())), FunctionPerturbation)
+    tidy = as_perturbation(v2.Compose([*steps, v2.SanitizeBoundingBoxes(min_size=2)]))
+    assert np.array_equal(edit(tidy, 0), edit(two, 0))
+    marks = {"boxes": np.array([[0.0, 0, 4, 4], [5, 5, 6, 6]]), "labels": np.array([1, 2])}
+    moved = tidy.apply_marks(marks, {"seed": 1}, size=(12, 16))
+    assert moved["boxes"].tolist() == [[12, 0, 16, 4]] and moved["labels"].tolist() == [1]
+
+
+def test_no_masks_at_all_are_moved():
+    for policy in (A.Resize(6, 8), v2.Resize((6, 8))):
+        marks = {"mask": np.zeros((0, 12, 16), bool), "boxes": np.zeros((0, 4)), "labels": np.zeros(0, int)}
+        moved = as_perturbation(policy).apply_marks(marks, {"seed": 1}, size=(12, 16))
+        assert (
+            moved["mask"].shape == (0, 6, 8) and moved["boxes"].shape == (0, 4) and len(moved["labels"]) == 0
+        )
+
+
 def test_functions_inside_torchvision_transforms_run_in_the_whole_scope():
     policy = as_perturbation(v2.Compose([v2.Lambda(with_globals)]))
     before = global_states()
