@@ -209,17 +209,17 @@ def _texts(source: str, text_column: str | None, target: str, group_column: str 
             raise DataError(sentence(source, f"{option} must name a column", repr(name), known))
     for name in dict.fromkeys([text_column, target]):
         _refuse_missing(source, frame[name])
-    texts = frame[text_column]
+    texts = frame[text_column].tolist()
     odd = [i for i, text in enumerate(texts) if not isinstance(text, str)]
     if odd:
         must = f"the column {text_column!r} must hold texts"
-        raise DataError(sentence(source, must, f"{type(texts.iloc[odd[0]]).__name__} in row {odd[0]}"))
+        raise DataError(sentence(source, must, f"{type(texts[odd[0]]).__name__} in row {odd[0]}"))
     groups = None if group_column is None else frame[group_column]
     labels = [
         label if isinstance(label, (str, bool, int, float)) else str(label)
         for label in frame[target].tolist()
     ]
-    return Source(_Texts(texts.tolist(), labels), "text", "texts", "auto", groups)
+    return Source(_Texts(texts, labels), "text", "texts", "auto", groups)
 
 
 def _is_wordy(column: pd.Series) -> bool:
