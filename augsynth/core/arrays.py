@@ -95,6 +95,10 @@ def take_in(X: Any, *, where: str) -> tuple[pd.DataFrame, Container]:
     if isinstance(X, pd.DataFrame):
         sparse = {c: d for c, d in X.dtypes.items() if isinstance(d, pd.SparseDtype)}
         return _take_frame(X, sparse, where), Container("frame", sparse=sparse)
+    if is_text(X):
+        must = "Expected 2D array, got 1D array instead: X must have shape (rows, columns)"
+        todo = "Generators that copy or edit rows as they are (bootstrap, perturbed) take texts."
+        raise DataError(sentence(where, must, f"{len(X)} texts", todo))
     if isinstance(X, pd.Series):
         raise DataError(_one_dimensional(where, f"a Series of {len(X)} values"))
     X = as_rows(X, where=where)

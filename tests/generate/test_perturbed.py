@@ -15,6 +15,7 @@ from augsynth.core.errors import DataError, InputTypeError, ParameterError
 from augsynth.core.persistence import load, save
 from augsynth.generate.bootstrap import BootstrapGenerator
 from augsynth.generate.perturbed import PerturbGenerator
+from augsynth.generate.smote import SmoteGenerator
 from augsynth.perturb import Compose, ParametricPerturbation, Perturbation
 from augsynth.perturb.audio import Gain
 from augsynth.perturb.letters import CaseChange, Typos
@@ -337,3 +338,9 @@ def test_train_only_edits_every_training_row_once_and_no_other():
     step = TrainOnly("gain", random_state=0)
     assert [len(clip) for clip in step.fit_transform(ragged)] == [5, 6, 7, 8]
     assert step.transform(ragged[2:]) == ragged[2:]
+
+
+def test_generators_of_tables_say_which_ones_take_texts():
+    for X in (TEXTS, pd.Series(TEXTS), np.array(TEXTS)):
+        with pytest.raises(DataError, match=r"given 25 texts. Generators that copy or edit rows"):
+            OverSampler(SmoteGenerator()).fit_resample(X, Y)
