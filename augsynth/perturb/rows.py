@@ -70,7 +70,10 @@ def policy_for(policy: Any, X: Any, y: Any = None, *, where: str) -> Perturbatio
         raise ParameterError(sentence(where, must, "none", todo))
     if kind == "text":
         _check_texts(X, where)
-    chosen = as_perturbation(_DEFAULTS[kind] if policy is None else policy, kind, where=where)  # type: ignore[index]
+    if policy is None and kind is not None:
+        policy = _DEFAULTS[kind]
+    # What looks like a table may be clips of one length: "weak" alone says too little there.
+    chosen = as_perturbation(policy, None if kind == "table" else kind, where=where)
     _check_fit(chosen, X, kind, where)
     copied = clone(chosen)
     return copied.fit(X if copied.per_row else _samples(X, copied, where)[0], y)

@@ -221,6 +221,7 @@ def test_the_default_by_kind_of_row():
         ("typos", pd.Series(TEXTS, dtype="category"), InputTypeError, r"X.astype\(str\)"),
         ("typo", TEXTS, ParameterError, "Did you mean 'typos'"),
         ("medium", [np.zeros(5 + k) for k in range(25)], ParameterError, "needs a modality"),
+        ("weak", np.zeros((25, 90)), ParameterError, "needs a modality.*Use one of image_weak, audio_weak"),
         (lambda x: x, TEXTS, ParameterError, "lambda"),
         (Typos, TEXTS, ParameterError, "the class Typos"),
     ],
