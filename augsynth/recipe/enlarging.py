@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,6 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from augsynth import registry
 from augsynth.core.errors import OutputExistsError, ParameterError, sentence
 from augsynth.core.parameters import check_option
 from augsynth.datasets.enlarged import EnlargedDataset
@@ -22,6 +20,7 @@ from augsynth.datasets.manifest import Manifest
 from augsynth.datasets.materialize import materialize
 from augsynth.perturb.base import Perturbation
 from augsynth.perturb.foreign import as_perturbation
+from augsynth.recipe.policies import spelled
 from augsynth.recipe.sources import Source, open_source
 from augsynth.recipe.summary import count_table
 from augsynth.recipe.tables import SKLEARN
@@ -162,14 +161,9 @@ def policy_for(name: str, source: Source) -> Perturbation:
     ParameterError
         For an unknown name, or an edit of something else.
     """
-    kinds = registry.names("perturbation")
-    kind = f"{source.modality}_{name}" if f"{source.modality}_{name}" in kinds else name
-    options: dict[str, Any] = {"kind": kind}
-    if source.rate is not None and kind in kinds:
-        known = inspect.signature(registry.resolve("perturbation", kind)).parameters
-        options |= {"sample_rate": source.rate} if "sample_rate" in known else {}
+    modality = "images" if source.modality == "image" else source.modality
     try:
-        policy = as_perturbation(options if len(options) > 1 else name, source.modality, where="--policy")
+        policy = as_perturbation(spelled(name, modality, source.rate), source.modality, where="--policy")
     except TypeError as error:  # an edit that must be given something
         must = "must be a policy, or an edit that needs no parameters"
         raise ParameterError(sentence("--policy", must, f"{name!r} ({error})")) from None

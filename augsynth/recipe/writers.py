@@ -21,7 +21,7 @@ from augsynth.core.files import atomic_path, folder_name
 from augsynth.encode.image import ImageCodec
 from augsynth.recipe.tables import TableFormat, open_write, table_format
 
-__all__ = ["ImageFolder", "TableFile", "image_folder", "table_file", "to_bytes"]
+__all__ = ["ImageFolder", "TableFile", "folder_name", "image_folder", "table_file", "to_bytes"]
 
 ROW_GROUP = 65_536
 MANIFEST = "manifest.json"
