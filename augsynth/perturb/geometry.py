@@ -12,7 +12,7 @@ import numpy as np
 from augsynth.core.errors import ParameterError, sentence
 from augsynth.core.parameters import check_number
 from augsynth.perturb.clips import Range, between
-from augsynth.perturb.image_edit import ImagePerturbation, ends_of
+from augsynth.perturb.image_edit import ImagePerturbation, Pictures, block_for, ends_of
 from augsynth.perturb.marks import Move, move_marks, places
 from augsynth.perturb.pictures import Levels
 
@@ -72,11 +72,11 @@ class _Flip(Geometric):
         return flipped
 
     def _edit_stack(
-        self, pixels: np.ndarray, params: dict[str, np.ndarray], low: np.ndarray, high: np.ndarray
+        self, pixels: Pictures, params: dict[str, np.ndarray], low: np.ndarray, high: np.ndarray
     ) -> np.ndarray:
         import cv2
 
-        flip, axis, flipped = cv2.flip, self._axis, np.empty_like(pixels)
+        flip, axis, flipped = cv2.flip, self._axis, block_for(pixels)
         for picture, target in zip(pixels, flipped, strict=True):
             flip(picture, axis, target)
         return flipped
@@ -161,12 +161,12 @@ class Shift(Geometric):
         return shifted
 
     def _edit_stack(
-        self, pixels: np.ndarray, params: dict[str, np.ndarray], low: np.ndarray, high: np.ndarray
+        self, pixels: Pictures, params: dict[str, np.ndarray], low: np.ndarray, high: np.ndarray
     ) -> np.ndarray:
-        height, width = pixels.shape[1:3]
+        height, width = pixels[0].shape[:2]
         right = np.rint(params["x"] * width).astype(np.int64).tolist()
         down = np.rint(params["y"] * height).astype(np.int64).tolist()
-        shifted, fill = np.empty_like(pixels), self.fill
+        shifted, fill = block_for(pixels), self.fill
         for target, picture, r, d in zip(shifted, pixels, right, down, strict=True):
             _shift_into(target, picture, r, d, fill)
         return shifted

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from augsynth.perturb.clips import Range, between
-from augsynth.perturb.image_edit import ImagePerturbation, ends_of
+from augsynth.perturb.image_edit import ImagePerturbation, Pictures, block_for, ends_of
 from augsynth.perturb.pictures import Levels
 
 __all__ = ["Brightness", "BrightnessContrast", "Colour", "Contrast"]
@@ -44,20 +44,21 @@ class _Line(ImagePerturbation):
         return _along(pixels, gain, offset, levels)
 
     def _edit_stack(
-        self, pixels: np.ndarray, params: dict[str, np.ndarray], low: np.ndarray, high: np.ndarray
+        self, pixels: Pictures, params: dict[str, np.ndarray], low: np.ndarray, high: np.ndarray
     ) -> np.ndarray:
-        flat = pixels.reshape(len(pixels), -1)
-        mean = np.array([_mean(picture) for picture in flat]) if self._by_mean else 0.0
+        mean = np.array([_mean(picture) for picture in pixels]) if self._by_mean else 0.0
         gain, offset = (np.broadcast_to(v, len(pixels)) for v in self._line(params, low, high, mean))
-        edited = flat.copy()
-        if pixels.dtype == np.uint8:
+        edited = block_for(pixels)
+        if edited.dtype == np.uint8:
             mapped = _byte_mapper()
-            for picture, curve in zip(edited, _curves(gain[:, None], offset[:, None]), strict=True):
-                mapped(picture.data, curve.data)
+            curves = _curves(gain[:, None], offset[:, None])
+            for picture, target, curve in zip(pixels, edited.reshape(len(edited), -1), curves, strict=True):
+                target[:] = picture.reshape(-1)
+                mapped(target.data, curve.data)
         else:
-            for k, picture in enumerate(flat):
+            for k, picture in enumerate(pixels):
                 edited[k] = _along(picture, float(gain[k]), float(offset[k]), (low[k], high[k]))
-        return edited.reshape(pixels.shape)
+        return edited
 
 
 _RAMP = np.arange(256.0)

@@ -14,7 +14,9 @@ from augsynth.perturb.base import ParametricPerturbation
 from augsynth.perturb.clips import Range, bounds
 from augsynth.perturb.pictures import Levels, gather, stack_pictures, take_picture
 
-__all__ = ["ImagePerturbation", "ends_of"]
+__all__ = ["ImagePerturbation", "Pictures", "block_for", "ends_of"]
+
+Pictures = np.ndarray | Sequence[np.ndarray]  # (n, h, w, c), or n times (h, w, c)
 
 
 class ImagePerturbation(ParametricPerturbation):
@@ -55,10 +57,10 @@ class ImagePerturbation(ParametricPerturbation):
         """Return an edited copy (or the same) of contiguous pixels (h, w, c)."""
 
     def _edit_stack(
-        self, pixels: np.ndarray, params: dict[str, np.ndarray], low: np.ndarray, high: np.ndarray
+        self, pixels: Pictures, params: dict[str, np.ndarray], low: np.ndarray, high: np.ndarray
     ) -> np.ndarray:
-        """Return edited copies of contiguous pictures (n, h, w, c), bit-equal to ``_edit`` of each."""
-        edited = np.empty_like(pixels)
+        """Return edited copies (n, h, w, c) of contiguous pictures, bit-equal to ``_edit`` of each."""
+        edited = block_for(pixels)
         for k, (row, levels) in enumerate(zip(_rows(params), zip(low, high, strict=True), strict=True)):
             edited[k] = self._edit(pixels[k], row, levels)
         return edited
@@ -71,6 +73,8 @@ class ImagePerturbation(ParametricPerturbation):
         if stack is None and isinstance(xs, np.ndarray):
             return super().edit_many(xs, keys)
         drawn = self.parameters(keys.uniforms(self.n_uniforms))
+        if stack is None and all(type(x) is np.ndarray and _is_usual(x, xs[0].shape) for x in xs):
+            return list(self._edit_stack(xs, drawn, np.zeros(len(xs)), np.full(len(xs), 255.0)))
         if stack is None:
             return gather(xs, (self.apply(x, row) for x, row in zip(xs, _rows(drawn), strict=True)))
         pixels, n_colours = stack.pixels, stack.form.n_colours
@@ -80,6 +84,17 @@ class ImagePerturbation(ParametricPerturbation):
             edited[..., :n_colours] = self._edit_stack(colours, drawn, stack.low, stack.high)
             return stack.give_back(edited)
         return stack.give_back(self._edit_stack(pixels, drawn, stack.low, stack.high))
+
+
+def block_for(pixels: Pictures) -> np.ndarray:
+    """Return an array (n, h, w, c) for edited pictures."""
+    return np.empty((len(pixels), *pixels[0].shape), dtype=pixels[0].dtype)
+
+
+def _is_usual(x: np.ndarray, shape: tuple[int, ...]) -> bool:
+    """Whether a picture can be edited beside others of a shape as it lies in memory."""
+    usual = x.dtype == np.uint8 and x.ndim == 3 and x.shape == shape and x.flags.c_contiguous
+    return usual and x.shape[2] <= 4 < x.shape[0]
 
 
 def _rows(params: dict[str, np.ndarray]) -> Sequence[dict[str, Any]]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from augsynth.perturb.clips import Range, between
 from augsynth.perturb.geometry import MOST_CHANNELS, Fill, Geometric, check_fill, fill_colour
-from augsynth.perturb.image_edit import ends_of
+from augsynth.perturb.image_edit import Pictures, block_for, ends_of
 from augsynth.perturb.marks import Move
 from augsynth.perturb.pictures import Levels
 
@@ -25,13 +25,13 @@ class _Warp(Geometric):
         return _warped(pixels, matrix, self.fill)
 
     def _edit_stack(
-        self, pixels: np.ndarray, params: dict[str, np.ndarray], low: np.ndarray, high: np.ndarray
+        self, pixels: Pictures, params: dict[str, np.ndarray], low: np.ndarray, high: np.ndarray
     ) -> np.ndarray:
-        size = pixels.shape[1], pixels.shape[2]
+        size = pixels[0].shape[0], pixels[0].shape[1]
         names, columns = list(params), [values.tolist() for values in params.values()]
         moves = (self._move(dict(zip(names, row, strict=True)), size) for row in zip(*columns, strict=True))
         matrices = np.array([_by_middles(move) for move in moves]).reshape(-1, 2, 3)
-        warped = np.empty_like(pixels)
+        warped = block_for(pixels)
         for target, picture, matrix in zip(warped, pixels, matrices, strict=True):
             target[...] = _warped(picture, matrix, self.fill)
         return warped

@@ -136,7 +136,7 @@ def test_a_tensor_and_a_pil_image_are_edited_as_the_array_is(edit):
     np.testing.assert_array_equal(edit.apply(wide[:, ::2], params), expected)
 
 
-@pytest.mark.parametrize("edit", [image_strong(), Rotate(), Erasing(fill="noise")], ids=name_of)
+@pytest.mark.parametrize("edit", EDITS, ids=name_of)
 def test_lists_of_several_sizes_and_of_large_pictures(edit):
     rng = np.random.default_rng(3)
     for shapes in ([(9, 9, 3), (5, 7, 3), (9, 9)], [(160, 150, 3)] * 2):
