@@ -27,6 +27,7 @@ _NAMES = {
     "GaussianMixtureGenerator": "augsynth.generate.gmm",
     "IndependentGenerator": "augsynth.generate.independent",
     "KDEGenerator": "augsynth.generate.kde",
+    "label_preservation": "augsynth.check",
     "load": "augsynth.core.persistence",
     "make_pipeline": "imblearn.pipeline",
     "Maybe": "augsynth.perturb.combine",

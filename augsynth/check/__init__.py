@@ -1,7 +1,9 @@
-"""Checks of what an augmentation is worth."""
+"""Checks of what an augmentation is worth, and of what it does to labels."""
 
 from augsynth.check.comparison import Comparison
 from augsynth.check.intervals import corrected_interval, holm
+from augsynth.check.label_preservation import label_preservation
+from augsynth.check.preservation import LabelPreservation
 from augsynth.check.utility import compare
 
-__all__ = ["Comparison", "compare", "corrected_interval", "holm"]
+__all__ = ["Comparison", "LabelPreservation", "compare", "corrected_interval", "holm", "label_preservation"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.model_selection import StratifiedKFold
 
+from augsynth import registry
 from augsynth.check.intervals import Interval
 from augsynth.check.preservation import LabelPreservation, Reading
 from augsynth.check.readers import default_features, default_reader
@@ -68,7 +70,7 @@ def label_preservation(
         Copies of each row that are read.
     cv : int, default=5
     sample_rate : float, default=16000
-        Of clips, for the default reader.
+        Of clips, for the default reader and for policies that are given by name.
     random_state : None, int or Generator
 
     Returns
@@ -117,7 +119,7 @@ def label_preservation(
     check_number(_WHERE, "copies", copies, low=1, high=1000, integer=True)
     check_number(_WHERE, "cv", cv, low=2, high=100, integer=True)
     seed = resolve_seed(random_state)
-    edits = _fitted(policies, X, np.asarray(classes, dtype=object)[labels])
+    edits = _fitted(policies, X, np.asarray(classes, dtype=object)[labels], sample_rate)
     modality = _modality(X, edits)
     least = int(np.bincount(labels).min())
     folds = _folds(labels, min(cv, least), seed)
@@ -127,8 +129,8 @@ def label_preservation(
         reader = default_reader(modality, n_train, sample_rate=sample_rate, random_state=seed % 2**31)
     models = [_fit(reader, arrays.take_rows(X, train), labels[train]) for train, _ in folds]
     before = _read(models, folds, X, len(classes))
-    sizes = {"sample_rate": sample_rate, "random_state": seed % 2**31}
-    places = Places(default_features(modality, len(labels), **sizes), X, labels)
+    features = default_features(modality, len(labels), sample_rate=sample_rate, random_state=seed % 2**31)
+    places = Places(features, X, labels)
     readings, first_copies = {}, {}
     for name, edit in edits.items():
         after, near = np.empty((copies, *before.shape)), np.empty((copies, len(labels)), dtype=bool)
@@ -186,7 +188,7 @@ def _groups(sensitive_features: Any, n: int) -> pd.Series | None:
     return frame.astype(str).agg(", ".join, axis=1).reset_index(drop=True)
 
 
-def _fitted(policies: Any, X: Any, labels: np.ndarray) -> dict[str, Perturbation]:
+def _fitted(policies: Any, X: Any, labels: np.ndarray, sample_rate: float) -> dict[str, Perturbation]:
     if isinstance(policies, str) or not isinstance(policies, (Mapping, Sequence)) or not policies:
         must = "policies must be a mapping of names to policies, or a list of names"
         raise ParameterError(sentence(_WHERE, must, repr(policies)))
@@ -197,7 +199,16 @@ def _fitted(policies: Any, X: Any, labels: np.ndarray) -> dict[str, Perturbation
             raise ParameterError(sentence(_WHERE, "a list must hold names", repr(odd[0])[:80], todo))
         policies = {name: name for name in policies}
     named = {str(name): policy for name, policy in policies.items()}
-    return {name: policy_for(policy, X, labels, where=f"{_WHERE}: {name}") for name, policy in named.items()}
+    heard = {name: _at_rate(policy, sample_rate) for name, policy in named.items()}
+    return {name: policy_for(policy, X, labels, where=f"{_WHERE}: {name}") for name, policy in heard.items()}
+
+
+def _at_rate(policy: Any, sample_rate: float) -> Any:
+    """Return a named policy of clips at the rate of the clips, any other as it is."""
+    known = isinstance(policy, str) and policy in registry.names("perturbation")
+    if known and "sample_rate" in inspect.signature(registry.resolve("perturbation", policy)).parameters:
+        return {"kind": policy, "sample_rate": sample_rate}
+    return policy
 
 
 def _modality(X: Any, edits: Mapping[str, Perturbation]) -> str:

@@ -103,6 +103,7 @@ class LabelPreservation:
         frame = pd.DataFrame(rows)
         if not len(frame):
             return frame
+        frame["into"] = pd.Series([row["into"] for row in rows], dtype=object)  # else 9 becomes 9.0
         frame["adjusted"] = holm(frame.pop("p").to_numpy())
         frame["verdict"] = [self._word(row) for _, row in frame.iterrows()]
         if by != "all":
