@@ -32,6 +32,7 @@ __all__ = ["Plan", "Run", "run"]
 Tell = Callable[[str], None]
 _SMALL = 10_000  # training rows
 _AGAIN_S = 20.0
+_MANY_SAME = 0.2  # share of the new rows
 
 
 @dataclass
@@ -149,7 +150,7 @@ def run(
         result = _learn(recipe, tell, progress, pictures)
     history = getattr(getattr(result.resampler, "generator_", None), "history_", None)
     alarms = [f"training, step {step:,}: {text}" for step, text in getattr(history, "alarms", [])]
-    result.notes = [*recipe.notes, *result.parts.notes, *warned(caught), *alarms]
+    result.notes = [*recipe.notes, *result.parts.notes, *warned(caught), *alarms, *_unchanged(result)]
     tell("writing")
     result.files = write_outputs(result, destination)
     return result
@@ -258,6 +259,24 @@ def _describe(recipe: Recipe) -> str:
     )
     made = f", rows from {recipe.generator.kind}" if recipe.generator else ""
     return how + (f" by {by}" if by else "") + made
+
+
+def _unchanged(result: Run) -> list[str]:
+    """Note that a policy left many copies as they were: those are plain copies."""
+    n, parts = len(result.parts.y), result.parts
+    if parts.modality == "table" or _generator_kind(result) != "perturbed" or len(result.y) == n:
+        return []
+    rows = result.X.tolist() if isinstance(result.X, pd.Series) else result.X
+    sources = result.resampler.provenance_["source"].to_numpy(dtype=np.int64)[n:]
+    same = np.mean([np.array_equal(rows[n + k], rows[source]) for k, source in enumerate(sources)])
+    if same < _MANY_SAME:
+        return []
+    return [f"{same:.0%} of the new {parts.noun} are plain copies: the policy left them as they were."]
+
+
+def _generator_kind(result: Run) -> str | None:
+    """Return the kind of the generator, if there is one."""
+    return result.recipe.generator.kind if result.recipe.generator else None
 
 
 def _counts(result: Run) -> pd.DataFrame:

@@ -108,6 +108,12 @@ def test_a_run_on_texts(toy_sources, tmp_path):
     shown = (out / "samples.txt").read_text()
     assert shown.count("  real  ") == 5 and enlarged["text"][new].iloc[0] in shown
     assert not set(pd.read_csv(out / "held_out.csv")["text"]) & set(enlarged["text"][~new])
+    same = (enlarged["text"][new].to_numpy() == parents).mean()
+    told = [note for note in result.notes if "are plain copies" in note]
+    assert len(told) == (same >= 0.2) and all(note.startswith(f"{same:.0%}") for note in told)
+    idle = {"kind": "perturbed", "perturbation": {"kind": "typos", "p": 0.0}}
+    lazy = run(parse(texts_recipe(toy_sources, generator=idle, compare=None)), directory=tmp_path / "lazy")
+    assert any(note.startswith("100% of the new texts are plain copies") for note in lazy.notes)
     assert result.comparison.failures.empty
     report = json.loads((out / "report.json").read_text())
     assert report["modality"] == "text" and report["columns"] == []
