@@ -85,8 +85,9 @@ def materialize(
 
     Notes
     -----
-    Files have temporary names until they are whole. Cost beside making the items: some
-    0.2 ms an item for PNG of 32 pixels and 20 ms for 224, and 50 microseconds for describing it.
+    Files have temporary names until they are whole. CPU time beside making the items: 0.1 ms
+    an item for describing it, and 0.4 ms for PNG of 32 x 32 pixels (most of it opens the file),
+    6 ms for 224 x 224; npz 0.07 and 0.6 ms. Given again, a finished set is read and compared.
 
     Examples
     --------
