@@ -24,7 +24,7 @@ from augsynth.core.files import folder_name
 from augsynth.core.progress import quiet
 from augsynth.datasets.base import WrappedDataset, fetch, slot_of
 from augsynth.datasets.fields import Layout, label_value, values_of
-from augsynth.datasets.manifest import FileNote, ShardNote, note_of
+from augsynth.datasets.manifest import ITEMS, MANIFEST, FileNote, ShardNote, note_of
 from augsynth.datasets.writers import FORMATS, Format
 
 __all__ = ["WHERE", "Job", "class_folders", "label_text", "read_items", "write_shards"]
@@ -152,7 +152,7 @@ def class_folders(labels: Any, classes: Sequence[str] | None) -> dict[str, str]:
     if labels is None:
         return {"": "all"}
     folders: dict[str, str] = {}
-    taken: set[str] = set()
+    taken = {MANIFEST, ITEMS}
     for label in sorted(set(np.asarray(labels).tolist()), key=lambda v: (isinstance(v, str), v)):
         named = isinstance(label, int) and classes is not None and 0 <= label < len(classes)
         name = plain = folder_name(classes[label] if named and classes is not None else label)

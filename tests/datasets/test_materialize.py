@@ -227,6 +227,7 @@ def test_folders_of_labels_are_distinct():
         "a:b": "a_b_3",
         "a_b": "a_b_4",
     }
+    assert class_folders(["manifest.csv"], None) == {"manifest.csv": "manifest.csv_2"}
     assert class_folders([True, False], None) == {"false": "False", "true": "True"}
 
 
