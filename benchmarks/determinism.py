@@ -191,9 +191,9 @@ def resumes_of(method: str, stays: bool, world: int, resumes: int) -> int:
 
 
 def slots_for(draws: int, resumes: int) -> int:
-    """Return how many slots make the wanted number of draws (a pass reads half an epoch on average)."""
+    """Return how many slots make the wanted number of draws (a pass reads half an epoch, or a little more)."""
     passes = sum(resumes_of(m, stays, world, resumes) for _, m, stays in configurations() for world in (1, 2))
-    return max(30, 3 * round(draws / passes / 0.525 / 3))
+    return max(30, 3 * round(draws / passes / 0.5 / 3))
 
 
 def wrapped(slots: int) -> PerturbedDataset:
@@ -423,8 +423,12 @@ def report(results: harness.Results) -> str:
         ]  # fmt: skip
         text += ["## What keys cost", "", harness.table(header, body, markdown=True), ""]
     run = results.read()["runs"][-1] if results.rows() else {}
+    versions = harness.versions(("augsynth", "numpy", "torch", "torchvision", "albumentations"))
+    listed = ", ".join(f"{name} {number}" for name, number in versions.items())
+    loads = [row["load_average"] for row in rows if row.get("load_average") is not None]
+    load = f"load {min(loads)} to {max(loads)}" if loads else "load unknown"
     text.append(
-        f"{run.get('cpu')}, {run.get('cores')} cores, one thread; {run.get('versions')}; {run.get('date')}."
+        f"{run.get('cpu')}, {run.get('cores')} cores, one thread, {load}; {listed}; {run.get('date')}."
     )
     return "\n".join(text) + "\n"
 
