@@ -41,7 +41,8 @@ class Parts:
     label : object
         ``NO_LABEL`` where there is none.
     marks : dict
-        ``mask``, ``boxes`` and the boxes' ``labels`` as numpy arrays, where the item has them.
+        ``mask``, ``boxes`` as numpy arrays, where the item has them, and with boxes ``labels``: the
+        numbers of the boxes, so that what else is kept a box (labels, areas) follows those left.
     """
 
     x: Any
@@ -52,6 +53,7 @@ class Parts:
     target_place: Any = field(default=None, repr=False)  # position of a mapping that holds the marks
     marks: dict[str, Any] = field(default_factory=dict)
     origins: dict[str, tuple[Any, Any]] = field(default_factory=dict, repr=False)
+    per_box: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     def put(self, x: Any, *, marks: dict[str, Any] | None = None, label: Any = NO_LABEL) -> Any:
         """Return the item with another sample (and marks, and label) in the same form."""
@@ -60,6 +62,9 @@ class Parts:
             changed[self.label_place] = label
         if marks:
             back = {key: _give_back(marks[name], like) for name, (key, like) in self.origins.items()}
+            if self.per_box:
+                left = np.asarray(marks["labels"], dtype=np.intp)
+                back |= {key: _taken(values, left) for key, values in self.per_box.items()}
             if self.target_place is None or None in back:  # marks beside x, or a target that is one itself
                 changed |= {(self.target_place if key is None else key): v for key, v in back.items()}
             else:
@@ -129,10 +134,26 @@ def _with_marks(parts: Parts, found: Mapping[Any, Any]) -> Parts:
     for key, name in _MARK_KEYS.items():
         if found.get(key) is not None and name not in parts.marks:
             parts.marks[name], parts.origins[name] = _as_array(found[key], name), (key, found[key])
-    if "boxes" in parts.marks and np.ndim(found.get("labels", 0)) == 1:
-        labels = found["labels"]
-        parts.marks["labels"], parts.origins["labels"] = _as_array(labels, "labels"), ("labels", labels)
+    if "boxes" in parts.marks:
+        n = len(parts.marks["boxes"])
+        parts.marks["labels"] = np.arange(n)
+        taken = {key for key, _ in parts.origins.values()}
+        parts.per_box = {key: v for key, v in found.items() if key not in taken and _is_per_box(v, n)}
     return parts
+
+
+def _is_per_box(values: Any, n: int) -> bool:
+    return (
+        isinstance(values, (list, tuple, np.ndarray, torch.Tensor))
+        and np.ndim(values) >= 1
+        and len(values) == n
+    )
+
+
+def _taken(values: Any, left: np.ndarray) -> Any:
+    if isinstance(values, (list, tuple)):
+        return type(values)([values[k] for k in left])
+    return values[torch.from_numpy(left)] if isinstance(values, torch.Tensor) else values[left]
 
 
 def _as_array(mark: Any, name: str) -> np.ndarray:

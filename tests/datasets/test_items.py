@@ -49,6 +49,7 @@ def test_a_label_can_be_put():
 def test_detection_targets(box_type):
     boxes = box_type([[1.0, 0.0, 3.0, 2.0], [0.0, 0.0, 6.0, 4.0]])
     target = {"boxes": boxes, "labels": torch.tensor([7, 8]), "masks": np.ones((2, 4, 6), bool), "id": 5}
+    target |= {"area": np.array([4.0, 24.0]), "names": ["cat", "dog"]}
     parts = take_apart((PICTURE, target))
     assert parts.marks["boxes"].shape == (2, 4) and parts.marks["mask"].shape == (2, 4, 6)
     marks = {
@@ -61,6 +62,7 @@ def test_detection_targets(box_type):
     assert np.asarray(again["boxes"]).tolist() == [[2, 0, 6, 4]]
     assert again["labels"].tolist() == [7] and isinstance(again["labels"], torch.Tensor)
     assert again["masks"].shape == (1, 4, 6)
+    assert again["area"].tolist() == [4.0] and again["names"] == ["cat"]  # what is kept a box follows it
 
 
 @pytest.mark.parametrize("style", ["XYXY", "XYWH", "CXCYWH"])
