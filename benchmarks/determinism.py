@@ -191,7 +191,7 @@ def resumes_of(method: str, stays: bool, world: int, resumes: int) -> int:
 
 
 def slots_for(draws: int, resumes: int) -> int:
-    """Return how many slots make the wanted number of draws (a pass reads half an epoch, or a little more)."""
+    """Return how many slots make the wanted number of draws (a pass reads half an epoch or more)."""
     passes = sum(resumes_of(m, stays, world, resumes) for _, m, stays in configurations() for world in (1, 2))
     return max(30, 3 * round(draws / passes / 0.5 / 3))
 
