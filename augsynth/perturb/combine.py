@@ -346,7 +346,8 @@ def _edit_where(step: Perturbation, xs: Any, keys: ItemKeys, used: np.ndarray) -
         return xs
     if isinstance(xs, np.ndarray):
         edited = step.edit_many(xs[where], keys.take(where))
-        if edited.dtype == xs.dtype and edited.shape[1:] == xs.shape[1:]:
+        stacked = isinstance(edited, np.ndarray)  # a list where the edited ones have several shapes
+        if stacked and edited.dtype == xs.dtype and edited.shape[1:] == xs.shape[1:]:
             xs = xs.copy()
             xs[where] = edited
             return xs

@@ -8,7 +8,7 @@ are in `letters`, policies in `text_policies`.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -29,6 +29,18 @@ class _WithThesaurus(TextPerturbation):
     """An edit that asks a thesaurus."""
 
     thesaurus: Any
+    p: float
+    min_words: int
+
+    def _hit(
+        self, n: int, known: Callable[[int], Sequence[str]], rng: np.random.Generator
+    ) -> list[tuple[int, float]]:
+        """Draw which of n words are hit, of those that have synonyms; at least ``min_words`` of them."""
+        drawn = [hit for hit in hits(n, self.p, rng) if known(hit[0])]
+        if len(drawn) >= self.min_words or not self.p:
+            return drawn
+        have = [k for k in range(n) if known(k)]
+        return [(have[k], v) for k, v in hits(len(have), 1e-9, rng, least=self.min_words)]
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Let a copy of the thesaurus learn from the texts (and labels), if it is one that learns."""
@@ -64,6 +76,8 @@ class SynonymSwap(_WithThesaurus):
         it is on this machine, or neighbours learned from the training texts.
     p : float, default=0.1
         Probability that a word that has synonyms is replaced by one of them.
+    min_words : int, default=0
+        Fewest words to replace in a text that has so many with synonyms.
     max_words : int, optional
         Most words to replace in a text.
     protect : sequence of str, or regular expression, optional
@@ -89,28 +103,33 @@ class SynonymSwap(_WithThesaurus):
         thesaurus: Any = None,
         *,
         p: float = 0.1,
+        min_words: int = 0,
         max_words: int | None = None,
         protect: Protect = None,
     ):
         self.thesaurus = thesaurus
         self.p = p
+        self.min_words = min_words
         self.max_words = max_words
         self.protect = protect
 
     def _check(self) -> None:
         self._share(p=self.p)
+        self._least("min_words", self.min_words)
         self._most("max_words", self.max_words)
 
     def _draw(self, text: str, keep: re.Pattern[str] | None, rng: np.random.Generator) -> list[Edit]:
         spans, words, edits = word_spans(text, keep), self._words, list[Edit]()
-        for k, v in hits(len(spans), self.p, rng):
+
+        def known(k: int) -> Sequence[str]:
+            options = words.alternatives(text[slice(*spans[k])].lower())
+            after = options and k and words.english
+            return _after_article(text[slice(*spans[k - 1])], options) if after else options
+
+        for k, v in self._hit(len(spans), known, rng):
             begin, end = spans[k]
-            word = text[begin:end]
-            options = words.alternatives(word.lower())
-            if options and k and words.english:
-                options = _after_article(text[slice(*spans[k - 1])], options)
-            if options:
-                edits.append((begin, end, cased_like(options[int(v * len(options))], word)))
+            options = known(k)
+            edits.append((begin, end, cased_like(options[int(v * len(options))], text[begin:end])))
         return capped(edits, self.max_words, rng)
 
 
@@ -131,6 +150,8 @@ class RandomInsert(_WithThesaurus):
         Where synonyms come from; see `SynonymSwap`.
     p : float, default=0.1
         Probability, for each word that has synonyms, that one of them is inserted.
+    min_words : int, default=0
+        Fewest words to insert into a text that has so many with synonyms.
     max_words : int, optional
         Most words to insert into a text.
     protect : sequence of str, or regular expression, optional
@@ -157,25 +178,29 @@ class RandomInsert(_WithThesaurus):
         thesaurus: Any = None,
         *,
         p: float = 0.1,
+        min_words: int = 0,
         max_words: int | None = None,
         protect: Protect = None,
     ):
         self.thesaurus = thesaurus
         self.p = p
+        self.min_words = min_words
         self.max_words = max_words
         self.protect = protect
 
     def _check(self) -> None:
         self._share(p=self.p)
+        self._least("min_words", self.min_words)
         self._most("max_words", self.max_words)
 
     def _draw(self, text: str, keep: re.Pattern[str] | None, rng: np.random.Generator) -> list[Edit]:
         spans, words, edits = word_spans(text, keep), self._words, list[Edit]()
-        for k, v in hits(len(spans), self.p, rng):
-            word = text[slice(*spans[k])]
-            options = words.alternatives(word.lower())
-            if not options:
-                continue
+
+        def known(k: int) -> Sequence[str]:
+            return words.alternatives(text[slice(*spans[k])].lower())
+
+        for k, v in self._hit(len(spans), known, rng):
+            word, options = text[slice(*spans[k])], known(k)
             v *= len(options)
             new = options[int(v)]
             if len(word) > 1 and word.isupper():
@@ -199,6 +224,8 @@ class RandomSwap(TextPerturbation):
     ----------
     p : float, default=0.05
         Probability, for each word, that it is sent to the place of another.
+    min_words : int, default=0
+        Fewest words that are sent away, in a text of two words and more.
     protect : sequence of str, or regular expression, optional
         Words (in a list), or whatever a pattern matches, that no edit may touch.
 
@@ -217,17 +244,19 @@ class RandomSwap(TextPerturbation):
     'four, two three (one)'
     """
 
-    def __init__(self, p: float = 0.05, *, protect: Protect = None):
+    def __init__(self, p: float = 0.05, *, min_words: int = 0, protect: Protect = None):
         self.p = p
+        self.min_words = min_words
         self.protect = protect
 
     def _check(self) -> None:
         self._share(p=self.p)
+        self._least("min_words", self.min_words)
 
     def _draw(self, text: str, keep: re.Pattern[str] | None, rng: np.random.Generator) -> list[Edit]:
         spans = word_spans(text, keep)
         n = len(spans)
-        drawn = hits(n, self.p, rng)
+        drawn = hits(n, self.p, rng, self.min_words)
         if n < 2 or not drawn:
             return []
         order = list(range(n))
@@ -245,6 +274,8 @@ class RandomDelete(TextPerturbation):
     ----------
     p : float, default=0.05
         Probability that a word is deleted. Where all are hit, one of them stays.
+    min_words : int, default=0
+        Fewest words to delete, in a text that has more.
     protect : sequence of str, or regular expression, optional
         Words (in a list), or whatever a pattern matches, that no edit may touch.
 
@@ -258,16 +289,18 @@ class RandomDelete(TextPerturbation):
     'one two, three.'
     """
 
-    def __init__(self, p: float = 0.05, *, protect: Protect = None):
+    def __init__(self, p: float = 0.05, *, min_words: int = 0, protect: Protect = None):
         self.p = p
+        self.min_words = min_words
         self.protect = protect
 
     def _check(self) -> None:
         self._share(p=self.p)
+        self._least("min_words", self.min_words)
 
     def _draw(self, text: str, keep: re.Pattern[str] | None, rng: np.random.Generator) -> list[Edit]:
         spans, edits = word_spans(text, keep), list[Edit]()
-        drawn = hits(len(spans), self.p, rng)
+        drawn = hits(len(spans), self.p, rng, self.min_words)
         if drawn and len(drawn) == len(spans):
             drawn.remove(max(drawn, key=lambda hit: hit[1]))
         for k, _ in drawn:

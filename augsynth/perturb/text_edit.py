@@ -87,6 +87,9 @@ class TextPerturbation(Perturbation):
         for name, value in names.items():
             check_number(type(self).__name__, name, value, low=0, high=1)
 
+    def _least(self, name: str, value: int) -> None:
+        check_number(type(self).__name__, name, value, low=0, integer=True)
+
     def _most(self, name: str, value: int | None) -> None:
         if value is not None:
             check_number(type(self).__name__, name, value, low=1, integer=True)
@@ -97,12 +100,19 @@ def _names_of(cls: type) -> tuple[str, ...]:
     return tuple(cls._get_param_names())  # type: ignore[attr-defined]
 
 
-def hits(n: int, p: float, rng: np.random.Generator) -> list[tuple[int, float]]:
-    """Draw which of n words are hit, and a uniform number for each of those, from one call."""
+def hits(n: int, p: float, rng: np.random.Generator, least: int = 0) -> list[tuple[int, float]]:
+    """Draw which of n words are hit, and a uniform number for each of those, from one call.
+
+    Where fewer than ``least`` are, those next in turn are hit instead (none if p is 0).
+    """
     if n == 0 or p == 0:
         return []
     u = rng.random(n)
     where = (u < p).nonzero()[0]
+    if len(where) < least:
+        where = np.sort(u.argsort()[:least])
+        # Which words they are rests on the leading digits; the trailing ones are still uniform.
+        return list(zip(where.tolist(), ((u[where] * 2**20) % 1).tolist(), strict=True))
     # Given that it fell below p, u / p is uniform in its turn.
     return list(zip(where.tolist(), (u[where] / p).tolist(), strict=True))
 

@@ -35,10 +35,10 @@ def text_weak(*, protect: Protect = None) -> Perturbation:
 
 
 def text_medium(thesaurus: Any = None, *, protect: Protect = None) -> Perturbation:
-    """Return one edit of the words of each text: of every tenth word, on average.
+    """Return one edit of the words of each text: of every tenth word, on average, and of one at least.
 
     With a thesaurus: synonyms swapped or inserted, words swapped or deleted. Without: words
-    swapped or deleted, or typos.
+    swapped or deleted, or typos (which may leave a short text as it is).
 
     Parameters
     ----------
@@ -57,13 +57,16 @@ def text_medium(thesaurus: Any = None, *, protect: Protect = None) -> Perturbati
     >>> text_medium({"station": ["stop"]})("See you tomorrow at the Station", random_state=4)
     'See you the Station'
     """
-    words: list[Perturbation] = [RandomSwap(0.05, protect=protect), RandomDelete(0.1, protect=protect)]
+    words: list[Perturbation] = [
+        RandomSwap(0.05, min_words=1, protect=protect),
+        RandomDelete(0.1, min_words=1, protect=protect),
+    ]
     if thesaurus is None:
         return OneOf([*words, Typos(0.03, protect=protect)])
     return OneOf(
         [
-            SynonymSwap(thesaurus, p=0.2, protect=protect),
-            RandomInsert(thesaurus, p=0.1, protect=protect),
+            SynonymSwap(thesaurus, p=0.2, min_words=1, protect=protect),
+            RandomInsert(thesaurus, p=0.1, min_words=1, protect=protect),
             *words,
         ]
     )

@@ -397,3 +397,20 @@ def test_names():
 def test_patterns_of_protected_words():
     assert protected("x", None) is None and protected("x", []) is None
     assert protected("x", ["a.b"]).search("a.b A.B axb").group() == "a.b"
+
+
+@pytest.mark.parametrize("edit", [RandomSwap(0.01, min_words=1), RandomDelete(0.01, min_words=1), SynonymSwap(WORDS, p=0.01, min_words=1), RandomInsert(WORDS, p=0.01, min_words=1)])  # fmt: skip
+def test_at_least_one_word_is_edited(edit):
+    text = "the happy dog barks at a quick cat"
+    rng = np.random.default_rng(0)
+    drawn = [edit.draw(text, rng)["edits"] for _ in range(300)]
+    assert all(drawn)
+    if not isinstance(edit, RandomSwap):
+        places = {begin for edits in drawn for begin, _, _ in edits}
+        assert len(places) > 1  # not always the same one
+
+
+def test_medium_leaves_few_short_texts_as_they_are():
+    text = "see you at home tonight after the game"
+    same = sum(text_medium()(text, random_state=k) == text for k in range(300))
+    assert same / 300 < 0.2  # a third of them draw typos, of which some draw none
