@@ -28,8 +28,10 @@ class _Combined(Perturbation):
     def fit(self, X: Any, y: Any = None) -> Self:
         """Fit a copy of every step."""
         self._check_steps()
-        self.__dict__.pop("_step_keys", None)
+        for name in ("_step_keys", "_blind"):
+            self.__dict__.pop(name, None)
         self.steps_ = [clone(p).fit(X, y) for p in self.perturbations]
+        self._step_keys, self._blind = self._keys(), not self.needs_x
         return self
 
     def _check_steps(self) -> None:
@@ -90,7 +92,6 @@ class _Combined(Perturbation):
             name = step.stream_name
             seen[name] = seen.get(name, -1) + 1
             keys.append(step_key(name, seen[name]))
-        self._step_keys = keys
         return keys
 
 
@@ -113,6 +114,8 @@ class Compose(_Combined):
     def draw(self, x: Any, rng: np.random.Generator) -> dict[str, Any]:
         """Return the parameters of every step; each sees what the ones before it made."""
         rng, steps = keyed(rng), self._steps
+        if self.__dict__.get("_blind"):
+            return {"steps": [s.draw(x, rng.child(k)) for s, k in zip(steps, self._keys(), strict=True)]}
         drawn: list[dict[str, Any]] = []
         shown = 0  # how many steps the x at hand has gone through
         for k, (step, key) in enumerate(zip(steps, self._keys(), strict=True)):
