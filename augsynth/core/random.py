@@ -140,12 +140,13 @@ class KeyedGenerator(np.random.Generator):
         below = self._below
         if below is None:
             below = self._below = self._another()
-        path = _under(self.path, step)
-        if not self._below_is_here:
+        below.path = path = _under(self.path, step)
+        counter = below._counter
+        if not self._below_is_here:  # another item than the last child was of
             self._below_is_here = True
-            return below.seat(self.seed, self.epoch, self.record, self.copy, path)
-        below.path = path  # the same item as before: only the path differs
-        below._counter[1] = path
+            below.seed, below.epoch, below.record, below.copy = self.seed, self.epoch, self.record, self.copy
+            counter[2], counter[3], below._key[0] = self._counter[2], self._counter[3], self.seed
+        counter[1] = path
         below._philox.state = below._start
         below._used = 0
         below._below_is_here = False

@@ -31,7 +31,9 @@ class _Combined(Perturbation):
         for name in ("_step_keys", "_blind"):
             self.__dict__.pop(name, None)
         self.steps_ = [clone(p).fit(X, y) for p in self.perturbations]
-        self._step_keys, self._blind = self._keys(), not self.needs_x
+        self._step_keys = self._keys()
+        # Steps that look at nothing are drawn in one go.
+        self._blind = None if self.needs_x else list(zip(self.steps_, self._step_keys, strict=True))
         return self
 
     def _check_steps(self) -> None:
@@ -113,9 +115,10 @@ class Compose(_Combined):
 
     def draw(self, x: Any, rng: np.random.Generator) -> dict[str, Any]:
         """Return the parameters of every step; each sees what the ones before it made."""
-        rng, steps = keyed(rng), self._steps
-        if self.__dict__.get("_blind"):
-            return {"steps": [s.draw(x, rng.child(k)) for s, k in zip(steps, self._keys(), strict=True)]}
+        rng, blind = keyed(rng), self.__dict__.get("_blind")
+        if blind is not None:
+            return {"steps": [step.draw(x, rng.child(key)) for step, key in blind]}
+        steps = self._steps
         drawn: list[dict[str, Any]] = []
         shown = 0  # how many steps the x at hand has gone through
         for k, (step, key) in enumerate(zip(steps, self._keys(), strict=True)):
