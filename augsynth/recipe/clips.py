@@ -1,4 +1,4 @@
-"""Clips of a recipe: a folder of class folders of wav files, read and written, and their spectrograms."""
+"""Clips of a recipe: a folder of class folders of wav files, read and written."""
 
 from __future__ import annotations
 
@@ -13,11 +13,9 @@ from augsynth.core.errors import DataError, offenders, sentence
 from augsynth.encode.audio import clip_paths, read_clip, write_clip
 from augsynth.recipe.writers import folder_name
 
-__all__ = ["holds_clips", "log_mel", "read_clips", "write_clips"]
+__all__ = ["holds_clips", "read_clips", "write_clips"]
 
 LISTING = "manifest.csv"
-N_BANDS = 40
-FRAME_S, HOP_S = 0.032, 0.016
 
 
 def holds_clips(source: str) -> bool:
@@ -90,28 +88,3 @@ def _free_name(plain: str, taken: set[str]) -> str:
         number += 1
         name = f"{plain}_{number}"
     return name
-
-
-def log_mel(clip: np.ndarray, rate: int, n_bands: int = N_BANDS) -> np.ndarray:
-    """Return the log-mel spectrogram (n_bands, n_frames) of a clip, in dB; channels are averaged.
-
-    Frames of 32 ms, every 16 ms, under a Hann window; bands are triangles, evenly spaced in mel.
-    A clip shorter than a frame is filled up with silence.
-    """
-    mono = np.asarray(clip, dtype=np.float64)
-    mono = mono.mean(axis=0) if mono.ndim == 2 else mono
-    size, hop = max(round(FRAME_S * rate), 16), max(round(HOP_S * rate), 8)
-    if len(mono) < size:
-        mono = np.pad(mono, (0, size - len(mono)))
-    frames = np.lib.stride_tricks.sliding_window_view(mono, size)[::hop]
-    power = np.abs(np.fft.rfft(frames * np.hanning(size), axis=1)) ** 2
-    return 10.0 * np.log10(power @ _bands(size, rate, n_bands) / size + 1e-10).T
-
-
-def _bands(size: int, rate: int, n_bands: int) -> np.ndarray:
-    """Return the weights (n_frequencies, n_bands) of overlapping triangles."""
-    frequency = np.fft.rfftfreq(size, 1.0 / rate)
-    mel = 2595.0 * np.log10(1.0 + frequency / 700.0)
-    width = mel[-1] / (n_bands + 1)
-    centres = width * np.arange(1, n_bands + 1)
-    return np.clip(1.0 - np.abs(mel[:, None] - centres) / width, 0.0, None)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from augsynth.recipe.clips import log_mel
+from augsynth.encode.spectrum import log_mel
 
 __all__ = ["plot_clips", "write_samples"]
 

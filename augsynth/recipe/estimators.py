@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from augsynth.recipe.clips import log_mel
+from augsynth.encode.spectrum import log_mel
 
 __all__ = ["FlatPixels", "LogMelStatistics", "held_out_figures", "judge", "judge_name"]
 

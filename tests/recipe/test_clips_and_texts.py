@@ -8,8 +8,9 @@ import pytest
 
 from augsynth.core.errors import DataError, OutputExistsError, RecipeError
 from augsynth.encode.audio import read_clip, write_clip
+from augsynth.encode.spectrum import log_mel
 from augsynth.recipe import parse
-from augsynth.recipe.clips import log_mel, read_clips, write_clips
+from augsynth.recipe.clips import read_clips, write_clips
 from augsynth.recipe.estimators import LogMelStatistics, judge
 from augsynth.recipe.parts import read_parts
 from augsynth.recipe.policies import spelled
