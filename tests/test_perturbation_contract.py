@@ -34,14 +34,21 @@ SAMPLES = {
     "table": {"frame": toy_table()[0]},
 }
 WORDS = Thesaurus({"quick": ["fast", "rapid"], "jumps": ["leaps"], "dog": ["hound"]})
+
+
+def shouted(texts):
+    return [text.upper() for text in texts]
+
+
 OPTIONS = {
+    "back_translation": {"translate": shouted},
     "albumentations": {"transform": "RandomGamma", "params": {"p": 1.0}},
     "background_mix": {"source": [RNG.normal(0, 0.1, 3000)]},
     "synonym_swap": {"thesaurus": WORDS},
     "random_insert": {"thesaurus": WORDS},
 }
 COMBINED = {"compose", "maybe", "one_of", "some_of"}  # with members, in tests/test_contracts.py
-FOREIGN = {"audiomentations", "back_translation", "torchvision"}  # need an object: tests/perturb has them
+FOREIGN = {"audiomentations", "torchvision"}  # need an object: tests/perturb has them
 
 
 def samples_of(kind, perturbation):
@@ -72,6 +79,8 @@ def test_every_kind_has_a_case_or_a_reason():
 
 def test_learned_neighbours_join_a_chain():
     texts = ["the cat sat on the mat", "the dog sat on the rug"] * 30
-    swap = registry.build("perturbation", {"kind": "synonym_swap", "thesaurus": LearnedNeighbours(min_count=2)})
+    swap = registry.build(
+        "perturbation", {"kind": "synonym_swap", "thesaurus": LearnedNeighbours(min_count=2)}
+    )
     chain = registry.build("perturbation", {"kind": "compose", "perturbations": [swap, "typos"]})
     assert chain.learns and chain.fit(texts, [0, 1] * 30)(texts[0], random_state=0)
