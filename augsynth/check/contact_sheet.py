@@ -79,7 +79,12 @@ def _mark(axis: Axes, result: LabelPreservation, name: str, i: int) -> None:
     was_right = result.before[i].argmax() == result.labels[i]
     if read == result.labels[i] or not was_right:
         return
-    axis.set_title(_cut(f"read as {result.classes[read]}"), fontsize=7.5, color=_RED, pad=3)
+    axis.set_title(
+        _cut(f"{result.classes[result.labels[i]]} read as {result.classes[read]}", 26),
+        fontsize=7.5,
+        color=_RED,
+        pad=3,
+    )
     axis.set_axis_on()
     for spine in axis.spines.values():
         spine.set(visible=True, color=_RED, linewidth=2)

@@ -13,8 +13,9 @@ from sklearn.model_selection import StratifiedKFold
 
 from augsynth import registry
 from augsynth.check.intervals import Interval
+from augsynth.check.leak import row_keys
 from augsynth.check.preservation import LabelPreservation, Reading
-from augsynth.check.readers import default_features, default_reader
+from augsynth.check.readers import default_measure, default_reader, default_view
 from augsynth.check.realism import REAL, SHUFFLED, Places, detect, shuffled
 from augsynth.core import arrays
 from augsynth.core.errors import DataError, ParameterError, offenders, sentence
@@ -28,8 +29,7 @@ from augsynth.perturb.rows import edit_rows, modality_of, policy_for
 __all__ = ["label_preservation"]
 
 _WHERE = "label_preservation"
-_FOLDS, _HALVES, _DETECTOR, _GROSS, _COPIES = range(5)  # streams of the seed
-_SHOWN_COPIES = 8  # rows kept for the contact sheet, at least
+_FOLDS, _HALVES, _GROSS, _COPIES = range(4)  # streams of the seed
 
 
 def label_preservation(
@@ -65,7 +65,7 @@ def label_preservation(
         Groups; each is judged on its own too.
     estimator : classifier with ``predict_proba``, optional
         Reads the rows as given. Default, by modality: logistic regression on pixels and edges,
-        on log-mel bands, on TF-IDF; boosted trees for tables.
+        on mel cepstra, on TF-IDF; boosted trees for tables.
     copies : int, default=2
         Copies of each row that are read.
     cv : int, default=5
@@ -85,19 +85,23 @@ def label_preservation(
 
     Notes
     -----
-    Intervals are 95 % t intervals over rows (the copies of a row are averaged first); verdicts
-    allow for the number of policies and classes (Holm). They hold for this reader: a reader
-    that is bad at originals cannot judge copies, so look at its accuracy first. A drop may mean
-    that copies are harder to read, not that they are something else: a class counts as changed
-    only where its lost reads go mostly into one other class, and lie among its real rows.
+    Intervals are 95 % intervals over rows (Agresti and Min; the copies of a row are averaged
+    first); verdicts allow for the number of policies and classes (Holm). They hold for this
+    reader: one that is bad at originals cannot judge copies, so look at its accuracy first. A
+    drop may mean that copies are harder to read, not that they are something else: a class
+    counts as changed only where its lost reads go mostly into one other class, most of those
+    copies lie among its real rows, nearer than to any of their own class, and no three classes
+    go there (which is what noise does). Equal rows stay in one fold.
     Cost: ``cv`` fits and ``1 + copies * policies`` readings, and as much again for the detector.
 
     References
     ----------
-    Balestriero, Bottou and LeCun, "The effects of regularization and data augmentation are
-    class dependent", NeurIPS 2022, arXiv:2204.03632. Kirichenko et al., "Understanding the
-    detrimental class-level effects of data augmentation", NeurIPS 2023, arXiv:2401.01764.
-    Lopez-Paz and Oquab, "Revisiting classifier two-sample tests", ICLR 2017, arXiv:1610.06545.
+    Agresti and Min, "Simple improved confidence intervals for comparing matched proportions",
+    Statistics in Medicine 24(5), 2005, doi:10.1002/sim.1781. Balestriero, Bottou and LeCun,
+    "The effects of regularization and data augmentation are class dependent", NeurIPS 2022,
+    arXiv:2204.03632. Kirichenko et al., "Understanding the detrimental class-level effects of
+    data augmentation", NeurIPS 2023, arXiv:2401.01764. Lopez-Paz and Oquab,
+    "Revisiting classifier two-sample tests", ICLR 2017, arXiv:1610.06545.
 
     Examples
     --------
@@ -122,28 +126,30 @@ def label_preservation(
     edits = _fitted(policies, X, np.asarray(classes, dtype=object)[labels], sample_rate)
     modality = _modality(X, edits)
     least = int(np.bincount(labels).min())
-    folds = _folds(labels, min(cv, least), seed)
-    reader = estimator
-    if reader is None:
-        n_train = len(labels) - len(labels) // len(folds)
-        reader = default_reader(modality, n_train, sample_rate=sample_rate, random_state=seed % 2**31)
-    models = [_fit(reader, arrays.take_rows(X, train), labels[train]) for train, _ in folds]
-    before = _read(models, folds, X, len(classes))
-    features = default_features(modality, len(labels), sample_rate=sample_rate, random_state=seed % 2**31)
-    places = Places(features, X, labels)
+    folds = _folds(X, labels, min(cv, least), seed)
+    view = default_view(modality, X, sample_rate=sample_rate)
+    read_raw = view is None or estimator is not None
+    reader = default_reader(modality, random_state=seed % 2**31) if estimator is None else estimator
+    seen = X if view is None else view.transform(X)
+    real = X if read_raw else seen
+    models = [_fit(reader, arrays.take_rows(real, train), labels[train]) for train, _ in folds]
+    before = _read(models, folds, real, len(classes))
+    places = Places(default_measure(modality), seen, labels)
     readings, first_copies = {}, {}
     for name, edit in edits.items():
         after, near = np.empty((copies, *before.shape)), np.empty((copies, len(labels)), dtype=bool)
         for copy in range(copies):
             keys = ItemKeys(seed, 0, np.arange(len(labels)), copy, path=_COPIES)
             made = edit_rows(edit, X, keys, where=f"{_WHERE}: {name}")
-            after[copy] = _read(models, folds, made, len(classes))
-            near[copy] = places.near(made, after[copy].argmax(1))
+            shown = made if view is None else view.transform(made)
+            after[copy] = _read(models, folds, made if read_raw else shown, len(classes))
+            near[copy] = places.near(shown, after[copy].argmax(1), labels)
             if copy == 0:
                 first_copies[name] = made
-        area = detect(_detector(estimator, modality, labels, sample_rate, seed), X, first_copies[name], folds)
+                area = detect(reader, real, made if read_raw else shown, folds)
         readings[name] = Reading(after, near, area)
-    controls = _controls(X, modality, _detector(estimator, modality, labels, sample_rate, seed), folds, seed)
+    gross = shuffled(X, modality, keyed_rng(seed, _GROSS))
+    controls = _controls(real, gross if read_raw else view.transform(gross), reader, folds, seed)
     return LabelPreservation(
         labels=labels,
         classes=classes,
@@ -219,10 +225,20 @@ def _modality(X: Any, edits: Mapping[str, Perturbation]) -> str:
     return named[0] if named else told or "audio"
 
 
-def _folds(labels: np.ndarray, cv: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def _folds(X: Any, labels: np.ndarray, cv: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Split into folds of like classes; equal rows stay together, or a copy's original would be known."""
     state = int(keyed_rng(seed, _FOLDS).integers(2**31))
     folds = StratifiedKFold(cv, shuffle=True, random_state=state)
-    return list(folds.split(np.zeros(len(labels)), labels))
+    n = len(labels)
+    keys = row_keys(X.numpy() if hasattr(X, "detach") else X)
+    _, first, twin = np.unique(np.arange(n) if keys is None else keys, return_index=True, return_inverse=True)
+    if len(first) == n or np.bincount(labels[first], minlength=labels.max() + 1).min() < cv:
+        return list(folds.split(np.zeros(n), labels))
+    fold_of = np.empty(len(first), dtype=int)
+    for fold, (_, test) in enumerate(folds.split(np.zeros(len(first)), labels[first])):
+        fold_of[test] = fold
+    fold_of = fold_of[twin]
+    return [(np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)) for fold in range(cv)]
 
 
 def _fit(reader: Any, X: Any, labels: np.ndarray) -> Any:
@@ -242,14 +258,8 @@ def _read(
     return read
 
 
-def _detector(estimator: Any, modality: str, labels: np.ndarray, sample_rate: float, seed: int) -> Any:
-    if estimator is not None:
-        return estimator
-    return default_reader(modality, len(labels), sample_rate=sample_rate, random_state=seed % 2**31)
-
-
 def _controls(
-    X: Any, modality: str, detector: Any, folds: list[tuple[np.ndarray, np.ndarray]], seed: int
+    X: Any, gross: Any, detector: Any, folds: list[tuple[np.ndarray, np.ndarray]], seed: int
 ) -> dict[str, Interval]:
     """Return what the detector says of real rows against other real rows, and of shuffled ones."""
     n = arrays.count_rows(X)
@@ -257,8 +267,7 @@ def _controls(
     a, b = order[: n // 2], order[n // 2 : 2 * (n // 2)]
     halves = _split(len(a), len(folds))
     null = detect(detector, arrays.take_rows(X, a), arrays.take_rows(X, b), halves)
-    gross = detect(detector, X, shuffled(X, modality, keyed_rng(seed, _GROSS)), folds)
-    return {REAL: null, SHUFFLED: gross}
+    return {REAL: null, SHUFFLED: detect(detector, X, gross, folds)}
 
 
 def _split(n: int, k: int) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -34,12 +34,16 @@ def written(result: LabelPreservation) -> str:
         f"originals are read rightly {result.accuracy:.3f} of the time."
     )
     null, gross = (result.controls[name] for name in (REAL, SHUFFLED))
+    caveat = (
+        "A read that is lost may mean a copy that is harder to read, and not another label: copies change "
+        "labels where most lost reads go into one class and most of those lie among its real rows."
+    )
     foot = (
         f"told from real: how well a detector tells copies from originals (0.5: not at all; real from real "
         f"{0.5 + null.mean:.2f}, shuffled from real {0.5 + gross.mean:.2f})."
     )
     sentences = [f"- {line}" for name in frame.index for line in _sentences(result, str(name))]
-    return "\n".join([head, "", *_aligned(rows), "", *sentences, "", foot])
+    return "\n".join([head, "", *_aligned(rows), "", *sentences, "", foot, caveat])
 
 
 def _area(row: pd.Series) -> str:
@@ -62,10 +66,14 @@ def _sentences(result: LabelPreservation, name: str) -> list[str]:
         worst = classes["change"].idxmin()
         lines.append(
             f"{name} makes rows harder to read, most of all {worst!s} ({classes.loc[worst, 'change']:+.3f}); "
-            "no class turns into one other."
+            "no class is shown to turn into another."
         )
     elif verdict == KEEPS:
-        lines.append(f"{name} keeps labels: at most {max(0.0, -whole['low']):.3f} of the reads are lost.")
+        worst = classes["low"].idxmin()
+        lines.append(
+            f"{name} keeps labels: at most {max(0.0, -whole['low']):.3f} of the reads are lost "
+            f"(of class {worst!s}, about which least is known, {max(0.0, -classes.loc[worst, 'low']):.3f})."
+        )
     elif verdict == UNSURE:
         lines.append(f"{name}: too few rows to tell; more copies do not help, more rows do.")
     if result.groups is not None and verdict != KEEPS:

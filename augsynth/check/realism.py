@@ -13,7 +13,8 @@ from augsynth.core import arrays
 __all__ = ["REAL", "SHUFFLED", "Places", "detect", "realism_word", "shuffled"]
 
 REAL, SHUFFLED = "(real against real)", "(shuffled)"
-_USUAL = 0.95  # share of the real rows of a class that are as near to another one
+_USUAL = 0.95  # share of the real rows of a class: how near they lie to each other
+_FARTHER = 1.25  # what an edit leaves of itself (a blur, an edge) sets copies a little apart
 
 
 def detect(reader: Any, originals: Any, copies: Any, folds: list[tuple[np.ndarray, np.ndarray]]) -> Interval:
@@ -41,35 +42,61 @@ def detect(reader: Any, originals: Any, copies: Any, folds: list[tuple[np.ndarra
 
 
 class Places:
-    """Where real rows of each class lie, and whether other rows lie among them.
+    """Where real rows of each class lie, and whether copies have moved among those of another.
 
     Parameters
     ----------
-    features : transformer, unfitted
+    measure : transformer, unfitted
+        To the coordinates that distances are taken in.
     X, labels : the real rows and the codes of their classes
     """
 
-    def __init__(self, features: Any, X: Any, labels: np.ndarray):
+    def __init__(self, measure: Any, X: Any, labels: np.ndarray):
         from sklearn.neighbors import NearestNeighbors
 
-        self.features = clone(features).fit(X)
-        seen = self.features.transform(X)
-        self.classes = {}
-        for code in np.unique(labels):
-            rows = seen[labels == code]
-            search = NearestNeighbors(n_neighbors=2).fit(rows)
-            own = search.kneighbors(rows)[0][:, 1]
-            self.classes[int(code)] = (search, float(np.quantile(own, _USUAL)))
+        self.measure = clone(measure).fit(X)
+        seen = self.measure.transform(X)
+        self._rows = {int(code): seen[labels == code] for code in np.unique(labels)}
+        self._search = {
+            code: NearestNeighbors(n_neighbors=1, algorithm="brute").fit(rows)
+            for code, rows in self._rows.items()
+        }
+        self._own = {
+            code: self._search[code].kneighbors(rows, n_neighbors=2)[0][:, 1]
+            for code, rows in self._rows.items()
+        }
+        self._usual_ratio: dict[tuple[int, int], float] = {}
 
-    def near(self, X: Any, codes: np.ndarray) -> np.ndarray:
-        """Tell of each row (n,) whether it is as near to a real row of that class as real ones are."""
-        seen = self.features.transform(X)
+    def near(self, X: Any, codes: np.ndarray, own: np.ndarray) -> np.ndarray:
+        """Tell of each copy (n,) whether it lies among the real rows of the class that it is read as.
+
+        That is: nearer to one of them than to any real row of its own class (its original
+        included) by a factor usual among real rows of the new class, and not much farther
+        from them than they are from each other.
+
+        Parameters
+        ----------
+        X : the copies
+        codes, own : the class that each is read as, and the class of its original
+        """
+        seen = self.measure.transform(X)
         found = np.zeros(len(codes), dtype=bool)
-        for code in np.unique(codes):
-            rows = codes == code
-            search, reach = self.classes[int(code)]
-            found[rows] = search.kneighbors(seen[rows], n_neighbors=1)[0][:, 0] <= reach
+        for code, home in sorted(set(zip(codes.tolist(), own.tolist(), strict=True))):
+            if code == home:
+                continue
+            rows = np.flatnonzero((codes == code) & (own == home))
+            there, back = (self._search[c].kneighbors(seen[rows])[0][:, 0] for c in (code, home))
+            reach = _FARTHER * float(np.quantile(self._own[code], _USUAL))
+            found[rows] = (there <= reach) & (there < back * min(1.0, self._ratio(code, home)))
         return found
+
+    def _ratio(self, code: int, home: int) -> float:
+        """Return how much nearer real rows of a class are to it than to another: 95 % are at least so."""
+        if (code, home) not in self._usual_ratio:
+            away = self._search[home].kneighbors(self._rows[code])[0][:, 0]
+            ratios = self._own[code] / np.maximum(away, 1e-12)
+            self._usual_ratio[code, home] = float(np.quantile(ratios, _USUAL))
+        return self._usual_ratio[code, home]
 
 
 def _both(originals: Any, copies: Any, rows: np.ndarray) -> Any:

@@ -8,9 +8,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from augsynth.check import label_preservation
-from augsynth.check.realism import detect, shuffled
+from augsynth.check.label_preservation import _folds
+from augsynth.check.preservation import matched_interval
+from augsynth.check.realism import Places, detect, shuffled
 from augsynth.core.errors import DataError, ParameterError
 from augsynth.perturb import FlipLeftRight, Gain, Maybe, Rotate, ScaledJitter, image_weak
+from augsynth.perturb.base import Perturbation
 
 RNG = np.random.default_rng(0)
 
@@ -103,7 +106,7 @@ def test_pictures_are_drawn(found, tmp_path):
         assert sheet.size[0] > 300
     assert (tmp_path / "plot.png").stat().st_size > 5000
     titles = [axis.get_title() for axis in figure.axes]
-    assert "read as across" in titles and "read as down" in titles
+    assert "down read as across" in titles and "across read as down" in titles
 
 
 def test_half_a_turn_makes_a_six_a_nine():
@@ -114,6 +117,58 @@ def test_half_a_turn_makes_a_six_a_nine():
     assert found.verdicts.to_dict() == {"half a turn": "changes labels", "weak": "keeps labels"}
     six = found.to_frame("class").loc[("half a turn", 6)]
     assert six["verdict"] == "changes labels" and six["into"] == 9 and six["lost"] > 0.9
+
+
+def test_few_rows_are_no_proof_that_labels_are_kept():
+    found = label_preservation(X[:20], Y[:20], {"same": same}, cv=2, random_state=0)
+    row = found.to_frame().loc["same"]
+    assert row["change"] == 0 and row["verdict"] == "no evidence"  # 20 rows: up to 9 % could be lost
+    assert row["low"] == pytest.approx(-2.086 / 22, abs=1e-3) and row["high"] == -row["low"]
+
+
+def test_intervals_of_matched_shares_cover():
+    truth, covered = np.array([0.02, 0.05, 0.93]), 0
+    rng = np.random.default_rng(3)
+    for _ in range(400):
+        low, high = matched_interval(rng.choice([1.0, -1.0, 0.0], 150, p=truth)).bounds()
+        covered += low <= -0.03 <= high
+    assert 0.92 <= covered / 400 <= 0.995  # 95 % with a standard error of 1.1 %, and a little wide on purpose
+
+
+def test_equal_rows_stay_in_one_fold():
+    doubled = np.concatenate([X[:60], X[:60]])
+    labels = np.tile(np.arange(60) % 2, 2)
+    for train, test in _folds(doubled, labels, 3, seed=0):
+        assert sorted([*train, *test]) == list(range(120)) and set(test % 60) & set(train % 60) == set()
+
+
+def test_a_copy_lies_among_another_class_only_if_nearer_to_it():
+    rows = np.concatenate([RNG.normal(0, 1, (200, 2)), RNG.normal((9, 0), 1, (200, 2))])
+    places = Places(FunctionTransformer(), rows, np.repeat([0, 1], 200))
+    copies = np.array([[9.0, 0.0], [0.0, 0.0], [4.5, 0.0], [9.0, 40.0]])  # there, at home, between, far off
+    assert places.near(copies, np.ones(4, int), np.zeros(4, int)).tolist() == [True, False, False, False]
+
+
+def test_an_edit_that_makes_all_classes_one_is_no_change_into_it():
+    data = load_digits()
+    one = data.images[data.target == 1][0]
+    found = label_preservation(data.images[:400], data.target[:400], {"ones": Always(one)}, copies=1, cv=2)
+    assert found.verdicts["ones"] == "harder to read"
+
+
+class Always(Perturbation):
+    """Every picture becomes this one."""
+
+    modality = "image"
+
+    def __init__(self, picture):
+        self.picture = picture
+
+    def draw(self, x, rng):
+        return {}
+
+    def apply(self, x, params):
+        return self.picture.copy()
 
 
 def test_same_seed_same_figures():
