@@ -14,7 +14,7 @@ from augsynth.perturb.warps import Rotate
 
 digits = load_digits()
 rows = np.arange(900)
-X, y = digits.images[rows].astype(np.uint8), digits.target[rows]
+X, y = (digits.images[rows] * 15).astype(np.uint8), digits.target[rows]  # 0 to 16 become bytes
 
 policies = {
     "weak": image_weak(),

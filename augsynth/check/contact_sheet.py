@@ -38,11 +38,12 @@ def contact_sheet(result: LabelPreservation, path: Any = None, *, rows: int = 8)
     size = (wide * (1 + len(names)) + 0.3, high * len(chosen) + 0.9)
     figure = Figure(figsize=size, dpi=130, facecolor="white")
     axes = figure.subplots(len(chosen), 1 + len(names), squeeze=False)
+    levels = _levels([_row(originals, i) for i in chosen]) if result.modality == "image" else None
     for line, i in zip(axes, chosen, strict=True):
-        _draw(line[0], _row(originals, i), result.modality)
+        _draw(line[0], _row(originals, i), result.modality, levels)
         line[0].set_title(_cut(f"{result.classes[result.labels[i]]}"), fontsize=7.5, color=INK, pad=3)
         for axis, name in zip(line[1:], names, strict=True):
-            _draw(axis, _row(copies[name], i), result.modality)
+            _draw(axis, _row(copies[name], i), result.modality, levels)
             _mark(axis, result, name, i)
     for axis, name in zip(axes[0], ["original", *names], strict=True):
         axis.annotate(
@@ -94,12 +95,19 @@ def _row(X: Any, i: int) -> Any:
     return X.iloc[i] if hasattr(X, "iloc") else X[i]
 
 
-def _draw(axis: Axes, x: Any, modality: str) -> None:
+def _levels(pictures: list[Any]) -> tuple[float, float]:
+    """Return the darkest and brightest value of originals: copies are shown on their scale."""
+    arrays = [_picture(x) for x in pictures]
+    return min(float(a.min()) for a in arrays), max(float(a.max()) for a in arrays)
+
+
+def _draw(axis: Axes, x: Any, modality: str, levels: tuple[float, float] | None = None) -> None:
     axis.set_xticks([])
     axis.set_yticks([])
     axis.set_axis_off()
     if modality == "image":
-        axis.imshow(_picture(x), cmap="gray", interpolation="nearest")
+        low, high = levels or (None, None)
+        axis.imshow(_picture(x), cmap="gray", interpolation="nearest", vmin=low, vmax=high)
     elif modality == "audio":
         clip = np.asarray(x.detach().cpu() if hasattr(x, "detach") else x, dtype=float)
         clip = clip.mean(axis=0) if clip.ndim == 2 else clip

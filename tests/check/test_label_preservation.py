@@ -109,6 +109,11 @@ def test_pictures_are_drawn(found, tmp_path):
     assert "down read as across" in titles and "across read as down" in titles
 
 
+def test_copies_are_shown_on_the_scale_of_the_originals(found):
+    shown = [axis.images[0].get_clim() for axis in found.contact_sheet(rows=3).axes]
+    assert len(set(shown)) == 1 and shown[0][0] >= 0 and shown[0][1] <= 255
+
+
 def test_half_a_turn_makes_a_six_a_nine():
     data = load_digits()
     some = np.isin(data.target, [0, 1, 6, 9])
