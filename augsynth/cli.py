@@ -219,7 +219,7 @@ def enlarge(
     policy: Annotated[
         str,
         typer.Option("--policy", "-p", metavar="NAME", help="weak, medium, strong, or an edit."),
-    ] = "medium",
+    ] = "weak",
     copies: Annotated[
         int, typer.Option("--copies", "-n", min=0, metavar="N", help="Copies of each; 0 only balances.")
     ] = 3,

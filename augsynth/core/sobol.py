@@ -46,7 +46,9 @@ def number(index: Any, root: Any, dimension: int) -> Any:
     word = int(points[place]) if isinstance(place, int) else points[place.astype(np.intp)]
     digits = mixed(turn ^ (2 + dimension)) & _WORD
     word = _reversed(_scrambled(_reversed(word, 32), digits, 32), 32)
-    return (word + 0.5) / 2.0**32
+    # The digits below those 32 are a hash: seeds that are made from the number want all 53.
+    fine = mixed(root ^ mixed(index ^ dimension)) >> 43
+    return word / 2.0**32 + (fine + 0.5) / 2.0**53
 
 
 def _scrambled(x: Any, seed: Any, bits: int) -> Any:

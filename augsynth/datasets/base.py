@@ -64,6 +64,7 @@ class WrappedDataset(Dataset, ABC):
         self._base_groups = None if groups is None else _as_groups(groups, len(base), where)
         self._counter: EpochCounter | None = None
         self._found: np.ndarray | None = None
+        self._found_below: np.ndarray | None = None
         self._warned = False
 
     def _begin(self) -> EpochCounter:
@@ -89,15 +90,15 @@ class WrappedDataset(Dataset, ABC):
 
     def at(self, i: int, epoch: int = 0) -> Any:
         """Return item ``i`` as it is in an epoch; nothing is counted."""
-        return self._at(self._index(i), epoch)
+        return self._at(self._index(i), _epoch(epoch))
 
     def at_many(self, indices: Sequence[int], epoch: int = 0) -> list[Any]:
         """Return several items as they are in an epoch; nothing is counted."""
-        return self._at_many([self._index(i) for i in indices], [epoch] * len(indices))
+        return self._at_many([self._index(i) for i in indices], [_epoch(epoch)] * len(indices))
 
     def slot(self, i: int, epoch: int = 0) -> tuple[int, int]:
         """Return which record of the innermost set item ``i`` is made from, and which copy of it."""
-        return self._slot(self._index(i), epoch)
+        return self._slot(self._index(i), _epoch(epoch))
 
     def describe(self, i: int, epoch: int | None = None) -> dict[str, Any]:
         """Tell how item ``i`` came to be: record, copy and every drawn parameter.
@@ -115,7 +116,8 @@ class WrappedDataset(Dataset, ABC):
         """
         i = self._index(i)
         if epoch is None:
-            epoch = self._epochs().last(i)
+            epoch = self._counter_made().last(i)
+        epoch = _epoch(epoch)
         record, copy = self._slot(i, epoch)
         head = {"index": i, "epoch": epoch, "record": record, "copy": copy, "seed": self.seed}
         return cast(dict[str, Any], as_plain({**head, **self._describe(i, epoch)}))
@@ -147,15 +149,18 @@ class WrappedDataset(Dataset, ABC):
         None goes back to counting. Call it before the loader's loop begins, as for a
         DistributedSampler; with several processes it is needed, as each counts alone.
         """
-        self._epochs().pin(epoch)
+        self._counter_made().pin(epoch)
 
     @property
     def epoch(self) -> int | None:
         """The epoch that `set_epoch` set, or None where items count for themselves."""
-        return self._epochs().pinned
+        return self._counter_made().pinned
+
+    def _counter_made(self) -> EpochCounter:
+        return self._begin() if self._counter is None else self._counter
 
     def _epochs(self) -> EpochCounter:
-        counter = self._begin() if self._counter is None else self._counter
+        counter = self._counter_made()
         if not self._warned and counter.pinned is None:
             self._warned = True
             distributed = torch.distributed
@@ -165,7 +170,7 @@ class WrappedDataset(Dataset, ABC):
         return counter
 
     def __getstate__(self) -> dict[str, Any]:
-        self._epochs()  # made now, the counts are shared with the worker that is being started
+        self._counter_made()  # made now, the counts are shared with the worker that is being started
         return self.__dict__
 
     # -- labels --------------------------------------------------------------------------
@@ -193,9 +198,11 @@ class WrappedDataset(Dataset, ABC):
         return most_copies(self.base)
 
     def _base_labels(self) -> np.ndarray:
-        if self._given_labels is None:
-            self._given_labels = find_labels(self.base, where=type(self).__name__)
-        return self._given_labels
+        if self._given_labels is not None:
+            return self._given_labels
+        if self._found_below is None:
+            self._found_below = find_labels(self.base, where=type(self).__name__)
+        return self._found_below
 
     def _base_groups_found(self) -> np.ndarray | None:
         if self._base_groups is None:
@@ -217,6 +224,21 @@ class WrappedDataset(Dataset, ABC):
         return materialize(self, out, **options)
 
 
+def _epoch(epoch: Any) -> int:
+    """Return an epoch as Python's int: numpy's small ones overflow in silence."""
+    check_number("epoch", "epoch", epoch, low=0, high=2**31 - 1, integer=True)
+    return int(epoch)
+
+
+def _inner(subset: Any, i: int) -> int:
+    """Return the item of the set below that a Subset has at ``i``."""
+    place, n = int(subset.indices[i]), len(subset.dataset)
+    if not -n <= place < n:
+        must = f"a Subset must hold indices below {n}"
+        raise DataError(sentence("Subset", must, f"{place} at item {i}"))
+    return place + n if place < 0 else place
+
+
 def fetch(dataset: Any, i: int, epoch: int, *, where: str = "dataset") -> Any:
     """Return item ``i`` of any dataset, at an epoch where it (or what it holds) knows epochs.
 
@@ -228,7 +250,7 @@ def fetch(dataset: Any, i: int, epoch: int, *, where: str = "dataset") -> Any:
     if isinstance(dataset, WrappedDataset):
         return dataset._at(i, epoch)
     if type(dataset) is Subset:
-        return fetch(dataset.dataset, int(dataset.indices[i]), epoch, where=where)
+        return fetch(dataset.dataset, _inner(dataset, i), epoch, where=where)
     if type(dataset) is ConcatDataset:
         part = int(np.searchsorted(dataset.cumulative_sizes, i, side="right"))
         before = dataset.cumulative_sizes[part - 1] if part else 0
@@ -247,7 +269,7 @@ def slot_of(dataset: Any, i: int, epoch: int) -> tuple[int, int]:
     if isinstance(dataset, WrappedDataset):
         return dataset._slot(i, epoch)
     if type(dataset) is Subset:
-        return slot_of(dataset.dataset, int(dataset.indices[i]), epoch)
+        return slot_of(dataset.dataset, _inner(dataset, i), epoch)
     return i, 0
 
 
@@ -255,23 +277,32 @@ def described(dataset: Any, i: int, epoch: int) -> dict[str, Any]:
     """Return ``{"of": how item i of a wrapped dataset came to be}``, or nothing for any other."""
     if isinstance(dataset, WrappedDataset):
         return {"of": dataset.describe(i, epoch)}
-    return described(dataset.dataset, int(dataset.indices[i]), epoch) if type(dataset) is Subset else {}
+    return described(dataset.dataset, _inner(dataset, i), epoch) if type(dataset) is Subset else {}
 
 
 def check_labels_stay(dataset: Any, where: str) -> None:
     """Raise if an item of a dataset has another label in another epoch, as in a plain bootstrap."""
-    while dataset is not None:
-        if getattr(dataset, "labels_vary", False):
-            given = f"a {type(dataset).__name__} that draws from all classes anew in every epoch"
-            todo = "Give it a sampling_strategy, or put it around this."
-            raise ParameterError(sentence(where, "the items of the base must keep their labels", given, todo))
-        dataset = dataset.base if isinstance(dataset, WrappedDataset) else getattr(dataset, "dataset", None)
+    if getattr(dataset, "labels_vary", False):
+        given = f"a {type(dataset).__name__} that draws from all classes anew in every epoch"
+        todo = "Give it a sampling_strategy, or put it around this."
+        raise ParameterError(sentence(where, "the items of the base must keep their labels", given, todo))
+    for part in _inside(dataset):
+        check_labels_stay(part, where)
 
 
 def depth_of(dataset: Any, kind: type) -> int:
     """Return how many wrappers of a kind a dataset is, or holds one in the other."""
-    inner = dataset.base if isinstance(dataset, WrappedDataset) else getattr(dataset, "dataset", None)
-    return isinstance(dataset, kind) + (0 if inner is None else depth_of(inner, kind))
+    return isinstance(dataset, kind) + max((depth_of(part, kind) for part in _inside(dataset)), default=0)
+
+
+def _inside(dataset: Any) -> list[Any]:
+    """Return the sets that a set is made of."""
+    if isinstance(dataset, WrappedDataset):
+        return [dataset.base]
+    if type(dataset) is ConcatDataset:
+        return list(dataset.datasets)
+    inner = getattr(dataset, "dataset", None)
+    return [] if inner is None else [inner]
 
 
 def most_copies(dataset: Any) -> int:
@@ -283,10 +314,13 @@ def most_copies(dataset: Any) -> int:
 
 def repeats_of(dataset: Any) -> np.ndarray | None:
     """Return how often each record of a Subset came before (n,), or None if none repeats."""
-    indices = getattr(dataset, "indices", None)
-    if indices is None or type(dataset).__name__ != "Subset":
+    if type(dataset) is not Subset:
         return None
-    indices = np.asarray(indices, dtype=np.int64)
+    indices = np.arange(len(dataset))
+    while type(dataset) is Subset:  # however they are nested
+        below = np.asarray(dataset.indices, dtype=np.int64)
+        below = np.where(below < 0, below + len(dataset.dataset), below)  # type: ignore[arg-type]
+        indices, dataset = below[indices], dataset.dataset
     order = np.argsort(indices, kind="stable")
     ordered = indices[order]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])

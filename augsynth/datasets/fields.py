@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from augsynth.core.errors import DataError, InputTypeError, sentence
+from augsynth.core.errors import DataError, InputTypeError, offenders, sentence
 from augsynth.datasets.items import NO_LABEL, modality_of, take_apart
 
 __all__ = ["Field", "Layout", "digest", "label_value", "layout_of", "picture_of", "values_of"]
@@ -128,8 +128,25 @@ def layout_of(item: Any, *, where: str) -> Layout:
     for path, value in found:
         name = names.get(path, ".".join(map(str, path)) if form == "mapping" else f"item.{_dotted(path)}")
         fields.append(_field(name, path, value, where))
+    _check_names([field.name for field in fields], where)
     label = next((name for name in ("label", "labels") if name in names.values()), "")
     return Layout(form, tuple(fields), modality, _NOUNS[modality], label, rate)
+
+
+def _check_names(names: list[str], where: str) -> None:
+    """Raise where two values would lie under one name, or under that of a part of another."""
+    parts = {f"{name}.{part}" for name in names for part in ("shape", "values", "offsets", "lengths")}
+    numbered = {name for name in names for other in names if other != name and _is_numbered(name, other)}
+    odd = sorted({name for name in names if names.count(name) > 1 or name in parts} | numbered)
+    if odd:
+        todo = "Rename them: 'image', 'x' and 'label' are kept as images, x and labels."
+        raise DataError(
+            sentence(where, "the names of an item's values must differ in a file", offenders(odd), todo)
+        )
+
+
+def _is_numbered(name: str, other: str) -> bool:
+    return name.startswith(other) and name[len(other) :].isdigit()
 
 
 def _dotted(path: tuple[Any, ...]) -> str:

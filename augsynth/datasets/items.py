@@ -11,11 +11,13 @@ import torch
 
 from augsynth.core.errors import InputTypeError, offenders, sentence
 
-__all__ = ["NO_LABEL", "Parts", "modality_of", "take_apart"]
+__all__ = ["NO_LABEL", "Parts", "modality_of", "rate_of", "size_of", "take_apart"]
 
 _SAMPLE_KEYS = ("image", "audio", "waveform", "text", "pixel_values", "x", "inputs", "features")
 _LABEL_KEYS = ("label", "y", "target", "class")
-_MARK_KEYS = {"mask": "mask", "masks": "mask", "boxes": "boxes", "bboxes": "boxes"}
+_MARK_KEYS = {"mask": "mask", "masks": "mask", "segmentation": "mask", "boxes": "boxes", "bboxes": "boxes"}
+_PER_BOX = {"labels", "class_labels", "names", "area", "iscrowd", "scores", "difficult", "truncated"}
+_PER_BOX |= {"occluded", "ids", "category_id", "category_ids", "categories", "instance_ids", "attributes"}
 _SLOWEST_RATE_HZ = 1000
 
 
@@ -61,7 +63,8 @@ class Parts:
         if label is not NO_LABEL and self.label_place is not None:
             changed[self.label_place] = label
         if marks:
-            back = {key: _give_back(marks[name], like) for name, (key, like) in self.origins.items()}
+            size = size_of(x)
+            back = {key: _give_back(marks[name], like, size) for name, (key, like) in self.origins.items()}
             if self.per_box:
                 left = np.asarray(marks["labels"], dtype=np.intp)
                 back |= {key: _taken(values, left) for key, values in self.per_box.items()}
@@ -82,8 +85,9 @@ def take_apart(item: Any, *, where: str = "item") -> Parts:
 
     Understood are ``x``; ``(x,)``; ``(x, label, ...)``; ``(x, target)`` with a target that is a
     mapping with ``boxes``, ``masks`` and ``labels`` (torchvision's detection sets) or one of
-    torchvision's tv_tensors; ``(waveform, rate, label, ...)`` (torchaudio's sets); mappings with
-    ``image``, ``audio``, ``text`` or ``x`` and ``label``, ``mask``, ``boxes``.
+    torchvision's tv_tensors, or a mask as large as the picture; ``(waveform, rate, label, ...)``
+    (torchaudio's sets); mappings with ``image``, ``audio``, ``text`` or ``x`` and ``label``,
+    ``mask``, ``boxes``. Key points and lists of annotations are not.
 
     Raises
     ------
@@ -115,7 +119,30 @@ def take_apart(item: Any, *, where: str = "item") -> Parts:
         parts = Parts(item[0], NO_LABEL, item, 0, None, 1)
         parts.marks[name], parts.origins[name] = _as_array(target, name), (None, target)
         return parts
+    if _is_mask(item[0], target):
+        last = 2 if len(item) > 2 else None
+        parts = Parts(item[0], NO_LABEL if last is None else item[2], item, 0, last, 1)
+        parts.marks["mask"], parts.origins["mask"] = _as_array(target, "mask"), (None, target)
+        return parts
     return Parts(item[0], target, item, 0, 1)
+
+
+def _is_mask(x: Any, target: Any) -> bool:
+    """Tell whether what stands beside a picture is as large as it: a mask, and no label."""
+    size, of_target = size_of(x), size_of(target)
+    return size is not None and size == of_target and modality_of(x) == "image"
+
+
+def size_of(x: Any) -> tuple[int, int] | None:
+    """Return (height, width) of a picture in any container, or None for what is none."""
+    if type(x).__module__.startswith("PIL.") and hasattr(x, "height"):
+        return int(x.height), int(x.width)
+    shape = tuple(getattr(x, "shape", ()))
+    if len(shape) not in (2, 3):
+        return None
+    if isinstance(x, torch.Tensor):  # channels come first
+        return int(shape[-2]), int(shape[-1])
+    return int(shape[0]), int(shape[1])
 
 
 def _of_mapping(item: Mapping[Any, Any], where: str) -> Parts:
@@ -138,16 +165,13 @@ def _with_marks(parts: Parts, found: Mapping[Any, Any]) -> Parts:
         n = len(parts.marks["boxes"])
         parts.marks["labels"] = np.arange(n)
         taken = {key for key, _ in parts.origins.values()}
-        parts.per_box = {key: v for key, v in found.items() if key not in taken and _is_per_box(v, n)}
+        parts.per_box = {k: v for k, v in found.items() if k not in taken and _is_per_box(k, v, n)}
     return parts
 
 
-def _is_per_box(values: Any, n: int) -> bool:
-    return (
-        isinstance(values, (list, tuple, np.ndarray, torch.Tensor))
-        and np.ndim(values) >= 1
-        and len(values) == n
-    )
+def _is_per_box(key: Any, values: Any, n: int) -> bool:
+    held = isinstance(values, (list, tuple, np.ndarray, torch.Tensor)) and np.ndim(values) >= 1
+    return key in _PER_BOX and held and len(values) == n
 
 
 def _taken(values: Any, left: np.ndarray) -> Any:
@@ -171,19 +195,21 @@ def _as_array(mark: Any, name: str) -> np.ndarray:
     return np.concatenate([start, start + boxes[:, 2:]], axis=1)
 
 
-def _give_back(array: np.ndarray, like: Any) -> Any:
+def _give_back(array: np.ndarray, like: Any, size: tuple[int, int] | None) -> Any:
     """Return marks in the container, type and style that they came in."""
     if isinstance(like, torch.Tensor):
         style = getattr(getattr(like, "format", None), "name", "XYXY")
         if style != "XYXY":
-            size = array[:, 2:] - array[:, :2]
-            start = array[:, :2] + (size / 2 if style == "CXCYWH" else 0)
-            array = np.concatenate([start, size], axis=1)
+            extent = array[:, 2:] - array[:, :2]
+            start = array[:, :2] + (extent / 2 if style == "CXCYWH" else 0)
+            array = np.concatenate([start, extent], axis=1)
         tensor = torch.from_numpy(np.ascontiguousarray(array)).to(like.dtype)
         if type(like) is torch.Tensor:
             return tensor
         from torchvision import tv_tensors
 
+        if hasattr(like, "canvas_size"):  # the picture may have another size now
+            return tv_tensors.wrap(tensor, like=like, canvas_size=size or like.canvas_size)
         return tv_tensors.wrap(tensor, like=like)
     if type(like).__module__.startswith("PIL."):
         from PIL import Image
@@ -196,7 +222,16 @@ def _give_back(array: np.ndarray, like: Any) -> Any:
 
 def _is_rate(x: Any, rate: Any) -> bool:
     whole = isinstance(rate, (int, np.integer)) and not isinstance(rate, bool)
-    return whole and rate >= _SLOWEST_RATE_HZ and getattr(x, "ndim", 0) in (1, 2)
+    return (
+        whole and rate >= _SLOWEST_RATE_HZ and getattr(x, "ndim", 0) in (1, 2) and modality_of(x) == "audio"
+    )
+
+
+def rate_of(item: Any) -> int | None:
+    """Return the sample rate that an item tells, as torchaudio's do, or None."""
+    if isinstance(item, (tuple, list)) and len(item) > 2 and _is_rate(item[0], item[1]):
+        return int(item[1])
+    return None
 
 
 def modality_of(x: Any) -> str:

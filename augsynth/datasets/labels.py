@@ -84,7 +84,12 @@ def kept_labels(dataset: Any, where: str) -> Any:
         return None if inner is None else np.asarray(inner)[np.asarray(dataset.indices, dtype=np.intp)]
     if isinstance(dataset, ConcatDataset):
         parts = [kept_labels(part, where) for part in dataset.datasets]
-        return None if any(part is None for part in parts) else np.concatenate(parts)
+        if any(part is None for part in parts):
+            return None
+        kinds = {np.asarray(part).dtype.kind in "US" for part in parts}
+        # numpy would turn 0 into "0" where another part has texts.
+        parts = [np.asarray(part).astype(object) for part in parts] if len(kinds) > 1 else parts
+        return np.concatenate(parts)
     if isinstance(dataset, TensorDataset):
         tensors = dataset.tensors
         return tensors[1].cpu().numpy() if len(tensors) > 1 and tensors[1].ndim == 1 else None

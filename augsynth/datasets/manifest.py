@@ -131,7 +131,7 @@ def write_items(
     dropped |= set() if groups else {"group"}
     columns = [name for name in _COLUMNS if name not in dropped]
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-        lines = csv.writer(stream, lineterminator="\n")
+        lines = csv.writer(stream, lineterminator="\r\n")
         lines.writerow(columns)
         for shard in shards:
             for k, told in enumerate(shard.rows):

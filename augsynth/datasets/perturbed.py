@@ -21,7 +21,7 @@ from augsynth.datasets.base import (
     repeats_of,
     slot_of,
 )
-from augsynth.datasets.items import Parts, modality_of, take_apart
+from augsynth.datasets.items import Parts, modality_of, rate_of, size_of, take_apart
 from augsynth.perturb.base import Perturbation
 from augsynth.perturb.foreign import as_perturbation, check_importable
 
@@ -144,10 +144,11 @@ class PerturbedDataset(WrappedDataset):
         return list(kinds.values()), np.array([used[row] for row in rows], dtype=np.int16)
 
     def _read_policy(self, policy: Any) -> Perturbation:
-        modality = None
-        if isinstance(policy, str):
-            modality = modality_of(self._sample(0))
-        perturbation = as_perturbation(policy, modality=modality)
+        modality, rate = None, None
+        if isinstance(policy, (str, list, tuple)):
+            first = fetch(self.base, 0, 0, where="PerturbedDataset")
+            modality, rate = modality_of(take_apart(first, where="PerturbedDataset").x), rate_of(first)
+        perturbation = as_perturbation(policy, modality=modality, sample_rate=rate)
         check_importable(perturbation, "PerturbedDataset")
         return perturbation
 
@@ -212,7 +213,7 @@ class PerturbedDataset(WrappedDataset):
             x = policy.apply(parts.x, params)
             if not parts.marks:
                 return parts.put(x)
-            marks = policy.apply_marks(parts.marks, params, size=_size_of(parts.x))
+            marks = policy.apply_marks(parts.marks, params, size=size_of(parts.x) or (0, 0))
         except AugsynthError as error:
             raise _naming(error, j) from error
         return parts.put(x, marks=marks)
@@ -307,13 +308,3 @@ def _like_row(rows: np.ndarray, x: Any) -> Any:
 
         return torch.from_numpy(np.ascontiguousarray(rows[0])).to(x.dtype)
     return rows[0].tolist() if isinstance(x, list) else rows[0]
-
-
-def _size_of(x: Any) -> tuple[int, int]:
-    """Return (height, width) of a picture in any container."""
-    if type(x).__module__.startswith("PIL."):
-        return x.height, x.width
-    shape = tuple(x.shape)
-    if hasattr(x, "detach"):  # tensors are (channels, height, width)
-        return shape[-2], shape[-1]
-    return shape[0], shape[1]

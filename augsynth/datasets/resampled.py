@@ -23,7 +23,6 @@ from augsynth.datasets.base import (
     repeats_of,
     slot_of,
 )
-from augsynth.datasets.labels import kept_labels
 from augsynth.resample.cells import Cells, cells_of
 from augsynth.resample.strategy import allocate, apportion, wanted_totals
 
@@ -118,20 +117,22 @@ class ResampledDataset(WrappedDataset):
         """Return the cells that have totals, and the finer ones that each slot stays in."""
         if self.sampling_strategy is None:
             all_one = Cells(np.zeros(len(self.base), dtype=np.intp), pd.Index(["all"]))
+            self._keeps_labels = self._given_labels is not None
             if self.bootstrap or self._given_labels is None:
                 return all_one, all_one
             return all_one, cells_of(self._given_labels, by="class", where=_WHERE)
         check_labels_stay(self.base, _WHERE)
         groups = self._base_groups_found()
-        labels = self._labels_if_kept() if self.by == "group" else self._base_labels()
+        labels = self._labels_if_any() if self.by == "group" else self._base_labels()
+        self._keeps_labels = labels is not None
         cells = cells_of(labels, groups, by=self.by, where=_WHERE)
         if self.by == "target_bins" or labels is None or groups is None:
             return cells, cells
         return cells, cells_of(labels, groups, by="class+group", where=_WHERE)
 
-    def _labels_if_kept(self) -> np.ndarray | None:
+    def _labels_if_any(self) -> np.ndarray | None:
         try:
-            return self._given_labels if self._given_labels is not None else kept_labels(self.base, _WHERE)
+            return self._base_labels()  # read, if need be: a slot keeps its class
         except AugsynthError:
             return None
 
@@ -226,7 +227,7 @@ class ResampledDataset(WrappedDataset):
     def labels_vary(self) -> bool:
         """Whether a slot may have another label in another epoch."""
         rotates = self.bootstrap or bool((self._wanted % self._counts).any())
-        unknown = self.sampling_strategy is None and (self.bootstrap or self._given_labels is None)
+        unknown = not self._keeps_labels or (self.sampling_strategy is None and self.bootstrap)
         return rotates and (unknown or self.by == "target_bins")
 
     @property

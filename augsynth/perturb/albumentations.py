@@ -248,16 +248,19 @@ class _Tree:
         self._plain: list[tuple[np.random.Philox, Any]] = []
         self._stratified: list[tuple[KeyedGenerator, int]] = []
         self._pythons: list[_KeyedRandom] = []
+        seats = []
         for node, place in _nodes(transform, step_key(self.name)):
             rng = self._strata_of(place, stratified) if stratified else self._stream_of(place)
             self._pythons.append(_KeyedRandom(rng))
-            node.set_random_state(rng, self._pythons[-1])
+            seats.append((node, rng, self._pythons[-1]))
             kind = type(node)
             ours = kind.__module__.startswith("albumentations.") and kind.__name__ != "Lambda"
             self.reads_globals |= not ours
             if not _steps(node):
                 self.leaves.append((kind.__name__, node))
         self.transform = _for_marks(transform) if marks else _for_pictures(transform)
+        for node, rng, python in seats:  # at last: a new composition gives its parts generators
+            node.set_random_state(rng, python)
 
     def _stream_of(self, place: int) -> np.random.Generator:
         # One array is the key of every node's stream: a new seed is written once.

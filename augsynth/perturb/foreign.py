@@ -18,7 +18,9 @@ __all__ = ["as_perturbation", "check_importable"]
 _STRENGTHS = ("weak", "medium", "strong")
 
 
-def as_perturbation(policy: Any, modality: str | None = None, *, where: str = "policy") -> Perturbation:
+def as_perturbation(
+    policy: Any, modality: str | None = None, *, sample_rate: float | None = None, where: str = "policy"
+) -> Perturbation:
     """Return the Perturbation that a policy stands for.
 
     Parameters
@@ -30,6 +32,8 @@ def as_perturbation(policy: Any, modality: str | None = None, *, where: str = "p
         audiomentations; a function of ``x`` (and ``rng``), or an object that can be called.
     modality : {"image", "audio", "text", "table"}, optional
         What the samples are, for names that several modalities have.
+    sample_rate : float, optional
+        Of clips, in hertz, for names of edits that have it and do not say it.
     where : str, default="policy"
         Who asks, for the messages.
 
@@ -52,7 +56,7 @@ def as_perturbation(policy: Any, modality: str | None = None, *, where: str = "p
     if isinstance(policy, Perturbation):
         return policy
     if isinstance(policy, str):
-        return _named(policy, modality, where)
+        return _named(policy, modality, sample_rate, where)
     if isinstance(policy, Mapping):
         if "kind" not in policy:
             must = "a policy that is a mapping must have a key 'kind'"
@@ -62,7 +66,7 @@ def as_perturbation(policy: Any, modality: str | None = None, *, where: str = "p
     if isinstance(policy, (list, tuple)):
         if not policy:
             raise ParameterError(sentence(where, "a list of edits must hold at least one", "an empty list"))
-        return Compose([as_perturbation(step, modality, where=where) for step in policy])
+        return Compose([as_perturbation(p, modality, sample_rate=sample_rate, where=where) for p in policy])
     adapted = _adapted(policy)
     check_importable(policy, where)
     if adapted is not None:
@@ -100,8 +104,12 @@ def _adapted(policy: Any) -> Perturbation | None:
     return None
 
 
-def _named(name: str, modality: str | None, where: str) -> Perturbation:
-    built = registry.build("perturbation", _kind(name, modality, where))
+def _named(name: str, modality: str | None, sample_rate: float | None, where: str) -> Perturbation:
+    spec: dict[str, Any] = {"kind": _kind(name, modality, where)}
+    known = inspect.signature(registry.resolve("perturbation", spec["kind"])).parameters
+    if sample_rate is not None and "sample_rate" in known:
+        spec["sample_rate"] = sample_rate
+    built = registry.build("perturbation", spec)
     return built if isinstance(built, Perturbation) else as_perturbation(built, modality, where=where)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import pickle
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from augsynth.core.errors import ParameterError, offenders, sentence
+from augsynth.core.errors import AugsynthError, DataError, ParameterError, offenders, sentence
 from augsynth.core.isolation import GENERATORS, global_generators
 from augsynth.core.parameters import check_option
 from augsynth.core.random import KeyedGenerator
@@ -78,11 +79,23 @@ class FunctionPerturbation(Perturbation):
 
     def apply(self, x: Any, params: dict[str, Any]) -> Any:
         """Call the function from the seed."""
-        x = _own(x)
-        if self._takes_rng:
-            return self.function(x, rng=KeyedGenerator().seat(params["seed"]))  # type: ignore[misc]
-        with global_generators(params["seed"], self.generators):
-            return self.function(x)  # type: ignore[misc]
+        x, name = _own(x), _name_of(self.function)
+        try:
+            if self._takes_rng:
+                made = self.function(x, rng=KeyedGenerator().seat(params["seed"]))  # type: ignore[misc]
+            else:
+                with global_generators(params["seed"], self.generators):
+                    made = self.function(x)  # type: ignore[misc]
+        except (AugsynthError, MemoryError):
+            raise
+        except Exception as error:  # a function of the user's may raise anything
+            given = f"{type(error).__name__} ({' '.join(str(error).split())[:200]})"
+            raise DataError(sentence(name, "the function must be able to edit the sample", given)) from error
+        if made is None or inspect.isgenerator(made) or inspect.iscoroutine(made):
+            given = "none" if made is None else f"a {type(made).__name__}"
+            todo = "End it with: return x."
+            raise DataError(sentence(name, "the function must return the edited sample", given, todo))
+        return made
 
     @property
     def _takes_rng(self) -> bool:
@@ -105,7 +118,9 @@ def _own(x: Any) -> Any:
     """Return a copy of what a function could change by accident."""
     if isinstance(x, np.ndarray):
         return x.copy()
-    return x.clone() if hasattr(x, "clone") and hasattr(x, "detach") else x
+    if hasattr(x, "clone") and hasattr(x, "detach"):
+        return x.clone()
+    return x if isinstance(x, (str, bytes, int, float)) else copy.deepcopy(x)
 
 
 def _has_argument(function: Any, name: str) -> bool:

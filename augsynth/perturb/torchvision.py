@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Self
 
@@ -78,6 +79,13 @@ class TorchvisionPerturbation(Perturbation):
     def stream_name(self) -> str:
         """The name of the transform: a composition's steps are keyed below it."""
         return f"torchvision.{type(self.transform).__name__}"
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the constructor's arguments (transforms have a ``get_params`` too, which draws)."""
+        return super().get_params(deep=False)
+
+    def __sklearn_clone__(self) -> TorchvisionPerturbation:
+        return type(self)(copy.deepcopy(self.transform))
 
     def draw(self, x: Any, rng: np.random.Generator) -> dict[str, Any]:
         """Return the seed of one edit."""

@@ -64,7 +64,7 @@ class Enlarging:
 
     source: str
     out: str
-    policy: str = "medium"
+    policy: str = "weak"
     copies: int = 3
     keep_originals: bool = True
     balance: str | None = None

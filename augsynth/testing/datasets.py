@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from augsynth.core.errors import ParameterError
+from augsynth.core.errors import ParameterError, sentence
 from augsynth.core.isolation import global_states
-from augsynth.core.parameters import check_number
+from augsynth.core.parameters import check_number, check_option
 from augsynth.perturb.function import check_importable
 from augsynth.testing.comparing import digest, expect, used_generators
 
@@ -66,6 +66,16 @@ def check_deterministic(
     >>> check_deterministic(TensorDataset(torch.arange(20)), num_workers=(0,))
     """
     check_number("check_deterministic", "items", items, low=1, integer=True)
+    for name, listed in (
+        ("num_workers", num_workers),
+        ("start_methods", start_methods),
+        ("persistent", persistent),
+    ):
+        if isinstance(listed, str) or not isinstance(listed, Sequence) or not listed:
+            must = f"{name} must be a sequence, in brackets"
+            raise ParameterError(sentence("check_deterministic", must, repr(listed)))
+    for method in start_methods:
+        check_option("check_deterministic", "start_methods", method, ("fork", "spawn", "forkserver"))
     n = len(dataset)
     expect(n > 0, "check_deterministic: a dataset must have items; given none.")
     indices = sorted({round(place) for place in np.linspace(0, n - 1, min(items, n))})
