@@ -57,6 +57,4 @@ if __name__ == "__main__":  # worker processes may read this file again
 
     # As many steps with either: 10 epochs of 1,000 pictures, or 50 of 200. One run: an illustration.
     train.set_epoch(None)
-    print(
-        f"accuracy with the 200 pictures: {accuracy(base, 50):.3f}, with copies: {accuracy(train, 10):.3f}"
-    )
+    print(f"accuracy with the 200 pictures: {accuracy(base, 50):.3f}, with copies: {accuracy(train, 10):.3f}")

@@ -7,6 +7,7 @@ own stream goes on afterwards as if nothing had happened.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import sys
@@ -101,9 +102,12 @@ class global_generators:  # noqa: N801 (used as a function is)
             _SEEDED[name](seed, self._depth)
 
     def __exit__(self, *raised: object) -> None:
-        for give_back in reversed(self._given_back):
-            give_back()
-        lock.__exit__()
+        try:
+            with contextlib.ExitStack() as stack:  # every one is given back, whatever becomes of another
+                for give_back in self._given_back:
+                    stack.callback(give_back)
+        finally:
+            lock.__exit__()
 
 
 def _take_random(depth: int) -> Callable[[], None]:

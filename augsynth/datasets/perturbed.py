@@ -195,9 +195,14 @@ class PerturbedDataset(WrappedDataset):
         policy = self._policy_at(j)
         if copy == 0 or policy is None:
             return item
-        parts = take_apart(item, where="PerturbedDataset")
-        params = self._draw(policy, parts.x, j, copy, epoch)
-        return self._edited(policy, parts, params, j)
+        return self._edited_at(take_apart(item, where="PerturbedDataset"), i, epoch)
+
+    def _edited_at(self, parts: Parts, i: int, epoch: int) -> Any:
+        j, copy = self._place(i)
+        policy = self._policy_at(j)
+        if policy is None:
+            return parts.item
+        return self._edited(policy, parts, self._draw(policy, parts.x, j, copy, epoch), j)
 
     def _draw(self, policy: Perturbation, x: Any, j: int, copy: int, epoch: int) -> dict[str, Any]:
         rng = self._streams.at(epoch, *self._key(j, copy, epoch), path=self._path)
@@ -243,13 +248,13 @@ class PerturbedDataset(WrappedDataset):
             parts.append(take_apart(item, where="PerturbedDataset"))
             keys.append((epoch, *self._key(j, copy, epoch)))
         if policy is None or any(part.marks for part in parts):
-            return [self._at(i, epoch) for i, epoch in wanted]
+            return [self._edited_at(part, i, epoch) for part, (i, epoch) in zip(parts, wanted, strict=True)]
         columns = np.array(keys, dtype=np.uint64).T
         batch = ItemKeys(self.seed, *columns, path=self._path, stratified=self._streams.stratified)
         try:
             edited = policy.edit_many([part.x for part in parts], batch)
         except AugsynthError:  # one by one, the record that cannot be edited is named
-            return [self._at(i, epoch) for i, epoch in wanted]
+            return [self._edited_at(part, i, epoch) for part, (i, epoch) in zip(parts, wanted, strict=True)]
         return [part.put(x) for part, x in zip(parts, edited, strict=True)]
 
     # -- what is known without reading ---------------------------------------------------

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from augsynth.core.errors import AugsynthError, ParameterError, sentence
+from augsynth.core.errors import AugsynthError, DataError, ParameterError, sentence
 from augsynth.core.parameters import check_number
 from augsynth.core.random import ItemKeys, Streams, item_rng, step_key
 from augsynth.datasets.base import (
@@ -124,6 +124,12 @@ class ResampledDataset(WrappedDataset):
         check_labels_stay(self.base, _WHERE)
         groups = self._base_groups_found()
         labels = self._labels_if_any() if self.by == "group" else self._base_labels()
+        if groups is None and "group" in self.by:
+            raise DataError(
+                sentence(
+                    _WHERE, f"groups must be given for by={self.by!r}", "none", "Pass groups=, one a record."
+                )
+            )
         self._keeps_labels = labels is not None
         cells = cells_of(labels, groups, by=self.by, where=_WHERE)
         if self.by == "target_bins" or labels is None or groups is None:

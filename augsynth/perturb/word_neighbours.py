@@ -152,6 +152,13 @@ class LearnedNeighbours(WordSource):
         beside = sum(place[:, :n] for place in places).tocsr()
         pairs = self._pairs(_vectors(sparse.hstack(places).tocsr(), self.dimensions))
         self._keep(_apart(pairs, beside), words, evidence, classes)
+        if not self.neighbours_:
+            warnings.warn(
+                f"LearnedNeighbours: no word has a neighbour (min_count={self.min_count}, {len(texts):,} "
+                "texts), so texts stay as they are. Lower min_count, or give a thesaurus of your own.",
+                AugsynthWarning,
+                stacklevel=2,
+            )
         return self
 
     def _check(self) -> None:

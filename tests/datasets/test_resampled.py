@@ -213,7 +213,7 @@ def test_a_million_slots_are_quick_and_small():
         ({"labels": [0, 1]}, DataError, r"one value an item \(6\)"),
         ({"labels": [0, 0, 0, 0, 1, np.nan]}, DataError, "none for items 5"),
         ({"labels": [0] * 6}, DataError, "at least two cells"),
-        ({"by": "group"}, DataError, "needs the group"),
+        ({"by": "group"}, DataError, "groups must be given"),
         ({"by": "color"}, ParameterError, "by must be"),
         ({"sampling_strategy": {7: 10}}, ParameterError, "must have rows in the data"),
         ({"sampling_strategy": {0: 2.5}}, ParameterError, "whole number of rows"),

@@ -227,7 +227,8 @@ def test_without_labels_nothing_is_refused_and_that_is_said():
     assert not source.checked_ and "awful" in source.alternatives("great") and not len(source.refused_)
     source = LearnedNeighbours(min_similarity=0.5, max_evidence=None).fit(texts, labels)
     assert not source.checked_ and "awful" in source.alternatives("great")
-    strict = LearnedNeighbours(min_similarity=0.5, max_evidence=0.0).fit(texts, labels)
+    with pytest.warns(AugsynthWarning, match="no word has a neighbour"):
+        strict = LearnedNeighbours(min_similarity=0.5, max_evidence=0.0).fit(texts, labels)
     assert strict.alternatives("great") == ()
 
 
@@ -256,6 +257,7 @@ def test_negations_and_words_beside_each_other_are_no_synonyms():
     assert "not" in free.neighbours_
 
 
+@pytest.mark.filterwarnings("ignore:LearnedNeighbours. no word has a neighbour")
 @pytest.mark.parametrize("texts", [[""], ["", "!!!"], ["one"], ["a b c"], []])
 def test_too_little_to_learn_from_gives_no_neighbours(texts):
     source = LearnedNeighbours(min_count=1).fit(texts, [0] * len(texts))
