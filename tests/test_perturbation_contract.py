@@ -77,6 +77,7 @@ def test_every_kind_has_a_case_or_a_reason():
         assert kind in registry.names("perturbation")
 
 
+@pytest.mark.filterwarnings("ignore:LearnedNeighbours. no word has a neighbour")
 def test_learned_neighbours_join_a_chain():
     texts = ["the cat sat on the mat", "the dog sat on the rug"] * 30
     swap = registry.build(
