@@ -62,6 +62,10 @@ def _sentences(result: LabelPreservation, name: str) -> list[str]:
             f"{level!s} into {row['into']!s} ({row['lost']:.0%} of it)" for level, row in changed.iterrows()
         ]
         lines.append(f"{name} changes labels: {_listed(told)}. Leave it out for those classes.")
+        harder = classes[classes["verdict"] == HARDER].sort_values("change")
+        if len(harder):
+            told = [f"{level!s} ({row['change']:+.3f})" for level, row in harder.iterrows()]
+            lines.append(f"{name} makes other classes harder to read: {_listed(told)}.")
     elif verdict == HARDER:
         worst = classes["change"].idxmin()
         lines.append(

@@ -3,6 +3,7 @@
 from augsynth.datasets.base import WrappedDataset
 from augsynth.datasets.enlarged import EnlargedDataset
 from augsynth.datasets.manifest import Manifest
+from augsynth.datasets.materialize import materialize
 from augsynth.datasets.materialized import MaterializedDataset
 from augsynth.datasets.mix_collate import MixCollate
 from augsynth.datasets.mixed import MixedDataset
@@ -20,4 +21,5 @@ __all__ = [
     "ResampledDataset",
     "SyntheticDataset",
     "WrappedDataset",
+    "materialize",
 ]

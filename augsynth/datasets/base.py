@@ -217,11 +217,27 @@ class WrappedDataset(Dataset, ABC):
 
     # -- files ---------------------------------------------------------------------------
 
-    def materialize(self, out: str | os.PathLike[str], **options: Any) -> Any:
-        """Write every item to disk as the stream gives it; see `augsynth.datasets.materialize`."""
+    def materialize(
+        self,
+        out: str | os.PathLike[str],
+        *,
+        format: str = "auto",
+        jobs: int = 1,
+        resume: bool = True,
+        epoch: int = 0,
+        shard_size: int = 1024,
+        force: bool = False,
+        progress: bool | None = None,
+    ) -> Any:
+        """Write every item to disk as the stream gives it: PNG, wav, npz or Parquet, and a manifest.
+
+        The same call goes on after a kill. ``help(augsynth.datasets.materialize)`` explains the options;
+        `MaterializedDataset` reads the set back.
+        """
         from augsynth.datasets.materialize import materialize
 
-        return materialize(self, out, **options)
+        how = {"format": format, "jobs": jobs, "resume": resume, "epoch": epoch, "shard_size": shard_size}
+        return materialize(self, out, **how, force=force, progress=progress)  # type: ignore[arg-type]
 
 
 def _epoch(epoch: Any) -> int:
