@@ -148,7 +148,7 @@ class Compose(_Combined):
         """Tell what every step did."""
         told = []
         for step, drawn in zip(self._steps, params["steps"], strict=True):
-            told.append(step.explain(x, drawn))
+            told.append({"edit": step.stream_name, **step.explain(x, drawn)})
             x = step.apply(x, drawn)
         return {"steps": told}
 
@@ -216,8 +216,11 @@ class SomeOf(_Combined):
             return params
         told: list[dict[str, Any] | None] = []
         for step, drawn, used in zip(self._steps, params["steps"], params["used"][0], strict=True):
-            told.append(step.explain(x, drawn) if used and drawn is not None else None)
-            x = step.apply(x, drawn) if used and drawn is not None else x
+            if not used or drawn is None:
+                told.append(None)
+                continue
+            told.append({"edit": step.stream_name, **step.explain(x, drawn)})
+            x = step.apply(x, drawn)
         return {"used": params["used"], "steps": told}
 
     def edit_many(self, xs: Any, keys: ItemKeys) -> Any:

@@ -332,9 +332,14 @@ def test_descriptions_are_json_and_tell_every_parameter():
     assert json.loads(json.dumps(told)) == told
     assert told["record"] == 2 and told["epoch"] == 5 and told["kind"] == "perturbed"
     assert [set(step) for step in told["parameters"]["steps"]] == [
-        {"amount"},
-        {"used", "step"},
-        {"used", "steps"},
+        {"edit", "amount"},
+        {"edit", "used", "step"},
+        {"edit", "used", "steps"},
+    ]
+    assert [step["edit"] for step in told["parameters"]["steps"]] == [
+        "Add",
+        "Maybe(Scale)",
+        "OneOf(Noise,Scale)",
     ]
     data[8], data[8]
     assert data.describe(8)["epoch"] == 1  # the one in which it was asked for last
