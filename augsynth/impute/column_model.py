@@ -1,0 +1,283 @@
+"""One column given all others: what a chain asks of a model, and the view of the rows that it gives it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+
+from augsynth.encode.layout import Block, Layout
+
+__all__ = ["ColumnModel", "CompletedRows", "Design", "PredictorView"]
+
+_MOST_INDICATORS = 30  # levels of one column with a coefficient of their own; the rarer ones share the origin
+_MOST_ORDERED = 10  # ordinal columns of more levels are scores, not indicators
+
+
+class ColumnModel(ABC):
+    """The distribution of one column given all others, learned from completed rows.
+
+    A chain makes one by ``Model(block, n_donors=5)``, fits it and throws it away, over
+    and over: what is expensive and does not depend on the other columns' present
+    values has no place in it.
+
+    Parameters
+    ----------
+    block : Block
+        The column: numeric or not, its number of levels, whether whole, its range.
+    n_donors : int, default=5
+        From how many nearest observed values predictive mean matching draws.
+
+    Attributes
+    ----------
+    error, baseline : float
+        Error on rows that were held out of fit (out-of-fold, out-of-bag), and that of
+        the column's mean or commonest level on the same rows: root mean square, or the
+        share falsely classified. NaN where not known (and always after ``drawn=True``).
+
+    Notes
+    -----
+    Laws. ``expect`` and ``draw`` are pure functions of each row: no last bit may depend
+    on the other rows of the view (`PredictorView.dot` keeps it; a plain matrix product
+    does not). ``fit`` takes all its randomness from ``rng``, ``draw`` all of it from
+    ``u``. A view has no NaN; a target never has one either, but may have one row, one
+    value, or one of many levels.
+    """
+
+    error: float = float("nan")
+    baseline: float = float("nan")
+
+    def __init__(self, block: Block, *, n_donors: int = 5):
+        self.block = block
+        self.n_donors = n_donors
+
+    @abstractmethod
+    def fit(self, view: PredictorView, target: np.ndarray, rng: np.random.Generator, *, drawn: bool) -> Self:
+        """Learn from the rows in which the column is observed.
+
+        Parameters
+        ----------
+        view : PredictorView of n rows
+        target : ndarray (n,)
+            Numbers in data units, or level codes.
+        rng : Generator
+        drawn : bool
+            True: parameters are one draw from their posterior (or the fit of one
+            Bayesian bootstrap of the rows), as proper multiple imputation needs.
+            False: the best point fit.
+        """
+
+    @abstractmethod
+    def expect(self, view: PredictorView) -> np.ndarray:
+        """Return conditional means (n,), or probabilities of the levels (n, n_levels)."""
+
+    @abstractmethod
+    def draw(self, view: PredictorView, u: np.ndarray) -> np.ndarray:
+        """Return one value a row, (n,), drawn with the uniform numbers u (n, 2)."""
+
+
+class Design:
+    """How encoded columns become the columns of a linear model.
+
+    Numbers are standardised by the mean and standard deviation of the observed cells;
+    categories become indicators of their levels but the commonest (at most 30 a
+    column; rarer levels stay at the origin); ordinal columns of more than 10 levels
+    are scores. There is no column of ones.
+
+    Parameters
+    ----------
+    z : ndarray (n, p)
+        Encoded rows; NaN = missing.
+    layout : Layout
+
+    Attributes
+    ----------
+    slices : list of slice
+        The design columns of each encoded column.
+    width : int
+        Number of design columns, of all encoded columns together.
+    """
+
+    def __init__(self, z: np.ndarray, layout: Layout):
+        self.layout = layout
+        self.centers, self.scales = np.zeros(len(layout)), np.ones(len(layout))
+        self._levels: list[np.ndarray | None] = []
+        self.slices: list[slice] = []
+        self.width = 0
+        for j, block in enumerate(layout):
+            seen = z[~np.isnan(z[:, j]), j]
+            levels = None
+            if block.is_numeric or (block.ordered and block.n_levels > _MOST_ORDERED):
+                self.centers[j], self.scales[j] = center_and_scale(seen)
+            else:
+                counts = np.bincount(seen.astype(np.intp), minlength=block.n_levels)
+                order = np.argsort(-counts, kind="stable")
+                levels = np.sort(order[1 : _MOST_INDICATORS + 1][counts[order[1 : _MOST_INDICATORS + 1]] > 0])
+            self._levels.append(levels)
+            size = 1 if levels is None else len(levels)
+            self.slices.append(slice(self.width, self.width + size))
+            self.width += size
+
+    def encode(self, j: int, values: np.ndarray) -> np.ndarray:
+        """Return the design columns (n, size) of values (n,) of encoded column ``j``."""
+        levels = self._levels[j]
+        if levels is None:
+            return ((values - self.centers[j]) / self.scales[j])[:, None]
+        return (values[:, None] == levels).astype(np.float64)
+
+
+def center_and_scale(values: np.ndarray) -> tuple[float, float]:
+    """Return the mean and the standard deviation (1 where it is 0) of values, however large."""
+    if not len(values):
+        return 0.0, 1.0
+    size = float(np.abs(values).max()) or 1.0
+    scaled = values / size
+    mean, sd = float(scaled.mean()), float(scaled.std())
+    return mean * size, sd * size if sd * size > 0 and sd > 1e-13 else 1.0
+
+
+class CompletedRows:
+    """Rows without holes, whose filled cells a chain replaces column by column.
+
+    Parameters
+    ----------
+    z : ndarray (n, p)
+        Rows with every cell filled; copied.
+    design : Design
+    observed : ndarray (n, p) of bool, optional
+        Which cells were given and not filled; all, by default.
+
+    Attributes
+    ----------
+    z : ndarray (n, p)
+        The rows as they are now; change them by `put` only.
+    """
+
+    def __init__(self, z: np.ndarray, design: Design, observed: np.ndarray | None = None):
+        self.z = np.array(z, dtype=np.float64, order="F")
+        self.design = design
+        self.observed = np.ones(z.shape, dtype=bool) if observed is None else observed
+        self._matrix: np.ndarray | None = None
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """The design (n, width) of all columns, made at the first use and kept up to date."""
+        if self._matrix is None:
+            self._matrix = np.empty((len(self.z), self.design.width), order="F")
+            for j, part in enumerate(self.design.slices):
+                self._matrix[:, part] = self.design.encode(j, self.z[:, j])
+        return self._matrix
+
+    def put(self, j: int, rows: np.ndarray, values: np.ndarray) -> None:
+        """Write values into column ``j`` of some rows (positions)."""
+        self.z[rows, j] = values
+        if self._matrix is not None:
+            self._matrix[rows, self.design.slices[j]] = self.design.encode(j, np.asarray(values))
+
+    def view(self, target: int, rows: np.ndarray | None = None) -> PredictorView:
+        """Return some rows (positions; all by default) without column ``target``."""
+        return PredictorView(self, target, rows)
+
+
+class PredictorView:
+    """Completed rows without the target column, in the forms that models want.
+
+    A view shows the rows as they are when a form of them is first asked for. Make one
+    from a matrix by `of`; chains make them by `CompletedRows.view`.
+
+    Parameters
+    ----------
+    completed : CompletedRows
+    target : int
+        The encoded column that is left out.
+    rows : ndarray of int, optional
+        Positions of the rows; all by default.
+
+    Examples
+    --------
+    >>> layout = Layout((Block("age"), Block("job", n_levels=3), Block("pay")))
+    >>> z = np.array([[30.0, 0, 5], [50.0, 2, 6], [40.0, 0, 7]])
+    >>> view = PredictorView.of(z, layout, target=2)
+    >>> view.raw[1].tolist(), view.is_categorical.tolist()
+    ([50.0, 2.0], [False, True])
+    >>> view.design.shape
+    (3, 2)
+    """
+
+    def __init__(self, completed: CompletedRows, target: int, rows: np.ndarray | None = None):
+        self._completed = completed
+        self.target = target
+        self.rows = rows
+        keep = np.ones(completed.z.shape[1], dtype=bool)
+        keep[target] = False
+        self.columns = np.flatnonzero(keep)  # the encoded columns of `raw`
+
+    @classmethod
+    def of(cls, z: np.ndarray, layout: Layout, target: int) -> PredictorView:
+        """Return the view of complete rows z (n, p); what column ``target`` holds is not looked at."""
+        z = np.array(z, dtype=np.float64)
+        z[np.isnan(z[:, target]), target] = 0.0
+        return CompletedRows(z, Design(z, layout)).view(target)
+
+    def __len__(self) -> int:
+        return len(self._completed.z) if self.rows is None else len(self.rows)
+
+    @property
+    def n_columns(self) -> int:
+        """Number of columns of `raw`, p - 1."""
+        return len(self.columns)
+
+    @property
+    def n_levels(self) -> np.ndarray:
+        """Number of levels of each column of `raw`, (p - 1,) int; 0 where numeric."""
+        return self._completed.design.layout.n_levels[self.columns]
+
+    @property
+    def is_categorical(self) -> np.ndarray:
+        """Whether each column of `raw` holds level codes, (p - 1,) bool."""
+        return self.n_levels > 0
+
+    @cached_property
+    def raw(self) -> np.ndarray:
+        """Numbers in data units and level codes, (n, p - 1): for trees. Do not write into it."""
+        return self._cut(self._completed.z, self.columns)
+
+    @cached_property
+    def observed(self) -> np.ndarray:
+        """Which cells of `raw` were given and not filled, (n, p - 1) bool."""
+        return self._cut(self._completed.observed, self.columns)
+
+    @property
+    def design_columns(self) -> np.ndarray:
+        """Positions of the columns of `design` in the design of all columns, (q,) int."""
+        part = self._completed.design.slices[self.target]
+        width = self._completed.design.width
+        return np.concatenate([np.arange(part.start), np.arange(part.stop, width)])
+
+    @cached_property
+    def design(self) -> np.ndarray:
+        """Standardised numbers and indicators of levels, (n, q): for linear models. Do not write into it."""
+        return self._cut(self._completed.matrix, self.design_columns)
+
+    def dot(self, coefficients: np.ndarray) -> np.ndarray:
+        """Return ``design @ coefficients`` (q,) or (q, k), each row to the last bit the same in any view."""
+        matrix = self._completed.matrix
+        out = np.zeros((len(self), *coefficients.shape[1:]), order="F")
+        for position, weight in zip(self.design_columns, coefficients, strict=True):
+            column = matrix[:, position] if self.rows is None else matrix[self.rows, position]
+            # summed column by column: matrix products round differently for other numbers of rows
+            out += column * weight if coefficients.ndim == 1 else column[:, None] * weight
+        return out
+
+    def take(self, where: np.ndarray) -> PredictorView:
+        """Return the view of some of these rows (positions or a mask)."""
+        rows = np.arange(len(self._completed.z)) if self.rows is None else self.rows
+        return PredictorView(self._completed, self.target, rows[where])
+
+    def _cut(self, matrix: np.ndarray, columns: Sequence[int] | np.ndarray) -> np.ndarray:
+        if self.rows is None:
+            return matrix[:, columns]
+        return matrix[np.ix_(self.rows, columns)]
