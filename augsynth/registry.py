@@ -34,6 +34,11 @@ _COMPONENTS: dict[str, dict[str, str]] = {
         "trees": "augsynth.generate.trees:TreeGenerator",
         "vae": "augsynth.generate.vae:VAEGenerator",
     },
+    "imputer": {
+        "chained": "augsynth.impute.chained:ChainedImputer",
+        "donors": "augsynth.impute.donors:DonorImputer",
+        "generative": "augsynth.impute.generative:GenerativeImputer",
+    },
     "resampler": {
         "bootstrap": "augsynth.resample.bootstrap:BootstrapResampler",
         "over": "augsynth.resample.over:OverSampler",

@@ -74,14 +74,23 @@ class Column:
         _check_finite(numbers, self.name, where)
         return numbers
 
-    def _encode_levels(self, values: pd.Series, where: str) -> np.ndarray:
+    def unseen(self, values: pd.Series) -> np.ndarray:
+        """Return which cells (n,) hold a category that fit has not seen; none of a numeric column."""
+        if self.levels is None:
+            return np.zeros(len(values), dtype=bool)
+        return (self._positions(values) < 0) & ~values.isna().to_numpy()
+
+    def _positions(self, values: pd.Series) -> np.ndarray:
+        """Return the level of each cell (n,), -1 where it has none."""
         levels: Any = self.levels
-        absent = values.isna().to_numpy()
         if isinstance(values.dtype, pd.CategoricalDtype):
             positions = levels.get_indexer(values.cat.categories)
-            codes = np.append(positions, -1)[values.cat.codes.to_numpy()]
-        else:
-            codes = levels.get_indexer(pd.Index(values.astype(object)))
+            return np.append(positions, -1)[values.cat.codes.to_numpy()]
+        return levels.get_indexer(pd.Index(values.astype(object)))
+
+    def _encode_levels(self, values: pd.Series, where: str) -> np.ndarray:
+        absent = values.isna().to_numpy()
+        codes = self._positions(values)
         unseen = (codes < 0) & ~absent
         if unseen.any():
             raise DataError(

@@ -13,7 +13,7 @@ from augsynth.encode.column import Column
 from augsynth.encode.layout import Block, Layout
 from augsynth.encode.schema import Schema
 
-__all__ = ["TableCodec", "fill_holes"]
+__all__ = ["TableCodec", "block_of", "fill_holes"]
 
 
 @persistent
@@ -57,7 +57,7 @@ class TableCodec:
         self.given = list(given)
         learned = [c for c in schema if not c.is_constant and c.name not in self.given]
         self.names = [c.name for c in learned]
-        self.layout = Layout(tuple(_block(c) for c in learned))
+        self.layout = Layout(tuple(block_of(c) for c in learned))
         self._plain = len(learned) == len(schema) and all(
             c.kind == "continuous" and c.dtype == np.float64 for c in schema
         )
@@ -116,7 +116,8 @@ class TableCodec:
         return off
 
 
-def _block(column: Column) -> Block:
+def block_of(column: Column) -> Block:
+    """Return what a layout says of a column."""
     if column.levels is not None:
         return Block(str(column.name), len(column.levels), column.kind == "ordinal", missing=column.missing)
     whole = column.kind in ("integer", "datetime")

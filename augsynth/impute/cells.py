@@ -1,0 +1,141 @@
+"""Tables with holes to coded rows, and the filled cells back into the table."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from augsynth.core.errors import AugsynthWarning, DataError, LeakError, offenders, sentence
+from augsynth.core.random import ItemKeys
+from augsynth.core.sobol import mixed
+from augsynth.encode.column import Column
+from augsynth.encode.schema import Schema
+
+__all__ = ["content_keys", "draw_keys", "hide_unseen", "put_in", "refuse_target_in", "target_column"]
+
+
+def hide_unseen(frame: pd.DataFrame, schema: Schema, where: str) -> pd.DataFrame:
+    """Return the table with categories that fit has not seen as missing cells, and name them in a warning."""
+    found: dict[Any, list[Any]] = {}
+    for column in schema:
+        values = frame[column.name]
+        unseen = column.unseen(values)
+        if unseen.any():
+            found[column.name] = pd.unique(values[unseen].astype(object)).tolist()
+            frame = frame.copy(deep=False)
+            frame[column.name] = values.mask(unseen)
+    if found:
+        named = "; ".join(f"{name!r}: {offenders(values)}" for name, values in found.items())
+        warnings.warn(
+            f"{where}: categories not seen in fit are kept as they are, and count as missing "
+            f"for the cells beside them; {named}.",
+            AugsynthWarning,
+            stacklevel=4,
+        )
+    return frame
+
+
+def put_in(values: pd.Series, holes: np.ndarray, column: Column, z: np.ndarray, *, whole: bool) -> pd.Series:
+    """Return a column with its holes filled from coded cells.
+
+    Parameters
+    ----------
+    values : Series, (n,)
+        The column as the user gave it; its index and dtype are kept.
+    holes : ndarray of bool, (n,)
+    column : Column
+        As in fit.
+    z : ndarray, (number of holes,)
+        Coded cells.
+    whole : bool
+        Whether integer columns get whole numbers even where their dtype could hold others.
+    """
+    drawn = column.decode(z)
+    is_float = isinstance(values.dtype, np.dtype) and values.dtype.kind == "f"
+    if is_float:
+        if column.kind == "integer" and not whole and not column.origin:
+            drawn = pd.Series(z)
+        filled = values.to_numpy(copy=True)
+        filled[holes] = pd.to_numeric(drawn).to_numpy(dtype=values.dtype)
+        return pd.Series(filled, index=values.index, name=values.name)
+    if isinstance(values.dtype, np.dtype):
+        filled = values.to_numpy(copy=True)
+        filled[holes] = drawn.to_numpy()
+        return pd.Series(filled, index=values.index, name=values.name, dtype=values.dtype)
+    array = values.array.copy()
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        levels = values.cat.categories
+        new = [level for level in pd.unique(drawn.astype(object)) if level not in levels]
+        array = (values.cat.add_categories(new) if new else values).array.copy()
+        array[holes] = drawn.astype(object).to_numpy()
+    else:
+        array[holes] = drawn.astype(values.dtype).array
+    return pd.Series(array, index=values.index, name=values.name)
+
+
+def content_keys(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return a number for what each row holds (n,) uint64, and how many equal rows came before it (n,).
+
+    Noise that is keyed by them does not depend on the other rows of a table, equal ones apart.
+    """
+    bits = np.where(np.isnan(z), np.nan, z + 0.0).view(np.uint64)  # one NaN, and no minus nought
+    key = np.zeros(len(z), dtype=np.uint64)
+    with np.errstate(over="ignore"):
+        for j in range(z.shape[1]):
+            key = mixed(key ^ bits[:, j])
+    order = np.argsort(key, kind="stable")
+    ordered = key[order]
+    fresh = np.ones(len(z), dtype=bool)
+    fresh[1:] = ordered[1:] != ordered[:-1]
+    start = np.maximum.accumulate(np.where(fresh, np.arange(len(z)), 0))
+    before = np.empty(len(z), dtype=np.int64)
+    before[order] = np.arange(len(z)) - start
+    return key, before
+
+
+def draw_keys(z: np.ndarray, seed: int, draw: int) -> ItemKeys:
+    """Return the keys of the noise of one draw, a row each."""
+    key, before = content_keys(z)
+    return ItemKeys(seed, before, key, draw)
+
+
+def refuse_target_in(frame: pd.DataFrame, y: Any, where: str, *, values: bool = True) -> None:
+    """Raise LeakError where a column of X is the target, which no row will have when it is predicted.
+
+    Parameters
+    ----------
+    values : bool, default=True
+        Whether to compare values too; otherwise only the name.
+    """
+    name = getattr(y, "name", None)
+    todo = "Leave it out of X; use_target=True lets the imputer learn from y."
+    if name is not None and name in frame.columns:
+        must = "X must not hold the target, which does not exist when a row is predicted"
+        raise LeakError(sentence(where, must, f"column {name!r}, of the name of y", todo))
+    target = np.asarray(y, dtype=object)
+    if not values or target.ndim != 1 or len(target) != len(frame) or len(target) < 3:
+        return
+    present = ~pd.isna(target)
+    for column in frame.columns:
+        cells = frame[column].astype(object).to_numpy()
+        both = present & ~pd.isna(cells)
+        if both.sum() < 3 or not np.array_equal(cells[both], target[both]):
+            continue
+        if len(set(target[both].tolist())) > 1:
+            must = "X must not hold the target, which does not exist when a row is predicted"
+            raise LeakError(sentence(where, must, f"column {column!r}, equal to y in every row", todo))
+
+
+def target_column(y: Any, n: int, where: str) -> pd.Series:
+    """Return y as a Series (n,) under a name of its own."""
+    if isinstance(y, pd.DataFrame) and y.shape[1] == 1:
+        y = y.iloc[:, 0]
+    series = y.reset_index(drop=True) if isinstance(y, pd.Series) else pd.Series(np.ravel(np.asarray(y)))
+    if np.ndim(y) > 1 and np.asarray(y).shape[-1] != 1:
+        raise DataError(sentence(where, "y must have one value a row", f"shape {np.shape(y)}"))
+    if len(series) != n:
+        raise DataError(sentence(where, f"y must have {n} values, one a row of X", str(len(series))))
+    return series.rename("target")
