@@ -167,7 +167,7 @@ def _patterns(
     if len(outside):
         must = "patterns must stay within columns"
         raise ParameterError(sentence(_WHERE, must, offenders(outside)))
-    return sets, frequencies, sets.any(axis=0)
+    return sets, frequencies, np.asarray(sets.any(axis=0))
 
 
 def _members(frame: pd.DataFrame, names: Any, what: str) -> np.ndarray:
@@ -318,8 +318,7 @@ def _by_pattern(
             must = f"share must be at most {share / rate:.3g}, all cells that the patterns can take"
             raise ParameterError(sentence(_WHERE, must, str(share), "Use larger patterns."))
     holes = np.zeros(observed.shape, dtype=bool)
-    told = cells.any(axis=0)
-    idle = not (weight.any() or told[-1])
+    idle = not (weight.any() or cells[:, -1].any())
     for k, members in enumerate(sets):
         rows = rng.permutation(np.flatnonzero((pattern == k) & (losses > 0)))
         if not len(rows):
