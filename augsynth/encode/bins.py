@@ -113,7 +113,8 @@ class Binner:
         gap = tokens == self.missing_token_
         if len(self.numeric_):
             part = np.where(gap, 0, tokens)[:, self.numeric_]
-            u = np.full(part.shape, 0.5) if rng is None else rng.random(part.shape)
+            u = np.full(part.shape, 0.5) if rng is None else rng
+            u = u.random(part.shape) if isinstance(u, np.random.Generator) else u
             z[:, self.numeric_] = self._inside(part, u)
         z[gap] = np.nan
         return z

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from augsynth.core.errors import DataError, ParameterError, sentence
+from augsynth.core.random import ItemKeys
 from augsynth.encode.image import ImageLayout
 from augsynth.encode.layout import Layout
 from augsynth.generate.autoregressive_objective import PARTICLES, MaskedRowsObjective
@@ -194,17 +195,9 @@ class AutoregressiveGenerator(TorchGenerator):
             return found
         return found - len(self.layout_) * math.log((self.codec_.high - self.codec_.low) / 2.0)
 
-    def _complete(
-        self, z: np.ndarray, observed: np.ndarray, c: np.ndarray, rng: np.random.Generator
-    ) -> np.ndarray:
-        seed = int(rng.integers(2**63 - 1))
-        # cells that are not observed may have no token: any number stands in for them
-        filled = np.where(observed, z, 0.0)
-        tensors = (self._rows(filled), torch.as_tensor(observed), torch.as_tensor(c))
+    def _complete(self, z: np.ndarray, observed: np.ndarray, c: np.ndarray, keys: ItemKeys) -> np.ndarray:
         height = DRAW_ROWS if self.objective_.any_order else DRAW_ROWS * 4 // PARTICLES
-        drawn = self._in_blocks(self.objective_.complete, tensors, seed, height=height)
-        made = self._decode_rows(drawn, np.random.default_rng(rng.integers(2**63 - 1)))
-        return np.where(observed, z, made)
+        return self._completed(z, observed, c, keys, height=height)
 
     def bits_per_dimension(self, X: Any, y: Any = None, *, sensitive_features: Any = None) -> np.ndarray:
         """Return the bits a pixel that a lossless code of these images would need, (n,): lower is better.

@@ -12,6 +12,7 @@ from torch import Tensor
 from augsynth.nn.backbones import ConditionEmbedding
 from augsynth.nn.masked import MaskedNetwork, pick
 from augsynth.nn.objective import Objective
+from augsynth.nn.randomness import RowNoise
 
 __all__ = ["MaskedRowsObjective", "PARTICLES", "token_plan"]
 
@@ -117,17 +118,17 @@ class MaskedRowsObjective(Objective):
         nothing = torch.zeros(len(c), p, dtype=torch.long, device=c.device)
         return self._walk(nothing, torch.zeros_like(nothing, dtype=torch.bool), c, uniform)[0]
 
-    def complete(self, z: Tensor, observed: Tensor, c: Tensor, generator: torch.Generator) -> Tensor:
+    def complete(self, z: Tensor, observed: Tensor, c: Tensor, noise: RowNoise) -> Tensor:
         """Draw the cells that are not observed given those that are, (n, p); never "missing"."""
         n, p = z.shape
         if self.any_order:
-            uniform = torch.rand(n, p, generator=generator, device=generator.device).to(z.device)
-            return self._fill(z.long(), observed, c, uniform)
-        uniform = torch.rand(n * PARTICLES, p + 1, generator=generator, device=generator.device).to(z.device)
+            return self._fill(z.long(), observed, c, noise(p))
+        choice = noise(1)[:, 0]
+        uniform = noise(PARTICLES * p).view(n * PARTICLES, p)
         many = z.long().repeat_interleave(PARTICLES, 0)
         known = observed.repeat_interleave(PARTICLES, 0)
-        drawn, weight = self._walk(many, known, c.repeat_interleave(PARTICLES, 0), uniform[:, :p], whole=True)
-        chosen = pick(weight.view(n, PARTICLES), uniform.view(n, PARTICLES, p + 1)[:, 0, p])
+        drawn, weight = self._walk(many, known, c.repeat_interleave(PARTICLES, 0), uniform, whole=True)
+        chosen = pick(weight.view(n, PARTICLES), choice)
         return drawn.view(n, PARTICLES, p)[torch.arange(n, device=z.device), chosen]
 
     def _walk(

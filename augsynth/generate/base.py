@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,12 +16,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from augsynth.core import arrays, persistence
 from augsynth.core.errors import DataError, ParameterError, offenders, sentence
 from augsynth.core.parameters import check_number
-from augsynth.core.random import keyed_rng, resolve_seed
+from augsynth.core.random import ItemKeys, keyed_rng, resolve_seed
 from augsynth.encode.condition import ConditionCodec, columns_in_both, weigh_every_cell
 from augsynth.encode.dataset import is_dataset, read_dataset
 from augsynth.encode.image import ImageCodec, ImageLayout, is_image
 from augsynth.encode.schema import Schema
-from augsynth.encode.table import TableCodec, fill_holes
+from augsynth.encode.table import TableCodec
+from augsynth.generate.completion import Completion, row_keys
 from augsynth.generate.drawn import Drawn, Labelled
 
 __all__ = ["BLOCK_ROWS", "BaseGenerator", "Drawn", "Labelled"]
@@ -39,7 +40,8 @@ class BaseGenerator(BaseEstimator, ABC):
 
     Subclasses write the hooks ``_fit(z, c, w, rng)`` and ``_sample(c, rng)``, and
     where it is exact or a stated bound ``_log_prob(z, c, rng)``, where it is
-    principled ``_complete(z, observed, c, rng)``. ``z`` (n, p) float64 holds numbers
+    principled ``_complete(z, observed, c, keys)``, whose noise is keyed by row, and the
+    means and modes of the same cells, ``_expect(z, observed, c, keys)``. ``z`` (n, p) float64 holds numbers
     in data units, level codes, NaN where missing; ``c`` (n,) int32 holds cells of
     ``condition_``; ``layout_`` says what the columns of ``z`` are. Columns with one
     value in every row never reach a hook; weights that do leave no cell without any.
@@ -257,17 +259,32 @@ class BaseGenerator(BaseEstimator, ABC):
         X, y, sensitive_features
             As in ``fit``; observed cells stay as they are.
         random_state : None, int or Generator
-            Another seed, another draw.
+            Another seed, another draw. The noise of a row is keyed by its position.
         """
-        frame, z, c, rng = self._take_query(X, y, sensitive_features, random_state, "complete")
-        if frame is None:
-            must = "the generator must be of a table"
-            raise DataError(sentence(f"{type(self).__name__}.complete", must, "one of images"))
-        observed = ~np.isnan(z)
-        filled = z if observed.all() else self._complete(z, observed, c, rng)  # type: ignore[attr-defined]
-        container = arrays.take_in(X, where="complete")[1]
-        decoded = self.codec_.decode(np.where(observed, z, filled), self._given(c))
-        return container.give_back(fill_holes(frame.reset_index(drop=True), decoded))
+        seed = self._seed(random_state)
+        rows = Completion(self, X, y, sensitive_features, seed=seed, verb="complete")
+        return rows.table(rows.draw(row_keys(seed, len(rows.z))))
+
+    @_has("_complete")
+    def iter_completed(
+        self, X: Any, keys: Iterable[ItemKeys], y: Any = None, *, sensitive_features: Any = None
+    ) -> Iterator[Any]:
+        """Yield the rows completed once for each of some ``keys`` (n,), encoding them once; for consumers.
+
+        All noise of a row comes from its key: it is filled alike whatever rows are beside it.
+        """
+        rows = Completion(self, X, y, sensitive_features, seed=0, verb="iter_completed")
+        for each in keys:
+            yield rows.table(rows.draw(each))
+
+    @_has("_expect")
+    def expect(self, X: Any, y: Any = None, *, sensitive_features: Any = None) -> Any:
+        """Return the rows with each missing cell at its mean (numbers) or mode (categories) given the others.
+
+        As ``complete``; means of whole numbers are not rounded in a column of a float dtype.
+        """
+        rows = Completion(self, X, y, sensitive_features, seed=0, verb="expect")
+        return rows.table(rows.expect(row_keys(0, len(rows.z))), means=True)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted generator to one safetensors file; ``augsynth.load`` reads it.

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from augsynth.core.errors import ModelFileError, ParameterError, sentence
-from augsynth.core.random import keyed_rng
+from augsynth.core.random import ItemKeys, keyed_rng
 from augsynth.encode.bins import Binner
 from augsynth.encode.image import ImageLayout
 from augsynth.encode.layout import Layout
@@ -17,7 +17,7 @@ from augsynth.encode.scores import NormalScores
 from augsynth.generate.base import BaseGenerator
 from augsynth.nn.backbones import ConditionEmbedding, MLPBackbone
 from augsynth.nn.objective import Objective
-from augsynth.nn.randomness import forked, keyed_generator
+from augsynth.nn.randomness import RowNoise, forked, keyed_generator
 from augsynth.nn.threads import few_threads
 from augsynth.nn.trainer import Trainer
 
@@ -144,18 +144,39 @@ class TorchGenerator(BaseGenerator):
         )
         return self._decode_rows(coded, keyed_rng(seed, 1))
 
-    def _decode_rows(self, coded: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
+    def _decode_rows(self, coded: np.ndarray, rng: np.random.Generator | np.ndarray | None) -> np.ndarray:
         if self.coder_ is None:
             return coded
         if isinstance(self.coder_, NormalScores):
             return self.coder_.decode(coded, clip=True)
         return self.coder_.decode(coded, rng)
 
+    def _completed(
+        self, z: np.ndarray, observed: np.ndarray, c: np.ndarray, keys: ItemKeys, *, height: int | None = None
+    ) -> np.ndarray:
+        """Have the objective, one with ``complete``, draw the cells that are not observed."""
+        # Cells that are not observed may have no token: any value that has one stands in for them.
+        blank = np.zeros_like(z[:1])
+        if isinstance(self.coder_, Binner):
+            blank = self.coder_.decode(blank, None)
+        shown = self._rows(np.where(observed, z, blank))
+        tensors = (shown, torch.as_tensor(observed), torch.as_tensor(c))
+        coded = self._in_blocks(self.objective_.complete, tensors, keys.child(0), height=height)
+        return self._decode_rows(coded, keys.child(1).uniforms(len(self.layout_.numeric)))
+
     @torch.no_grad()
     def _in_blocks(
-        self, function: Any, tensors: tuple[torch.Tensor, ...], seed: int, *, height: int | None = None
+        self,
+        function: Any,
+        tensors: tuple[torch.Tensor, ...],
+        seed: int | ItemKeys,
+        *,
+        height: int | None = None,
     ) -> np.ndarray:
-        """Apply ``function(*rows, generator)`` to zero-padded blocks of a fixed height; join the rows."""
+        """Apply ``function(*rows, noise)`` to zero-padded blocks of a fixed height; join the rows.
+
+        The noise is the block's own generator under a seed, or a RowNoise of its rows' keys.
+        """
         height = height or self._height
         device = torch.device(self.device_)
         n, out = len(tensors[0]), []
@@ -165,7 +186,11 @@ class TorchGenerator(BaseGenerator):
                 rows = len(block[0])
                 if rows < height:
                     block = [torch.cat([t, t.new_zeros(height - rows, *t.shape[1:])]) for t in block]
-                made = function(*(t.to(device) for t in block), keyed_generator(seed, (0, k)))
+                if isinstance(seed, ItemKeys):
+                    noise: Any = RowNoise(seed.take(np.arange(start, start + rows)), height, device)
+                else:
+                    noise = keyed_generator(seed, (0, k))
+                made = function(*(t.to(device) for t in block), noise)
                 out.append(made[:rows].cpu().numpy())
         return np.concatenate(out)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from augsynth.core.errors import DataError, ParameterError, sentence
 from augsynth.core.parameters import check_number, check_option
-from augsynth.core.random import keyed_rng
+from augsynth.core.random import ItemKeys
 from augsynth.encode.image import ImageLayout
 from augsynth.encode.layout import Layout
 from augsynth.generate.deep import TorchGenerator
@@ -180,13 +180,5 @@ class DiffusionGenerator(TorchGenerator):
         bound = self._in_blocks(self.objective_.bound, (rows, torch.as_tensor(c)), seed)
         return bound.astype(np.float64) + self.coder_.log_density(z, rows.numpy())
 
-    def _complete(
-        self, z: np.ndarray, observed: np.ndarray, c: np.ndarray, rng: np.random.Generator
-    ) -> np.ndarray:
-        seed = int(rng.integers(2**63 - 1))
-        first = self.coder_.decode(np.zeros((1, z.shape[1]), dtype=np.int64), None)
-        shown = self._rows(np.where(observed, z, first))  # any value will do where none is seen
-        tokens = self._in_blocks(
-            self.objective_.complete, (shown, torch.as_tensor(observed), torch.as_tensor(c)), seed
-        )
-        return self._decode_rows(tokens, keyed_rng(seed, 1))
+    def _complete(self, z: np.ndarray, observed: np.ndarray, c: np.ndarray, keys: ItemKeys) -> np.ndarray:
+        return self._completed(z, observed, c, keys)

@@ -133,7 +133,7 @@ class FlowGenerator(TorchGenerator):
             return torch.as_tensor(z)
         return torch.as_tensor(self.coder_.encode(z), dtype=torch.float32)
 
-    def _decode_rows(self, coded: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
+    def _decode_rows(self, coded: np.ndarray, rng: np.random.Generator | np.ndarray | None) -> np.ndarray:
         return coded if self.coder_ is None else self.coder_.decode(coded)
 
     def _build(self, layout: Layout | ImageLayout, n_condition: int) -> Any:

@@ -9,9 +9,11 @@ import numpy as np
 from scipy.special import logsumexp
 
 from augsynth.core.parameters import check_number, check_option
+from augsynth.core.random import ItemKeys
 from augsynth.generate.atoms import MISSING, SMOOTH, cell_states, find_atoms
 from augsynth.generate.bandwidth import column_scales, effective_size
 from augsynth.generate.base import BaseGenerator
+from augsynth.generate.completion import normals
 from augsynth.generate.mixture import NUMBERS_TRIED, EMSettings, Mixture, MixtureRows, select_mixture
 
 __all__ = ["GaussianMixtureGenerator"]
@@ -264,11 +266,10 @@ class GaussianMixtureGenerator(BaseGenerator):
             value[rows] = logsumexp(self.mixtures_[group].joint(prepared), axis=1) - jacobian
         return value
 
-    def _complete(
-        self, z: np.ndarray, observed: np.ndarray, c: np.ndarray, rng: np.random.Generator
-    ) -> np.ndarray:
+    def _complete(self, z: np.ndarray, observed: np.ndarray, c: np.ndarray, keys: ItemKeys) -> np.ndarray:
         d, width = len(self.layout_.numeric), len(self.layout_) + len(self.atoms_)
-        noise, u = rng.standard_normal((len(c), d)), rng.random((len(c), 1 + width))
+        u = keys.uniforms(1 + width + d)
+        noise = normals(u[:, 1 + width :])
         result = np.empty_like(z)
         for group, rows in self._by_mixture(c):
             mixture = self.mixtures_[group]
@@ -276,7 +277,7 @@ class GaussianMixtureGenerator(BaseGenerator):
             reached = np.cumsum(_responsibilities(mixture.joint(prepared)), axis=1)
             component = (reached < u[rows, :1] * reached[:, -1:]).sum(axis=1)
             x = mixture.gaussians.fill(prepared.numbers, component, noise[rows]) if d else noise[rows]
-            result[rows] = np.where(observed[rows], z[rows], self._assemble(group, x, component, u[rows, 1:]))
+            result[rows] = self._assemble(group, x, component, u[rows, 1:])
         return result
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from augsynth.core.errors import ParameterError, sentence
 from augsynth.core.parameters import check_number, check_option
+from augsynth.core.random import ItemKeys
 from augsynth.generate.atoms import MISSING, SMOOTH, cell_states, find_atoms
 from augsynth.generate.bandwidth import (
     column_scales,
@@ -311,10 +312,8 @@ class KDEGenerator(BaseGenerator):
 
     # Complete ------------------------------------------------------------------------
 
-    def _complete(
-        self, z: np.ndarray, observed: np.ndarray, c: np.ndarray, rng: np.random.Generator
-    ) -> np.ndarray:
-        u = rng.random((len(z), 1 + z.shape[1]))
+    def _complete(self, z: np.ndarray, observed: np.ndarray, c: np.ndarray, keys: ItemKeys) -> np.ndarray:
+        u = keys.uniforms(1 + z.shape[1])
         patterns, pattern = np.unique(observed, axis=0, return_inverse=True)
         group = c.astype(np.int64) * len(patterns) + pattern.ravel()
         chosen = np.full(len(z), -1, dtype=np.intp)
@@ -328,16 +327,14 @@ class KDEGenerator(BaseGenerator):
         filled = self._blur(np.maximum(chosen, 0), c, u[:, 1:], ~observed & (chosen >= 0)[:, None])
         result = np.where(observed | (chosen < 0)[:, None], z, filled)
         for i in np.flatnonzero((chosen < 0) & ~observed.all(axis=1)):
-            result[i] = self._complete_alone(z[i], observed[i].copy(), int(c[i]), rng)
+            result[i] = self._complete_alone(z[i], observed[i].copy(), int(c[i]), keys.take(np.array([i])))
         return result
 
     def _log_weights(self, rows: np.ndarray, usable: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore"):
             return np.log(np.where(usable, self.weights_[rows], 0.0))
 
-    def _complete_alone(
-        self, row: np.ndarray, observed: np.ndarray, cell: int, rng: np.random.Generator
-    ) -> np.ndarray:
+    def _complete_alone(self, row: np.ndarray, observed: np.ndarray, cell: int, keys: ItemKeys) -> np.ndarray:
         """Complete a row that no centre reaches: column by column, by the nearest centres."""
         c = np.array([cell])
         for j in np.flatnonzero(~observed):
@@ -347,7 +344,8 @@ class KDEGenerator(BaseGenerator):
             terms = self._log_kernels(row[None], rows, cell, np.flatnonzero(observed), tails=True)
             terms += self._log_weights(rows, self.states_[rows, j] != MISSING)
             wanted = np.arange(len(row))[None] == j
-            drawn = self._blur(_pick(terms, rows, rng.random(1)), c, rng.random((1, len(row))), wanted)
+            u = keys.child(int(j)).uniforms(1 + len(row))
+            drawn = self._blur(_pick(terms, rows, u[:, 0]), c, u[:, 1:], wanted)
             row = np.where(wanted[0], drawn[0], row)
             observed[j] = True
         return row

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from augsynth.generate.autoregressive_objective import token_plan
 from augsynth.nn.backbones import ConditionEmbedding
 from augsynth.nn.masked import MaskedNetwork
 from augsynth.nn.objective import Objective
+from augsynth.nn.randomness import RowNoise
 
 __all__ = ["MaskedDiffusionObjective"]
 
@@ -118,27 +119,30 @@ class MaskedDiffusionObjective(Objective):
 
     def draw(self, c: Tensor, generator: torch.Generator) -> Tensor:
         """Draw one row of tokens for each cell of the condition, (n, p)."""
-        p = len(self.network.sizes)
-        nothing = torch.zeros(len(c), p, dtype=torch.long, device=c.device)
-        return self._reveal(nothing, torch.zeros_like(nothing, dtype=torch.bool), c, generator, real=False)
+        n, p = len(c), len(self.network.sizes)
+        nothing = torch.zeros(n, p, dtype=torch.long, device=c.device)
 
-    def complete(self, z: Tensor, observed: Tensor, c: Tensor, generator: torch.Generator) -> Tensor:
+        def noise(k: int) -> Tensor:
+            return torch.rand(n, k, generator=generator, device=generator.device).to(c.device)
+
+        return self._reveal(nothing, torch.zeros_like(nothing, dtype=torch.bool), c, noise, real=False)
+
+    def complete(self, z: Tensor, observed: Tensor, c: Tensor, noise: RowNoise) -> Tensor:
         """Draw the cells that are not observed given those that are, (n, p); never "missing"."""
-        return self._reveal(z.long(), observed, c, generator, real=True)
+        return self._reveal(z.long(), observed, c, noise, real=True)
 
     def _reveal(
-        self, z: Tensor, observed: Tensor, c: Tensor, generator: torch.Generator, *, real: bool
+        self, z: Tensor, observed: Tensor, c: Tensor, noise: Callable[[int], Tensor], *, real: bool
     ) -> Tensor:
-        network, (n, p) = self.network, z.shape
-        order = torch.rand(n, p, generator=generator, device=generator.device).to(z.device)
+        network, p = self.network, z.shape[1]
         # the observed come first; the others are numbered from nought in their own random order
-        rank = torch.argsort(torch.argsort(torch.where(observed, -1.0, order), dim=1), dim=1)
+        rank = torch.argsort(torch.argsort(torch.where(observed, -1.0, noise(p)), dim=1), dim=1)
         place = rank - observed.sum(1, keepdim=True)
         when = place * self.n_steps // p
         z, seen = z.clone(), observed
         weights = network.out()[network.pick]
         for step in range(self.n_steps):
-            uniform = torch.rand(n, p, generator=generator, device=generator.device).to(z.device)
+            uniform = noise(p)
             hidden = network.hidden(network.read(z, seen), c)
             raw = torch.nn.functional.linear(hidden, weights, network.bias).float()
             now = ~observed & (when == step)

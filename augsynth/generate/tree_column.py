@@ -167,10 +167,10 @@ class TreeColumn:
         return np.stack([cell, leaf, self.group_of_leaf[leaf], np.zeros_like(leaf)])
 
     def draw(
-        self, form: ColumnForm, place: np.ndarray, rng: np.random.Generator, *, missing: bool = True
+        self, form: ColumnForm, place: np.ndarray, noise: np.ndarray, *, missing: bool = True
     ) -> np.ndarray:
-        """Return a cell (n,) for each row, encoded as in ``z``; never missing unless ``missing``."""
-        u, v, which = rng.random((3, place.shape[1]))
+        """Return encoded cells (n,) drawn by uniforms ``noise`` (3, n); never missing unless ``missing``."""
+        u, v, which = noise
         edges = np.cumsum(self._shares(form, place, missing), axis=0)
         table_of_row = np.minimum((which >= edges / edges[-1]).sum(axis=0), len(edges) - 1)
         is_piece = np.zeros(len(u), dtype=bool)

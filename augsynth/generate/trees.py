@@ -9,7 +9,7 @@ import numpy as np
 
 from augsynth.core.errors import ParameterError, offenders, sentence
 from augsynth.core.parameters import check_number
-from augsynth.core.random import resolve_seed
+from augsynth.core.random import ItemKeys, resolve_seed
 from augsynth.generate.base import BaseGenerator
 from augsynth.generate.tree_column import ColumnForm, FamilyRows, TreeColumn
 
@@ -171,7 +171,7 @@ class TreeGenerator(BaseGenerator):
             classes = self.condition_.class_of_cell[c[rows]]
             for k, (form, column) in enumerate(zip(self.forms_, columns, strict=True)):
                 place = column.route(self.forms_[:k], z, conditions, classes)
-                z[:, form.position] = column.draw(form, place, rng)
+                z[:, form.position] = column.draw(form, place, rng.random((3, len(rows))))
             out[rows] = z
         return out
 
@@ -186,24 +186,16 @@ class TreeGenerator(BaseGenerator):
                     total[rows] += np.log(column.density(form, place, part[:, form.position]))
         return total
 
-    def _complete(
-        self, z: np.ndarray, observed: np.ndarray, c: np.ndarray, rng: np.random.Generator
-    ) -> np.ndarray:
+    def _complete(self, z: np.ndarray, observed: np.ndarray, c: np.ndarray, keys: ItemKeys) -> np.ndarray:
         out = z.copy()
         for columns, rows in self._by_family(c):
-            rows = rows[~observed[rows].all(axis=1)]
             for begin in range(0, len(rows), _COMPLETE_ROWS):
                 part = rows[begin : begin + _COMPLETE_ROWS]
-                out[part] = self._complete_block(columns, z[part], observed[part], c[part], rng)
+                out[part] = self._complete_block(columns, z[part], observed[part], c[part], keys.take(part))
         return out
 
     def _complete_block(
-        self,
-        columns: list[TreeColumn],
-        z: np.ndarray,
-        observed: np.ndarray,
-        c: np.ndarray,
-        rng: np.random.Generator,
+        self, columns: list[TreeColumn], z: np.ndarray, observed: np.ndarray, c: np.ndarray, keys: ItemKeys
     ) -> np.ndarray:
         n = len(z)
         row = np.repeat(np.arange(n), _PARTICLES)
@@ -214,19 +206,19 @@ class TreeGenerator(BaseGenerator):
             j = form.position
             seen = observed[row, j]
             place = column.route(self.forms_[:k], particles, conditions, classes)
-            drawn = column.draw(form, place, rng, missing=False)
+            u = keys.child(k).uniforms(3 * _PARTICLES + 1)
+            noise = u[:, 1:].reshape(n, 3, _PARTICLES).transpose(1, 0, 2).reshape(3, -1)
+            drawn = column.draw(form, place, noise, missing=False)
             with np.errstate(divide="ignore"):
                 likely = np.log(column.density(form, place, particles[:, j]))
             particles[:, j] = np.where(seen, particles[:, j], drawn)
             log_weight += np.where(seen, np.maximum(likely, -1e6), 0.0).reshape(n, _PARTICLES)
-            particles, log_weight = _resample(particles, log_weight, rng)
-        chosen = _choose(log_weight, rng)
+            particles, log_weight = _resample(particles, log_weight, u[:, 0])
+        chosen = _choose(log_weight, keys.child(len(columns)).uniforms(_PARTICLES))
         return particles.reshape(n, _PARTICLES, -1)[np.arange(n), chosen]
 
 
-def _resample(
-    particles: np.ndarray, log_weight: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def _resample(particles: np.ndarray, log_weight: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Redraw the candidates of rows whose weight rests on few of them (systematic resampling)."""
     n, m = log_weight.shape
     weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
@@ -234,7 +226,7 @@ def _resample(
     few = 1 / (weight**2).sum(axis=1) < m / 2
     if not few.any():
         return particles, log_weight
-    points = (np.arange(m) + rng.random((n, 1))) / m
+    points = (np.arange(m) + u[:, None]) / m
     running = np.cumsum(weight, axis=1)
     running[:, -1] = 1.0
     picked = (points[:, :, None] > running[:, None, :]).sum(axis=2)
@@ -243,6 +235,6 @@ def _resample(
     return particles, np.where(few[:, None], 0.0, log_weight)
 
 
-def _choose(log_weight: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    gumbel = -np.log(-np.log(rng.random(log_weight.shape)))
+def _choose(log_weight: np.ndarray, u: np.ndarray) -> np.ndarray:
+    gumbel = -np.log(-np.log(np.maximum(u, 2.0**-54)))
     return (log_weight + gumbel).argmax(axis=1)

@@ -11,10 +11,11 @@ import torch
 
 import augsynth
 from augsynth.core.errors import DataError, ParameterError
+from augsynth.core.random import ItemKeys
 from augsynth.generate.autoregressive import AutoregressiveGenerator
 from augsynth.generate.autoregressive_objective import MaskedRowsObjective
 from augsynth.nn.backbones import MLPBackbone
-from augsynth.nn.randomness import forked, keyed_generator
+from augsynth.nn.randomness import RowNoise, forked, keyed_generator
 from augsynth.nn.trainer import Trainer
 
 SMALL = MLPBackbone(32, depth=2)
@@ -29,6 +30,10 @@ def objective(any_order=True, order=(1, 2, 0)):
         with torch.no_grad():
             made.network.out.free.normal_(0, 0.6)
     return made.eval().requires_grad_(False)
+
+
+def row_noise(n, seed):
+    return RowNoise(ItemKeys(seed, 0, np.arange(n)))
 
 
 def table(n=600, seed=0):
@@ -57,7 +62,7 @@ def test_completions_of_a_fixed_order_follow_bayes_law():
     joint = share.reshape(SIZES)
     known = torch.tensor([[2, 0, 3]]).expand(n, 3)
     seen = torch.tensor([[True, False, True]]).expand(n, 3)  # the first cell drawn is the one that is missing
-    drawn = model.complete(known, seen, torch.zeros(n, dtype=torch.int32), keyed_generator(1))
+    drawn = model.complete(known, seen, torch.zeros(n, dtype=torch.int32), row_noise(len(known), 1))
     assert (drawn[:, [0, 2]] == known[:, [0, 2]]).all()
     wanted = joint[2, 1, 3] / joint[2, :, 3].sum()
     error = np.sqrt(wanted * (1 - wanted) / n)
@@ -69,7 +74,7 @@ def test_a_gap_at_the_end_of_the_order_is_drawn_exactly():
     model, n = objective(), 20_000
     joint = model.log_prob(EVERY, torch.zeros(24, dtype=torch.int32)).double().exp().numpy().reshape(SIZES)
     known, seen = torch.tensor([[0, 1, 2]]).expand(n, 3), torch.tensor([[False, True, True]]).expand(n, 3)
-    drawn = model.complete(known, seen, torch.zeros(n, dtype=torch.int32), keyed_generator(2))[:, 0]
+    drawn = model.complete(known, seen, torch.zeros(n, dtype=torch.int32), row_noise(len(known), 2))[:, 0]
     wanted = joint[:, 1, 2] / joint[:, 1, 2].sum()
     found = np.bincount(drawn, minlength=3) / n
     assert (np.abs(found - wanted) <= 4 * np.sqrt(wanted * (1 - wanted) / n) + 1e-5).all()
@@ -80,10 +85,10 @@ def test_a_row_does_not_depend_on_its_neighbours():
     z = EVERY[torch.randperm(24, generator=torch.Generator().manual_seed(0))]
     seen = torch.rand(24, 3, generator=torch.Generator().manual_seed(1)) < 0.5
     c = torch.zeros(24, dtype=torch.int32)
-    whole = model.complete(z, seen, c, keyed_generator(4))
+    whole = model.complete(z, seen, c, row_noise(len(z), 4))
     other = z.clone()
     other[1:] = (z[1:] + 1) % torch.tensor(SIZES)
-    assert (model.complete(other, seen, c, keyed_generator(4))[0] == whole[0]).all()
+    assert (model.complete(other, seen, c, row_noise(len(other), 4))[0] == whole[0]).all()
 
 
 def test_hidden_sets_are_even_and_half_of_them_begin_the_order():

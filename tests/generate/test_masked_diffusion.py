@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from augsynth.core.random import ItemKeys
 from augsynth.generate.masked_diffusion import MaskedDiffusionObjective
 from augsynth.nn.backbones import MLPBackbone
-from augsynth.nn.randomness import forked, keyed_generator
+from augsynth.nn.randomness import RowNoise, forked, keyed_generator
 from augsynth.nn.trainer import Trainer
 
 SIZES = [3, 2, 4]
@@ -26,6 +27,10 @@ def model(spread=0.6, **settings):
             made.network.out.free.normal_(0, 1.0).mul_(spread)
             made.network.bias.normal_(0, 0.5)
     return made.eval().requires_grad_(False)
+
+
+def row_noise(n, seed):
+    return RowNoise(ItemKeys(seed, 0, np.arange(n)))
 
 
 def cells(n):
@@ -84,7 +89,7 @@ def test_cells_of_one_step_are_independent_and_missing_is_never_filled_in():
     assert agree[1] == pytest.approx(1 / 3, abs=0.06) and agree[3] > 0.97
     seen = torch.tensor([[True, False, False]]).expand(1000, 3)
     with torch.no_grad():
-        full = made.complete(z, seen, cells(1000), keyed_generator(2))
+        full = made.complete(z, seen, cells(1000), row_noise(len(z), 2))
     assert (full[:, 0] == z[:, 0]).all() and (full[:, 1] == z[:, 0]).float().mean() > 0.97
     assert (full[:, 2] < 2).all() and (z[:, 2] == 2).any()
 
@@ -92,7 +97,7 @@ def test_cells_of_one_step_are_independent_and_missing_is_never_filled_in():
 def test_a_row_does_not_depend_on_its_neighbours():
     made = model()
     seen = torch.rand(24, 3, generator=torch.Generator().manual_seed(1)) < 0.4
-    whole = made.complete(EVERY, seen, cells(24), keyed_generator(4))
+    whole = made.complete(EVERY, seen, cells(24), row_noise(len(EVERY), 4))
     other = EVERY.clone()
     other[1:] = (EVERY[1:] + 1) % torch.tensor(SIZES)
-    assert (made.complete(other, seen, cells(24), keyed_generator(4))[0] == whole[0]).all()
+    assert (made.complete(other, seen, cells(24), row_noise(len(other), 4))[0] == whole[0]).all()
