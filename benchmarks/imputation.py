@@ -94,6 +94,7 @@ def grid_row(case: Case, method: str, folder: Path | None) -> dict[str, Any]:
             costs["notes"] = {**costs["notes"], "changed_observed_cells": True}
     row: dict[str, Any] = dict(
         yard.errors(codes["train"], truth[case.train], missing[case.train]),
+        holes=case.digest(),
         rows=len(case.train),
         masked=int(missing[case.train].sum()),
         energy=yard.energy(codes["train"], truth[case.train]),
@@ -119,7 +120,7 @@ def truth_row(case: Case) -> dict[str, Any]:
     yard = Yardstick(case.table)
     z, y = yard.code(case.table.X), case.table.y
     parts = (z[case.train], y[case.train], z[case.test], y[case.test])
-    return {"downstream": downstream(yard, *parts, case.table.is_class)}
+    return {"holes": case.digest(), "downstream": downstream(yard, *parts, case.table.is_class)}
 
 
 def folds_row(case: Case, method: str, folder: Path | None) -> dict[str, Any]:
@@ -133,18 +134,20 @@ def folds_row(case: Case, method: str, folder: Path | None) -> dict[str, Any]:
         codes, costs = cached(folder, replace(case, train=train, test=test), method, yard)
         scores.append(downstream(yard, codes["train"], y[train], codes["test"], y[test], True))
         spent += costs["point_cpu_s"]
-    return {"downstream": float(np.mean(scores)), "by_fold": scores, "point_cpu_s": spent / FOLDS}
+    cost = {"point_cpu_s": spent / FOLDS}
+    return {"holes": case.digest(), "downstream": float(np.mean(scores)), "by_fold": scores, **cost}
 
 
 def run_cell(case: Case, methods: list[str], results: harness.Results, arguments: argparse.Namespace) -> None:
     """Run what the result file lacks in one cell of the grid."""
-    own = case.mechanism == "own"
+    own, holes = case.mechanism == "own", case.digest()
     if not own:
-        results.run_missing({**case.key(), "method": "truth"}, partial(truth_row, case))
+        truth = {**case.key(), "method": "truth"}
+        results.run_missing(truth, partial(truth_row, case), fresh=lambda old: old.get("holes") == holes)
     for method in methods:
         make = partial(folds_row if own else grid_row, case, method, arguments.cache)
         key = {**case.key(), "method": method}
-        row = results.run_missing(key, make, redo=arguments.redo)
+        row = results.run_missing(key, make, redo=arguments.redo, fresh=lambda old: old.get("holes") == holes)
         if row is not None:
             fields = ("rmse", "pfc", "energy", "energy_draw", "downstream", "point_cpu_s")
             shown = {k: round(row[k], 4) for k in fields if row.get(k) is not None}
