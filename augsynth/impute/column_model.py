@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from functools import cached_property
 from typing import Self
 
@@ -277,7 +276,7 @@ class PredictorView:
         rows = np.arange(len(self._completed.z)) if self.rows is None else self.rows
         return PredictorView(self._completed, self.target, rows[where])
 
-    def _cut(self, matrix: np.ndarray, columns: Sequence[int] | np.ndarray) -> np.ndarray:
+    def _cut(self, matrix: np.ndarray, columns: np.ndarray) -> np.ndarray:
         if self.rows is None:
             return matrix[:, columns]
         return matrix[np.ix_(self.rows, columns)]
