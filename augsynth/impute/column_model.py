@@ -176,9 +176,11 @@ class CompletedRows:
         if self._matrix is not None:
             self._matrix[rows, self.design.slices[j]] = self.design.encode(j, np.asarray(values))
 
-    def view(self, target: int, rows: np.ndarray | None = None) -> PredictorView:
-        """Return some rows (positions; all by default) without column ``target``."""
-        return PredictorView(self, target, rows)
+    def view(
+        self, target: int, rows: np.ndarray | None = None, columns: np.ndarray | None = None
+    ) -> PredictorView:
+        """Return some rows (positions; all by default) without column ``target``, or of some columns only."""
+        return PredictorView(self, target, rows, columns)
 
 
 class PredictorView:
@@ -194,6 +196,8 @@ class PredictorView:
         The encoded column that is left out.
     rows : ndarray of int, optional
         Positions of the rows; all by default.
+    columns : ndarray of int, optional
+        Encoded columns that predict; all others by default.
 
     Examples
     --------
@@ -206,13 +210,19 @@ class PredictorView:
     (3, 2)
     """
 
-    def __init__(self, completed: CompletedRows, target: int, rows: np.ndarray | None = None):
+    def __init__(
+        self,
+        completed: CompletedRows,
+        target: int,
+        rows: np.ndarray | None = None,
+        columns: np.ndarray | None = None,
+    ):
         self._completed = completed
         self.target = target
         self.rows = rows
-        keep = np.ones(completed.z.shape[1], dtype=bool)
-        keep[target] = False
-        self.columns = np.flatnonzero(keep)  # the encoded columns of `raw`
+        if columns is None:
+            columns = np.delete(np.arange(completed.z.shape[1]), target)
+        self.columns = columns  # the encoded columns of `raw`
 
     @classmethod
     def of(cls, z: np.ndarray, layout: Layout, target: int) -> PredictorView:
@@ -226,7 +236,7 @@ class PredictorView:
 
     @property
     def n_columns(self) -> int:
-        """Number of columns of `raw`, p - 1."""
+        """Number of columns of `raw`, p - 1 unless only some predict."""
         return len(self.columns)
 
     @property
@@ -252,9 +262,9 @@ class PredictorView:
     @property
     def design_columns(self) -> np.ndarray:
         """Positions of the columns of `design` in the design of all columns, (q,) int."""
-        part = self._completed.design.slices[self.target]
-        width = self._completed.design.width
-        return np.concatenate([np.arange(part.start), np.arange(part.stop, width)])
+        slices = self._completed.design.slices
+        parts = [np.arange(slices[j].start, slices[j].stop) for j in self.columns]
+        return np.concatenate([np.empty(0, dtype=np.intp), *parts])
 
     @cached_property
     def design(self) -> np.ndarray:
@@ -274,7 +284,7 @@ class PredictorView:
     def take(self, where: np.ndarray) -> PredictorView:
         """Return the view of some of these rows (positions or a mask)."""
         rows = np.arange(len(self._completed.z)) if self.rows is None else self.rows
-        return PredictorView(self._completed, self.target, rows[where])
+        return PredictorView(self._completed, self.target, rows[where], self.columns)
 
     def _cut(self, matrix: np.ndarray, columns: np.ndarray) -> np.ndarray:
         if self.rows is None:

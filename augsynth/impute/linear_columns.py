@@ -229,7 +229,8 @@ class LogisticColumn(ColumnModel):
         labels = self._class[codes]
         n_classes = int(labels.max()) + 1
         self._share = counts / np.maximum(np.bincount(labels, minlength=n_classes)[self._class], 1)
-        self._base = self._class_shares(labels, n_classes, rng, drawn)
+        sizes = np.bincount(labels, minlength=n_classes).astype(float)
+        self._base = rng.dirichlet(sizes) if drawn else sizes / sizes.sum()
         self.baseline = 1.0 - counts.max() / len(codes) if not drawn else float("nan")
         if n_classes < 2 or not len(view.design_columns):
             return self
