@@ -9,7 +9,7 @@ import typer
 from augsynth.cli.models import fit, sample
 from augsynth.cli.recipes import list_command, run, show, validate
 from augsynth.cli.samples import enlarge
-from augsynth.cli.tables import check
+from augsynth.cli.tables import check, impute
 
 __all__ = ["app", "main"]
 
@@ -23,7 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("list")(list_command)
-for command in (show, validate, run, enlarge, fit, sample, check):
+for command in (show, validate, run, enlarge, fit, sample, check, impute):
     app.command()(command)
 
 

@@ -1,4 +1,4 @@
-"""``augsynth check``: tables beside each other."""
+"""``augsynth check | impute``: tables beside each other, and tables with holes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from augsynth.cli.endings import DATA, sentences
+from augsynth.cli.endings import DATA, complain, gentle_end, sentences
+from augsynth.cli.options import Force
 
-__all__ = ["check"]
+__all__ = ["check", "impute"]
 
 
 def check(
@@ -26,3 +27,67 @@ def check(
         summarise_inspection(found, console())
         if found.problems:
             raise typer.Exit(DATA)
+
+
+def impute(
+    source: Annotated[str, typer.Argument(help="The table with holes: CSV, TSV or Parquet.")],
+    out: Annotated[
+        str,
+        typer.Option("--out", "-o", metavar="FILE", help="The table to write; its ending says the format."),
+    ],
+    method: Annotated[
+        str,
+        typer.Option(
+            "--method", "-m", metavar="NAME", help="chained, donors, or a generator: trees, gmm, ..."
+        ),
+    ] = "chained",
+    fit_on: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Another table to learn from, such as the training rows."),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option("--target", "-t", metavar="NAME", help="Column of the labels: neither filled nor used."),
+    ] = None,
+    use_target: Annotated[
+        bool, typer.Option("--use-target", help="Learn from the labels; not for rows to be predicted.")
+    ] = False,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A column to leave alone, such as an id; repeatable."),
+    ] = None,
+    groups: Annotated[
+        list[str] | None,
+        typer.Option("--group", metavar="NAME", help="Impute within groups (donors only); repeatable."),
+    ] = None,
+    draws: Annotated[
+        int | None,
+        typer.Option("--draws", "-n", min=1, metavar="N", help="Random completions, in FILE_1, FILE_2, ..."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A parameter, or data.missing=['?'] ; repeatable."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Same seed, same bytes.")] = 0,
+    force: Force = False,
+) -> None:
+    """Fill the holes of a table and say how well each column was filled; what was there stays to the letter.
+
+    Without --draws each hole gets its conditional mean or most probable value, which is best
+    for prediction. Standard errors need several random draws, analysed one by one and pooled.
+    """
+    with sentences(), gentle_end() as asked_to_stop:
+        from augsynth.recipe.imputing import ImputeColumns, Imputing
+        from augsynth.recipe.summary import console, summarise_imputing
+
+        def tell(line: str) -> None:
+            if asked_to_stop:
+                raise KeyboardInterrupt
+            complain(line)
+
+        columns = ImputeColumns(target, use_target, ignore or [], groups or [])
+        job = Imputing(source, method, fit_on=fit_on, columns=columns, settings=settings or [], seed=seed)
+        job.check_output(out, draws=draws, force=force)
+        job.run(tell)
+        files = job.write(out, draws=draws)
+        summarise_imputing(job, files, console())

@@ -13,14 +13,15 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from augsynth.recipe.imputing import Imputing
     from augsynth.recipe.inspection import Inspection
     from augsynth.recipe.run import Run
 
-__all__ = ["console", "count_table", "summarise", "summarise_inspection"]
+__all__ = ["console", "count_table", "summarise", "summarise_imputing", "summarise_inspection"]
 
 _STYLES = {"helps": "bold green", "hurts": "bold red"}
 _WIDE = 1000
-_MAX_CELLS, _MAX_NOTES = 20, 8
+_MAX_CELLS, _MAX_NOTES, _MAX_COLUMNS = 20, 8, 60
 
 
 class _PlainLines:
@@ -245,3 +246,36 @@ def summarise_inspection(found: Inspection, screen: Console) -> None:
     if not found.problems:
         screen.print(Text("Columns, types and labels fit together."))
     screen.print(Text("Whether the rows are useful is another question: augsynth run says."))
+
+
+def summarise_imputing(job: Imputing, files: list[Path], screen: Console) -> None:
+    """Print how each column was filled, how well, and where it did no better than its mean."""
+    report = job.report
+    if report.empty:
+        screen.print(Text("No cell is missing: the table is written as it is."))
+    else:
+        screen.print(Padding(imputing_table(report), (0, 0, 0, 2), expand=False))
+        screen.print(Text(_IMPUTING_UNITS))
+    for note in job.notes[:_MAX_NOTES]:
+        screen.print(Text(f"note: {note}", style="yellow"))
+    for path in files:
+        screen.print(Text(f"written: {path} ({_size(_bytes_of(path))})"))
+
+
+_IMPUTING_UNITS = (
+    "error: on seen cells that were hidden from it; of numbers in standard deviations of the "
+    "column, of categories the share that is wrong."
+)
+
+
+def imputing_table(report: pd.DataFrame) -> Table:
+    """Lay out the report of an imputer, a column a line."""
+    table = _table("column", "missing", "filled with", "error", "column mean", "", right=(1, 3, 4))
+    for _, row in report.head(_MAX_COLUMNS).iterrows():
+        left = f" ({row['left']:,} left)" if 0 < row["left"] < row["missing"] else ""
+        figures = [f"{row[name]:.3f}" if pd.notna(row[name]) else "" for name in ("error", "baseline")]
+        word = Text(row["word"], style="yellow" if row["word"].startswith("no better") else "dim")
+        table.add_row(*_cells(row["column"], f"{row['missing']:,}", row["how"] + left, *figures, word))
+    if len(report) > _MAX_COLUMNS:
+        table.add_row(*_cells(f"... and {len(report) - _MAX_COLUMNS} more", "", "", "", "", ""))
+    return table

@@ -32,6 +32,7 @@ __all__ = [
     "FORMATS",
     "Destination",
     "TableFormat",
+    "open_read",
     "open_write",
     "read_dates",
     "read_source",
@@ -85,7 +86,8 @@ def table_format(path: str | Path) -> TableFormat:
     return TableFormat(kind, compression)
 
 
-def _open_read(path: Path, compression: str) -> Any:
+def open_read(path: Path, compression: str) -> Any:
+    """Open a file for bytes that are unpacked on their way."""
     if compression == "gz":
         return gzip.open(path, "rb")
     if compression == "bz2":
@@ -170,7 +172,7 @@ def read_table(
 def _read_text(
     path: Path, compression: str, separator: str, missing: Sequence[str] | None
 ) -> tuple[pd.DataFrame, list[str]]:
-    with _open_read(path, compression) as stream:
+    with open_read(path, compression) as stream:
         start = stream.read(65536)
     if not start.strip():
         raise DataError(f"{path}: the file is empty. A table needs a header line and rows.")
@@ -179,9 +181,9 @@ def _read_text(
     if b"\0" in start:
         raise DataError(f"{path}: this is a binary file, not a text table. Check the file and its ending.")
     na: dict[str, Any] = {} if missing is None else {"na_values": list(missing), "keep_default_na": False}
-    with _open_read(path, compression) as stream:
+    with open_read(path, compression) as stream:
         header = pd.read_csv(stream, sep=separator, header=None, nrows=1, dtype=str, keep_default_na=False)
-    with _open_read(path, compression) as stream, warnings.catch_warnings():
+    with open_read(path, compression) as stream, warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # it would cut rows longer than the header
         try:
             frame = pd.read_csv(stream, sep=separator, low_memory=False, index_col=False, **na)
@@ -195,7 +197,7 @@ def _read_parquet(path: Path, compression: str) -> tuple[pd.DataFrame, list[str]
 
     source: Any = path
     if compression:
-        with _open_read(path, compression) as stream:
+        with open_read(path, compression) as stream:
             source = io.BytesIO(stream.read())
     names = list(pq.read_schema(source).names)
     if len(set(names)) < len(names):  # pyarrow's own message for this is obscure
