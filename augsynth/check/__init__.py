@@ -1,9 +1,19 @@
-"""Checks of what an augmentation is worth, and of what it does to labels."""
+"""Checks of what an augmentation or an imputer is worth, and of what it does to labels."""
 
 from augsynth.check.comparison import Comparison
 from augsynth.check.intervals import corrected_interval, holm
 from augsynth.check.label_preservation import label_preservation
+from augsynth.check.little import LittleTest, little_mcar
 from augsynth.check.preservation import LabelPreservation
 from augsynth.check.utility import compare
 
-__all__ = ["Comparison", "LabelPreservation", "compare", "corrected_interval", "holm", "label_preservation"]
+__all__ = [
+    "Comparison",
+    "LabelPreservation",
+    "LittleTest",
+    "compare",
+    "corrected_interval",
+    "holm",
+    "label_preservation",
+    "little_mcar",
+]
