@@ -64,6 +64,7 @@ class BaseGenerator(BaseEstimator, ABC):
     _allows_missing: ClassVar[bool] = True
     _takes_images: ClassVar[bool] = False
     _takes_unlabelled: ClassVar[bool] = False
+    refits_quickly: ClassVar[bool] = False  # fast enough to be fitted again for every imputation
     random_state: Any = None
     schema: Any = None
     codec_: Any

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.special import ndtri
+from sklearn.base import clone
 
 from augsynth.core import arrays
 from augsynth.core.errors import DataError, sentence
-from augsynth.core.random import ItemKeys, step_key
+from augsynth.core.random import ItemKeys, keyed_rng, step_key
 from augsynth.encode.table import fill_holes
 
-__all__ = ["Completion", "normals", "row_keys"]
+__all__ = ["Completion", "normals", "reweighted", "row_keys"]
 
 BLOCK = 2**16  # rows that a hook sees at once
 _PATH = step_key("complete")
@@ -101,3 +103,28 @@ class Completion:
                     exact = z[:, codec.names.index(column.name)] + column.origin
                     decoded[column.name] = pd.Series(exact, dtype=column.dtype)
         return self._container.give_back(fill_holes(self._frame.reset_index(drop=True), decoded))
+
+
+def reweighted(generator: Any, X: Any, y: Any = None, *, sample_weight: np.ndarray, seed: int) -> Any:
+    """Return a generator fitted to the same rows under other weights; the given one stays as it is.
+
+    Under weights drawn from Exp(1) (the Bayesian bootstrap) its parameters are, for many
+    rows, one draw from their posterior.
+
+    Parameters
+    ----------
+    generator : BaseGenerator
+        Fitted to ``X`` and ``y``. Those with a hook ``_refit(z, c, w, rng)`` start from what they are.
+    sample_weight : ndarray (n,)
+    seed : int
+
+    References
+    ----------
+    Rubin, "The Bayesian bootstrap", Annals of Statistics 9(1), 1981, doi:10.1214/aos/1176345338.
+    """
+    if not hasattr(generator, "_refit"):
+        return clone(generator).set_params(random_state=seed).fit(X, y, sample_weight=sample_weight)
+    made = copy.copy(generator)
+    _, z, c, _ = generator._take_query(X, y, None, seed, "refit")
+    made._refit(z, c, sample_weight, keyed_rng(seed))
+    return made

@@ -136,23 +136,33 @@ class Gaussians:
         return drawn
 
     def fill(self, numbers: Numbers, component: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        """Draw the missing cells of every row given its seen cells and its component."""
+        """Draw the missing cells of every row given its seen cells and its component.
+
+        Parameters
+        ----------
+        component : ndarray of int (n,)
+        noise : ndarray (n, d)
+            Standard normal; noughts give the conditional means.
+        """
         drawn = np.where(numbers.seen, numbers.x, self.means[component])
         if self.is_diagonal:
             return np.where(numbers.seen, drawn, drawn + noise * np.sqrt(self.covariances[component]))
-        group = component * len(numbers.shown) + numbers.index
-        for key in np.unique(group):
-            k, pattern = divmod(int(key), len(numbers.shown))
-            seen = numbers.shown[pattern]
-            if seen.all():
-                continue
-            rows = np.flatnonzero(group == key)
+        for k in np.unique(component):
+            rows = np.flatnonzero(component == k)
+            own = numbers
+            if len(rows) < len(numbers):
+                own = Numbers(np.where(numbers.seen[rows], numbers.x[rows], np.nan))
             # The precision of the missing given the seen is the block of the joint precision.
             precision = np.linalg.inv(self.covariances[k])
-            root = np.linalg.cholesky(precision[np.ix_(~seen, ~seen)])
-            gap = numbers.x[np.ix_(rows, seen)] - self.means[k, seen]
-            shift = np.linalg.solve(root, precision[np.ix_(~seen, seen)] @ gap.T)
-            drawn[np.ix_(rows, ~seen)] += np.linalg.solve(root.T, noise[np.ix_(rows, ~seen)].T - shift).T
+            for part, some in own.parts():
+                hidden = ~some.shown
+                both = hidden[:, :, None] & hidden[:, None, :]
+                root = np.linalg.cholesky(np.where(both, precision, np.eye(hidden.shape[1])))
+                back = np.linalg.inv(root)
+                gap = np.where(some.seen, some.x - self.means[k], 0.0)
+                white = _apply(back, some, np.where(some.seen, 0.0, gap @ precision))
+                shift = _apply(np.swapaxes(back, 1, 2), some, noise[rows[part]] - white)
+                drawn[rows[part]] += np.where(some.seen, 0.0, shift)
         return drawn
 
     def _whiteners(self, k: int, shown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

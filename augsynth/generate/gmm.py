@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import logsumexp
@@ -14,14 +15,16 @@ from augsynth.generate.atoms import MISSING, SMOOTH, cell_states, find_atoms
 from augsynth.generate.bandwidth import column_scales, effective_size
 from augsynth.generate.base import BaseGenerator
 from augsynth.generate.completion import normals
-from augsynth.generate.mixture import NUMBERS_TRIED, EMSettings, Mixture, MixtureRows, select_mixture
+from augsynth.generate.mixture import NUMBERS_TRIED, EMSettings, Mixture, MixtureRows, climb, select_mixture
 
 __all__ = ["GaussianMixtureGenerator"]
 
 MIN_ROWS = 5  # below this, the spread of the whole table counts as one more row
 POINT_SCALE = 1e-6  # scale where a column is constant within a cell, in units of its spread in the table
 ROWS_A_COMPONENT = 10
+REFIT_TOL = 1e-5  # nats a row, at which climbing under other weights ends
 MOST_PATTERNS = 200  # of seen numbers: full covariances cost a matrix inversion for each of them
+MOST_WORK = 2e8  # patterns times d ** 3, up to which one full covariance is tried all the same
 
 
 class GaussianMixtureGenerator(BaseGenerator):
@@ -42,8 +45,9 @@ class GaussianMixtureGenerator(BaseGenerator):
     covariance_type : {"auto", "full", "tied", "diag", "spherical"}
         As in scikit-learn, on numbers in units of their spread within the cell. Cells
         with fewer than 2 (d + 1) rows get a diagonal one. "auto" takes "full" or "diag",
-        whichever has the lower criterion; it tries "full" only where the cell's rows have at
-        most 200 different patterns of missing and repeated numbers, since its cost grows with them.
+        whichever has the lower criterion. Where the cell's rows have more than 200 different
+        patterns of missing and repeated numbers it tries "full" with one component only, or
+        not at all, since its cost grows with them.
     reg_covar : float > 0
         Added to variances, in units of a column's variance: keeps components from
         shrinking onto single rows. A component with a share s of the rows gets reg_covar / s.
@@ -104,6 +108,7 @@ class GaussianMixtureGenerator(BaseGenerator):
     """
 
     _allows_missing = True
+    refits_quickly: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -163,15 +168,38 @@ class GaussianMixtureGenerator(BaseGenerator):
         self.center_, self.scale_ = np.empty((2, len(groups), len(numeric)))
         self.patterns_: list[np.ndarray] = []
         self.pattern_shares_: list[np.ndarray] = []
-        for group, members in enumerate(groups):
-            rows = np.flatnonzero(np.isin(c, members) & (weights > 0))
-            # Rows with the same numbers seen side by side: EM then works on slices.
-            _, pattern = np.unique(~np.isnan(smooth[rows]), axis=0, return_inverse=True)
-            rows = rows[np.argsort(pattern.reshape(-1), kind="stable")] if len(numeric) else rows
-            self.center_[group] = _weighted_means(smooth[rows], weights[rows], middle)
-            self.scale_[group] = _scales(smooth[rows], weights[rows], table)
+        for group in range(len(groups)):
+            rows = self._rows_of(group, z, c, weights)
+            x = np.where(states[rows] == SMOOTH, z[np.ix_(rows, numeric)], np.nan)
+            self.center_[group] = _weighted_means(x, weights[rows], middle)
+            self.scale_[group] = _scales(x, weights[rows], table)
             share = weights[rows] / weights[rows].mean()
             self._fit_group(self._mixture_rows(z[rows], group, share), np.isnan(z[rows]), rng)
+
+    def _rows_of(self, group: int, z: np.ndarray, c: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Return the training rows of a mixture, those with the same numbers seen side by side."""
+        cells = self.pool_.members(int(np.flatnonzero(self.mixture_of_cell_ == group)[0]))
+        rows = np.flatnonzero(np.isin(c, cells) & (weights > 0))
+        numeric = self.layout_.numeric
+        if not len(numeric):
+            return rows
+        smooth = cell_states(z[np.ix_(rows, numeric)], self.atoms_) == SMOOTH
+        _, pattern = np.unique(smooth, axis=0, return_inverse=True)
+        return rows[np.argsort(pattern.reshape(-1), kind="stable")]  # EM then works on slices
+
+    def _refit(self, z: np.ndarray, c: np.ndarray, w: np.ndarray, rng: np.random.Generator) -> None:
+        """Climb from the fitted mixtures under other weights: their sizes, shapes and units stay."""
+        before = self.mixtures_
+        self.mixtures_, self.patterns_, self.pattern_shares_ = [], [], []
+        for group, mixture in enumerate(before):
+            rows = self._rows_of(group, z, c, w)
+            prepared = self._mixture_rows(z[rows], group, w[rows] / w[rows].mean())
+            settings = replace(self._settings(mixture.covariance_type, prepared), tol=REFIT_TOL)
+            self._keep(climb(prepared, mixture, settings, self.max_iter), prepared, np.isnan(z[rows]))
+
+    def _settings(self, shape: str, rows: MixtureRows) -> EMSettings:
+        few = effective_size(rows.w) < MIN_ROWS and rows.x.shape[1] > 0
+        return EMSettings(shape, self.reg_covar, self.n_init, self.max_iter, pseudo_rows=1.0 if few else 0.0)
 
     def _rows_needed(self, shape: str) -> int:
         """Rows that one component of a shape needs."""
@@ -183,22 +211,29 @@ class GaussianMixtureGenerator(BaseGenerator):
         enough = n >= max(MIN_ROWS, 2 * (len(self.layout_.numeric) + 1))
         if self.covariance_type != "auto":
             return [self.covariance_type if enough or self.covariance_type == "spherical" else "diag"]
-        full = enough and rows.x.shape[1] > 1 and len(rows.numbers.shown) <= MOST_PATTERNS
+        d, patterns = rows.x.shape[1], len(rows.numbers.shown)
+        full = enough and d > 1 and (patterns <= MOST_PATTERNS or patterns * d**3 <= MOST_WORK)
         return ["diag", "full"] if full else ["diag"]
 
     def _fit_group(self, rows: MixtureRows, missing: np.ndarray, rng: np.random.Generator) -> None:
-        n, d = effective_size(rows.w), rows.x.shape[1]
-        pseudo = 1.0 if n < MIN_ROWS and d else 0.0
+        n = effective_size(rows.w)
         choices = []
         for shape in self._shapes(rows, n):
-            settings = EMSettings(shape, self.reg_covar, self.n_init, self.max_iter, pseudo_rows=pseudo)
+            settings = self._settings(shape, rows)
             largest = max(1, int(n) // self._rows_needed(shape))
+            costly = shape == "full" and len(rows.numbers.shown) > MOST_PATTERNS
+            if costly and self.covariance_type == "auto":
+                largest = 1
             if isinstance(self.n_components, str):
                 choices.append((settings, [k for k in NUMBERS_TRIED if k <= largest]))
             else:
                 choices.append((settings, [min(int(self.n_components), largest)]))
         mixture, tried = select_mixture(rows, choices, rng)
         self.bic_.append(tried)
+        self._keep(mixture, rows, missing)
+
+    def _keep(self, mixture: Mixture, rows: MixtureRows, missing: np.ndarray) -> None:
+        """Store a mixture, and how often each pattern of missing cells occurs in its components."""
         patterns, index = np.unique(missing, axis=0, return_inverse=True)
         share = _responsibilities(mixture.joint(rows)) * rows.w[:, None]
         counts = np.stack([np.bincount(index.reshape(-1), r, minlength=len(patterns)) for r in share.T])
@@ -278,6 +313,29 @@ class GaussianMixtureGenerator(BaseGenerator):
             component = (reached < u[rows, :1] * reached[:, -1:]).sum(axis=1)
             x = mixture.gaussians.fill(prepared.numbers, component, noise[rows]) if d else noise[rows]
             result[rows] = self._assemble(group, x, component, u[rows, 1:])
+        return result
+
+    def _expect(self, z: np.ndarray, observed: np.ndarray, c: np.ndarray, keys: ItemKeys) -> np.ndarray:
+        numeric, result = self.layout_.numeric, np.empty_like(z)
+        for group, rows in self._by_mixture(c):
+            mixture = self.mixtures_[group]
+            prepared = self._mixture_rows(z[rows], group)
+            share = _responsibilities(mixture.joint(prepared))
+            means = np.zeros((len(rows), len(numeric)))
+            levels = [mixture.table(i) for i in range(len(mixture.bounds) - 1)]
+            atomic = [j for j, atoms in enumerate(self.atoms_) if atoms.size]
+            for k in range(len(mixture) if len(numeric) else 0):
+                still = np.zeros_like(means)
+                x = mixture.gaussians.fill(prepared.numbers, np.full(len(rows), k), still)
+                x = self.center_[group] + self.scale_[group] * x
+                for j, table in zip(atomic, levels[len(self.layout_.categorical) :], strict=True):
+                    x[:, j] = table[k, 0] * x[:, j] + table[k, 1:] @ self.atoms_[j]
+                means += share[:, k : k + 1] * x
+            made = np.empty((len(rows), z.shape[1]))
+            made[:, numeric] = means
+            for j, table in zip(self.layout_.categorical, levels, strict=False):
+                made[:, j] = (share @ table).argmax(axis=1)
+            result[rows] = made
         return result
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from augsynth.generate.bandwidth import (
     rule_weight,
 )
 from augsynth.generate.base import BaseGenerator, Drawn
-from augsynth.generate.kernels import KERNELS, SMALLEST_UNIFORM, level_kernel
+from augsynth.generate.kernels import KERNELS, SMALLEST_UNIFORM, level_kernel, log_sum, pick
 
 __all__ = ["KDEGenerator"]
 
@@ -103,6 +103,7 @@ class KDEGenerator(BaseGenerator):
     """
 
     _allows_missing = True
+    refits_quickly: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -269,7 +270,7 @@ class KDEGenerator(BaseGenerator):
         for members, rows in self._chunks(c):
             terms = self._log_kernels(z[members], rows, c[members[0]], range(len(self.layout_)))
             terms += np.log(self.weights_[rows] / self.weights_[rows].sum())
-            value[members] = _log_sum(terms)
+            value[members] = log_sum(terms)
         return value
 
     def _chunks(self, group: np.ndarray, cell_of: Any = int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -312,23 +313,57 @@ class KDEGenerator(BaseGenerator):
 
     # Complete ------------------------------------------------------------------------
 
-    def _complete(self, z: np.ndarray, observed: np.ndarray, c: np.ndarray, keys: ItemKeys) -> np.ndarray:
-        u = keys.uniforms(1 + z.shape[1])
+    def _by_pattern(
+        self, observed: np.ndarray, c: np.ndarray
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Yield (rows of the table, centres of their cell, which columns they show) in blocks."""
         patterns, pattern = np.unique(observed, axis=0, return_inverse=True)
         group = c.astype(np.int64) * len(patterns) + pattern.ravel()
-        chosen = np.full(len(z), -1, dtype=np.intp)
         for members, rows in self._chunks(group, lambda key: int(key) // len(patterns)):
-            seen = observed[members[0]]
-            if seen.all():
-                continue
+            yield members, rows, observed[members[0]]
+
+    def _complete(self, z: np.ndarray, observed: np.ndarray, c: np.ndarray, keys: ItemKeys) -> np.ndarray:
+        u = keys.uniforms(1 + z.shape[1])
+        chosen = np.full(len(z), -1, dtype=np.intp)
+        for members, rows, seen in self._by_pattern(observed, c):
             usable = (self.states_[rows][:, ~seen] != MISSING).all(axis=1)
             terms = self._log_kernels(z[members], rows, c[members[0]], np.flatnonzero(seen))
-            chosen[members] = _pick(terms + self._log_weights(rows, usable), rows, u[members, 0])
+            chosen[members] = pick(terms + self._log_weights(rows, usable), rows, u[members, 0])
         filled = self._blur(np.maximum(chosen, 0), c, u[:, 1:], ~observed & (chosen >= 0)[:, None])
         result = np.where(observed | (chosen < 0)[:, None], z, filled)
-        for i in np.flatnonzero((chosen < 0) & ~observed.all(axis=1)):
+        for i in np.flatnonzero(chosen < 0):
             result[i] = self._complete_alone(z[i], observed[i].copy(), int(c[i]), keys.take(np.array([i])))
         return result
+
+    def _expect(self, z: np.ndarray, observed: np.ndarray, c: np.ndarray, keys: ItemKeys) -> np.ndarray:
+        """Average the middles of the kernels, each weighted by the observed cells."""
+        result = z.copy()
+        for members, rows, seen in self._by_pattern(observed, c):
+            cell, shown = c[members[0]], np.flatnonzero(seen)
+            known = self.states_[rows] != MISSING
+            terms = self._log_kernels(z[members], rows, cell, shown)
+            terms += self._log_weights(rows, known[:, ~seen].all(axis=1))
+            far = np.isinf(terms.max(axis=1))
+            if far.any():
+                terms[far] = self._log_kernels(z[members[far]], rows, cell, shown, tails=True)
+                terms[far] += np.log(self.weights_[rows])
+            share = np.exp(terms - terms.max(axis=1, keepdims=True))
+            for j in np.flatnonzero(~seen):
+                near = (share * known[:, j]).any(axis=1)
+                result[members[near], j] = self._middle(int(j), share[near] * known[:, j], rows, cell)
+                if not near.all():  # missing in all that are near: the whole table serves
+                    every = self.weights_ * (self.states_[:, j] != MISSING)
+                    result[members[~near], j] = self._middle(int(j), every[None], np.arange(len(every)), cell)
+        return result
+
+    def _middle(self, j: int, share: np.ndarray, rows: np.ndarray, cell: int) -> np.ndarray:
+        """Mean or most probable level of column ``j`` over centres that weigh ``share`` (n, centres)."""
+        values, block = np.nan_to_num(self.centers_[rows, j]), self.layout_[j]
+        if block.is_numeric:
+            return share @ values / share.sum(axis=1)
+        levels = level_kernel(block.n_levels, block.ordered, self.widths_[cell, j])
+        every = np.arange(block.n_levels, dtype=float)[:, None]
+        return (share @ np.exp(levels.log_mass(every, values)).T).argmax(axis=1)
 
     def _log_weights(self, rows: np.ndarray, usable: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore"):
@@ -345,7 +380,7 @@ class KDEGenerator(BaseGenerator):
             terms += self._log_weights(rows, self.states_[rows, j] != MISSING)
             wanted = np.arange(len(row))[None] == j
             u = keys.child(int(j)).uniforms(1 + len(row))
-            drawn = self._blur(_pick(terms, rows, u[:, 0]), c, u[:, 1:], wanted)
+            drawn = self._blur(pick(terms, rows, u[:, 0]), c, u[:, 1:], wanted)
             row = np.where(wanted[0], drawn[0], row)
             observed[j] = True
         return row
@@ -355,20 +390,3 @@ def _gap(x: Any, center: Any, width: Any) -> Any:
     """Distance from a centre in bandwidths."""
     with np.errstate(over="ignore"):
         return (x - center) / width
-
-
-def _log_sum(terms: np.ndarray) -> np.ndarray:
-    """Log of the row sums of exp(terms); minus infinity where every term is."""
-    top = terms.max(axis=1)
-    with np.errstate(divide="ignore"):
-        return np.where(np.isinf(top), 0.0, top) + np.log(
-            np.exp(terms - np.where(np.isinf(top), 0.0, top)[:, None]).sum(axis=1)
-        )
-
-
-def _pick(terms: np.ndarray, rows: np.ndarray, u: np.ndarray) -> np.ndarray:
-    """Draw one centre a row by its weight exp(terms); -1 where every weight is 0."""
-    top = terms.max(axis=1, keepdims=True)
-    reached = np.cumsum(np.exp(terms - np.where(np.isinf(top), 0.0, top)), axis=1)
-    at = (reached <= u[:, None] * reached[:, -1:]).sum(axis=1)
-    return np.where(np.isinf(top[:, 0]), -1, rows[np.minimum(at, rows.size - 1)])

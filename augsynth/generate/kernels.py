@@ -15,7 +15,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-__all__ = ["KERNELS", "NumericKernel", "OrderedKernel", "UnorderedKernel", "level_kernel"]
+__all__ = [
+    "KERNELS",
+    "NumericKernel",
+    "OrderedKernel",
+    "UnorderedKernel",
+    "level_kernel",
+    "log_sum",
+    "pick",
+]
 
 SMALLEST_UNIFORM = 2.0**-54  # a uniform draw may be 0, where the inverse of the Gaussian has no value
 
@@ -215,3 +223,20 @@ class OrderedKernel:
 def level_kernel(n_levels: int, ordered: bool, weight: float) -> UnorderedKernel | OrderedKernel:
     """Make the kernel of one categorical column."""
     return (OrderedKernel if ordered else UnorderedKernel)(n_levels, weight)
+
+
+def log_sum(terms: np.ndarray) -> np.ndarray:
+    """Log of the row sums of exp(terms); minus infinity where every term is."""
+    top = terms.max(axis=1)
+    with np.errstate(divide="ignore"):
+        return np.where(np.isinf(top), 0.0, top) + np.log(
+            np.exp(terms - np.where(np.isinf(top), 0.0, top)[:, None]).sum(axis=1)
+        )
+
+
+def pick(terms: np.ndarray, rows: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """Draw one centre a row by its weight exp(terms); -1 where every weight is 0."""
+    top = terms.max(axis=1, keepdims=True)
+    reached = np.cumsum(np.exp(terms - np.where(np.isinf(top), 0.0, top)), axis=1)
+    at = (reached <= u[:, None] * reached[:, -1:]).sum(axis=1)
+    return np.where(np.isinf(top[:, 0]), -1, rows[np.minimum(at, rows.size - 1)])

@@ -16,7 +16,16 @@ from scipy.special import logsumexp
 from augsynth.core.persistence import persistent
 from augsynth.generate.gaussian import Gaussians, Numbers
 
-__all__ = ["NUMBERS_TRIED", "EMSettings", "Mixture", "MixtureRows", "bic", "fit_mixture", "select_mixture"]
+__all__ = [
+    "NUMBERS_TRIED",
+    "EMSettings",
+    "Mixture",
+    "MixtureRows",
+    "bic",
+    "climb",
+    "fit_mixture",
+    "select_mixture",
+]
 
 PRIOR_ROWS = 1.0  # rows by which a component's level frequencies are drawn towards those of all rows
 START_ROWS = 2000  # rows on which the random starts compete
@@ -148,15 +157,15 @@ def fit_mixture(
     Hunt, Jorgensen (2003), doi:10.1016/S0167-9473(02)00190-1 (mixed kinds of columns).
     """
     if n_components == 1:
-        return _climb(rows, _start(rows, 1, settings, rng), settings, settings.max_iter)
+        return climb(rows, _start(rows, 1, settings, rng), settings, settings.max_iter)
     small = rows
     if len(rows) > START_ROWS:
         small = rows.take(np.sort(rng.choice(len(rows), START_ROWS, replace=False)))
     starts = [
-        _climb(small, _start(small, n_components, settings, rng), settings, START_STEPS)
+        climb(small, _start(small, n_components, settings, rng), settings, START_STEPS)
         for _ in range(settings.n_init)
     ]
-    return _climb(rows, max(starts, key=lambda mixture: mixture.trace[-1]), settings, settings.max_iter)
+    return climb(rows, max(starts, key=lambda mixture: mixture.trace[-1]), settings, settings.max_iter)
 
 
 def select_mixture(
@@ -196,7 +205,7 @@ def select_mixture(
                 break
     _, k, settings, best = min(fits, key=lambda fit: fit[0])
     if some is rows:
-        return _climb(rows, best, settings, settings.max_iter), tried
+        return climb(rows, best, settings, settings.max_iter), tried
     return fit_mixture(rows, k, settings, rng), tried
 
 
@@ -229,7 +238,7 @@ def _start(rows: MixtureRows, k: int, settings: EMSettings, rng: np.random.Gener
     return _maximise(rows, Gaussians(means, unit), share, settings)
 
 
-def _climb(rows: MixtureRows, mixture: Mixture, settings: EMSettings, steps: int) -> Mixture:
+def climb(rows: MixtureRows, mixture: Mixture, settings: EMSettings, steps: int) -> Mixture:
     """Run EM until a step gains less than ``tol`` a row."""
     trace: list[float] = []
     for _ in range(steps):

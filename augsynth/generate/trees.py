@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -97,6 +97,8 @@ class TreeGenerator(BaseGenerator):
     >>> bool((new["hours"].isna() == (new["job"] == "clerk")).mean() > 0.9)
     True
     """
+
+    refits_quickly: ClassVar[bool] = True
 
     def __init__(
         self,
