@@ -176,7 +176,9 @@ def _moments(mean: np.ndarray, within: np.ndarray, between: np.ndarray, m: int, 
     share = np.divide(extra, total, out=np.zeros_like(total), where=total > 0)  # lambda
     old = np.divide(m - 1, share**2, out=np.full_like(total, np.inf), where=share > 0)
     observed = dof_observed(complete, share)
-    dof = np.where(within > 0, 1 / (1 / old + 1 / observed), np.where(extra > 0, m - 1, observed))
+    with np.errstate(divide="ignore"):  # 1 / (0 + 0) is infinity, as it should be
+        dof = 1 / (1 / old + 1 / observed)
+    dof = np.where((within == 0) & (extra > 0), m - 1, dof)
     r = np.divide(extra, within, out=np.where(extra > 0, np.inf, 0.0), where=within > 0)
     # (r + 2 / (old + 3)) / (r + 1), written so that an infinite r is no trouble
     information = np.minimum(share + 2 / (old + 3) * (1 - share), 1.0)
