@@ -65,6 +65,7 @@ class BaseGenerator(BaseEstimator, ABC):
     _takes_images: ClassVar[bool] = False
     _takes_unlabelled: ClassVar[bool] = False
     refits_quickly: ClassVar[bool] = False  # fast enough to be fitted again for every imputation
+    missing_is_a_value: ClassVar[bool] = False  # missing cells are learned as one value more of their column
     random_state: Any = None
     schema: Any = None
     codec_: Any

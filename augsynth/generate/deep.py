@@ -58,6 +58,7 @@ class TorchGenerator(BaseGenerator):
     """
 
     _takes_unlabelled: ClassVar[bool] = True
+    missing_is_a_value: ClassVar[bool] = True
 
     def __init__(
         self, *, backbone: Any = None, trainer: Any = None, schema: Any = None, random_state: Any = None

@@ -17,6 +17,7 @@ __all__ = ["TreeGenerator"]
 
 _PARTICLES = 24
 _ALONE = 50  # a class of fewer rows has trees of its own
+_MANY = 96  # candidates a row for means
 _COMPLETE_ROWS = 1024  # rows completed at once: bounds the particles in memory
 
 
@@ -99,6 +100,7 @@ class TreeGenerator(BaseGenerator):
     """
 
     refits_quickly: ClassVar[bool] = True
+    missing_is_a_value: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -189,35 +191,75 @@ class TreeGenerator(BaseGenerator):
         return total
 
     def _complete(self, z: np.ndarray, observed: np.ndarray, c: np.ndarray, keys: ItemKeys) -> np.ndarray:
-        out = z.copy()
-        for columns, rows in self._by_family(c):
-            for begin in range(0, len(rows), _COMPLETE_ROWS):
-                part = rows[begin : begin + _COMPLETE_ROWS]
-                out[part] = self._complete_block(columns, z[part], observed[part], c[part], keys.take(part))
+        out = np.empty_like(z)
+        for part, particles, log_weight, last in self._particles(z, observed, c, keys, _PARTICLES):
+            chosen = _choose(log_weight, last.uniforms(_PARTICLES))
+            out[part] = particles[np.arange(len(part)), chosen]
         return out
 
-    def _complete_block(
-        self, columns: list[TreeColumn], z: np.ndarray, observed: np.ndarray, c: np.ndarray, keys: ItemKeys
-    ) -> np.ndarray:
+    def _expect(self, z: np.ndarray, observed: np.ndarray, c: np.ndarray, keys: ItemKeys) -> np.ndarray:
+        """Average over candidates by their weights: an estimate, by the noise of the keys."""
+        out = np.empty_like(z)
+        for part, particles, log_weight, _ in self._particles(z, observed, c, keys, _MANY):
+            weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
+            weight /= weight.sum(axis=1, keepdims=True)
+            out[part] = np.einsum("nm,nmp->np", weight, particles)
+            for j in self.layout_.categorical:
+                levels = (
+                    particles[:, :, j].astype(np.intp)
+                    + self.layout_[j].n_levels * np.arange(len(part))[:, None]
+                )
+                mass = np.bincount(
+                    levels.ravel(), weight.ravel(), minlength=len(part) * self.layout_[j].n_levels
+                )
+                out[part, j] = mass.reshape(len(part), -1).argmax(axis=1)
+        return out
+
+    def _particles(
+        self, z: np.ndarray, observed: np.ndarray, c: np.ndarray, keys: ItemKeys, m: int
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, ItemKeys]]:
+        """Yield (rows, m candidates of each (n, m, p), their log weights (n, m), keys for what follows)."""
+        step = max(1, _COMPLETE_ROWS * _PARTICLES // m)
+        for columns, rows in self._by_family(c):
+            for begin in range(0, len(rows), step):
+                part = rows[begin : begin + step]
+                own = keys.take(part)
+                yield (
+                    part,
+                    *self._walk(columns, z[part], observed[part], c[part], own, m),
+                    own.child(len(columns)),
+                )
+
+    def _walk(
+        self,
+        columns: list[TreeColumn],
+        z: np.ndarray,
+        observed: np.ndarray,
+        c: np.ndarray,
+        keys: ItemKeys,
+        m: int,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Draw the missing cells column by column; the observed ones weigh, and thin out, the candidates."""
         n = len(z)
-        row = np.repeat(np.arange(n), _PARTICLES)
+        row = np.repeat(np.arange(n), m)
         particles, conditions = z[row], self._conditions(c)[row]
         classes = self.condition_.class_of_cell[c][row]
-        log_weight = np.zeros((n, _PARTICLES))
+        log_weight = np.zeros((n, m))
         for k, (form, column) in enumerate(zip(self.forms_, columns, strict=True)):
             j = form.position
-            seen = observed[row, j]
+            seen = np.flatnonzero(observed[row, j])
             place = column.route(self.forms_[:k], particles, conditions, classes)
-            u = keys.child(k).uniforms(3 * _PARTICLES + 1)
-            noise = u[:, 1:].reshape(n, 3, _PARTICLES).transpose(1, 0, 2).reshape(3, -1)
-            drawn = column.draw(form, place, noise, missing=False)
-            with np.errstate(divide="ignore"):
-                likely = np.log(column.density(form, place, particles[:, j]))
-            particles[:, j] = np.where(seen, particles[:, j], drawn)
-            log_weight += np.where(seen, np.maximum(likely, -1e6), 0.0).reshape(n, _PARTICLES)
-            particles, log_weight = _resample(particles, log_weight, u[:, 0])
-        chosen = _choose(log_weight, keys.child(len(columns)).uniforms(_PARTICLES))
-        return particles.reshape(n, _PARTICLES, -1)[np.arange(n), chosen]
+            hidden = np.flatnonzero(~observed[row, j])
+            u = keys.child(k).uniforms(3 * m + 1 if len(hidden) else 1)
+            if len(hidden):
+                noise = u[:, 1:].reshape(n, 3, m).transpose(1, 0, 2).reshape(3, -1)
+                particles[hidden, j] = column.draw(form, place[:, hidden], noise[:, hidden], missing=False)
+            if len(seen):
+                with np.errstate(divide="ignore"):
+                    likely = np.log(column.density(form, place[:, seen], particles[seen, j]))
+                log_weight.ravel()[seen] += np.maximum(likely, -1e6)
+                particles, log_weight = _resample(particles, log_weight, u[:, 0])
+        return particles.reshape(n, m, -1), log_weight
 
 
 def _resample(particles: np.ndarray, log_weight: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
