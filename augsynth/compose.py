@@ -11,20 +11,19 @@ import numpy as np
 import pandas as pd
 from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, OneToOneFeatureMixin, TransformerMixin, clone
-from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
-    get_routing_for_object,
     process_routing,
 )
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from augsynth.core import arrays
 from augsynth.core.errors import ParameterError, sentence
 from augsynth.core.random import ItemKeys, resolve_seed
+from augsynth.core.routing import routed_fit, weight_parameter
 from augsynth.perturb.rows import edit_rows, policy_for
 
 __all__ = ["Resampled", "TrainOnly"]
@@ -152,7 +151,7 @@ class Resampled(MetaEstimatorMixin, BaseEstimator):
         X_more, y_more = self.resampler_.fit_resample(X, y, **for_resampler)
         self.estimator_ = clone(self.estimator)
         if sample_weight is not None:
-            for_estimator.update(self._weight_for_estimator(self.resampler_.sample_weight_))
+            for_estimator[weight_parameter(self.estimator_, where)] = self.resampler_.sample_weight_
         self.estimator_.fit(X_more, y_more, **for_estimator)
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(self.resampler_, name):
@@ -160,39 +159,10 @@ class Resampled(MetaEstimatorMixin, BaseEstimator):
         return self
 
     def _route(self, fit_params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        if not fit_params:
+        routed = routed_fit(self, fit_params)
+        if routed is None:
             return {}, {}
-        if not get_config()["enable_metadata_routing"]:
-            raise ParameterError(
-                sentence(
-                    type(self).__name__,
-                    "fit takes further parameters only with metadata routing",
-                    ", ".join(fit_params),
-                    "Call sklearn.set_config(enable_metadata_routing=True) and set the requests.",
-                )
-            )
-        routed = process_routing(self, "fit", **fit_params)
         return dict(routed.estimator.fit), dict(routed.resampler.fit_resample)
-
-    def _weight_for_estimator(self, weights: np.ndarray) -> dict[str, Any]:
-        """Name the parameter by which the estimator takes weights."""
-        if has_fit_parameter(self.estimator_, "sample_weight"):
-            return {"sample_weight": weights}
-        if get_config()["enable_metadata_routing"]:
-            if get_routing_for_object(self.estimator_).consumes("fit", ["sample_weight"]):
-                return {"sample_weight": weights}
-        elif isinstance(self.estimator_, Pipeline):
-            name, last = self.estimator_.steps[-1]
-            if has_fit_parameter(last, "sample_weight"):
-                return {f"{name}__sample_weight": weights}
-        raise ParameterError(
-            sentence(
-                type(self).__name__,
-                "sample_weight needs an estimator whose fit takes it",
-                f"{type(self.estimator_).__name__}",
-                "In a pipeline under metadata routing, set the request of its last step.",
-            )
-        )
 
     def _delegate(self, method: str, *args: Any, **params: Any) -> Any:
         check_is_fitted(self, "estimator_")
