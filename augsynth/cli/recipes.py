@@ -23,17 +23,17 @@ Overrides = Annotated[
 
 def list_command(
     what: Annotated[
-        str, typer.Argument(help="recipes, generators, resamplers, perturbations, or all")
+        str, typer.Argument(help="recipes, generators, resamplers, imputers, perturbations, or all")
     ] = "all",
 ) -> None:
-    """List the recipes, generators, resamplers and perturbations, one line each."""
+    """List the recipes, generators, resamplers, imputers and perturbations, one line each."""
     from augsynth import registry
     from augsynth.recipe.catalogue import first_line, shipped_headers
 
     def lines_of(role: str) -> Callable[[], dict[str, str]]:
         return lambda: {kind: first_line(role, kind) for kind in registry.names(role)}
 
-    roles = ("generator", "resampler", "perturbation")
+    roles = ("generator", "resampler", "imputer", "perturbation")
     tables = {"recipes": shipped_headers} | {f"{role}s": lines_of(role) for role in roles}
     with sentences():
         if what not in ("all", *tables):
@@ -59,7 +59,9 @@ def validate(recipe: RecipeName, overrides: Overrides = None) -> None:
     """Check a recipe without running it: every problem at once, and its columns if the table is there."""
     with sentences():
         from augsynth.recipe import load
+        from augsynth.recipe.impute_run import read_holed_parts
         from augsynth.recipe.parts import read_parts
+        from augsynth.recipe.schema import ImputeRecipe
         from augsynth.recipe.tables import SKLEARN
 
         checked = load(recipe, overrides or [])
@@ -67,7 +69,10 @@ def validate(recipe: RecipeName, overrides: Overrides = None) -> None:
             complain(f"note: {note}")
         data = checked.data
         if data.path.startswith(SKLEARN) or Path(data.path).exists():
-            read_parts(data, checked.seed)
+            if isinstance(checked, ImputeRecipe):
+                read_holed_parts(checked)
+            else:
+                read_parts(data, checked.seed)
         else:
             complain(f"note: data.path: {data.path} is not there, so its columns were not checked.")
         typer.echo(f"{checked.name}: the recipe is valid.")
@@ -91,19 +96,27 @@ def run(
     """Run a recipe: split, augment the training part, judge, and write the files."""
     with sentences(), gentle_end() as asked_to_stop:
         from augsynth.recipe import load
-        from augsynth.recipe.summary import console, summarise
+        from augsynth.recipe.schema import ImputeRecipe
+        from augsynth.recipe.summary import console, summarise, summarise_impute_run
 
         loaded = load(recipe, overrides or [])
         screen = console(stderr=True)
         for note in [] if quiet else loaded.notes:
             screen.print(f"note: {note}", style="yellow", markup=False, highlight=False)
-        from augsynth.recipe.run import run as run_recipe
 
         def tell(line: str) -> None:
             if asked_to_stop:
                 raise KeyboardInterrupt
             if not quiet:
                 screen.print(line, style="cyan", markup=False, highlight=False)
+
+        if isinstance(loaded, ImputeRecipe):
+            from augsynth.recipe.impute_run import run_imputing
+
+            filled = run_imputing(loaded, directory=out, force=force, tell=tell, progress=not quiet)
+            summarise_impute_run(filled, console(), quiet=quiet)
+            return
+        from augsynth.recipe.run import run as run_recipe
 
         done = run_recipe(
             loaded, directory=out, force=force, tell=tell, progress=not quiet, pictures=pictures

@@ -13,13 +13,13 @@ from augsynth.core.errors import RecipeError
 from augsynth.recipe.catalogue import find, read_text
 from augsynth.recipe.overrides import from_yaml, override
 from augsynth.recipe.problems import problem, recipe_problems
-from augsynth.recipe.schema import Recipe
-from augsynth.recipe.wording import kind_name
+from augsynth.recipe.schema import TASKS, ImputeRecipe, Recipe
+from augsynth.recipe.wording import kind_name, meant
 
 __all__ = ["load", "parse"]
 
 
-def load(name: str | Path, overrides: Iterable[str] = ()) -> Recipe:
+def load(name: str | Path, overrides: Iterable[str] = ()) -> Recipe | ImputeRecipe:
     """Read a recipe by name or path, apply overrides such as ``data.path=people.csv``, and check all of it.
 
     Raises
@@ -31,18 +31,22 @@ def load(name: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     return parse(from_yaml(read_text(path), str(path)), overrides, where=path.name)
 
 
-def parse(raw: Any, overrides: Iterable[str] = (), *, where: str = "recipe") -> Recipe:
+def parse(raw: Any, overrides: Iterable[str] = (), *, where: str = "recipe") -> Recipe | ImputeRecipe:
     """Check a recipe that has been read already; the same as `load` otherwise."""
     if not isinstance(raw, Mapping):
         must = "a recipe must be a mapping of keys such as data and generator"
         raise RecipeError([f"{where}: {must}; given {kind_name(raw)}"])
     raw = copy.deepcopy(dict(raw))
     notes, problems = override(raw, list(overrides))
-    recipe = None
+    recipe: Recipe | ImputeRecipe | None = None
+    task = raw.get("task", TASKS[0])
+    if task not in TASKS:
+        problems.append(f"task: must be {' or '.join(TASKS)}; given {task!r:.80}{meant(task, TASKS)}")
+    model = ImputeRecipe if task == "impute" else Recipe
     try:
-        recipe = Recipe.model_validate(raw)
+        recipe = model.model_validate(raw if task in TASKS else {**raw, "task": TASKS[0]})
     except ValidationError as error:
-        problems += [problem(each, Recipe) for each in error.errors()]
+        problems += [problem(each, model) for each in error.errors()]
     problems += recipe_problems(raw)
     if problems or recipe is None:
         raise RecipeError(problems)

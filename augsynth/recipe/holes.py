@@ -18,6 +18,8 @@ import pandas as pd
 
 from augsynth.core.errors import DataError, sentence
 from augsynth.core.files import atomic_path
+from augsynth.core.random import keyed_rng
+from augsynth.impute.amputation import ampute
 from augsynth.recipe.tables import (
     SKLEARN,
     open_read,
@@ -27,11 +29,26 @@ from augsynth.recipe.tables import (
     table_format,
 )
 
-__all__ = ["HoledTable", "read_holes", "write_filled"]
+__all__ = ["HoledTable", "read_holes", "take_out", "write_filled"]
 
+_HOLES = 4  # key of the random stream
 _WHOLE = r"\s*[+-]?\d+\s*"
 _CODE = r"\s*0\d+\s*"
 _SEPARATORS = {"csv": ",", "tsv": "\t"}
+
+
+def take_out(
+    frame: pd.DataFrame, share: float, mechanism: str, keep: Sequence[str], seed: int
+) -> pd.DataFrame:
+    """Take cells out on purpose; the columns of ``keep`` stay whole, and whole numbers stay whole numbers."""
+    shown = [name for name in frame.columns if name not in keep]
+    rng = keyed_rng(seed, _HOLES)
+    thinned = ampute(frame[shown], mechanism, share, random_state=int(rng.integers(2**31)))
+    made = frame.copy(deep=False)
+    for name in shown:
+        whole = pd.api.types.is_integer_dtype(frame[name].dtype) and thinned[name].isna().any()
+        made[name] = thinned[name].astype("Int64") if whole else thinned[name]
+    return made
 
 
 @dataclass
@@ -115,7 +132,7 @@ def read_holes(
 
 
 def _with_gaps(values: pd.Series, texts: pd.Series) -> pd.Series:
-    """Return whole numbers and truth values as such, where gaps made them something else, and codes as texts."""
+    """Return whole numbers and truth values as such where gaps made them another thing, codes as texts."""
     seen = values.notna()
     if not seen.any():
         return values

@@ -265,7 +265,12 @@ class _Line:
 
 
 def column_report(
-    imputer: Any, X: pd.DataFrame, filled: pd.DataFrame, *, drawn: bool = False
+    imputer: Any,
+    X: pd.DataFrame,
+    filled: pd.DataFrame,
+    *,
+    drawn: bool = False,
+    checked: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Say of each column with holes how it was filled, and how well the imputer fills it.
 
@@ -276,6 +281,9 @@ def column_report(
         Before and after.
     drawn : bool
         Whether the cells are random draws.
+    checked : DataFrame, optional
+        Errors by column ``name``, with ``kind``, ``n``, ``error`` and ``baseline``; the imputer's
+        own check by default.
 
     Returns
     -------
@@ -285,15 +293,18 @@ def column_report(
         were hidden, in standard deviations of the column or as the share that is wrong; and a
         ``word`` where it did no better.
     """
-    checked = getattr(imputer, "self_check_", pd.DataFrame(columns=["name"])).set_index("name")
-    names = dict(zip(X.columns, imputer.codec_.columns, strict=True)) if hasattr(imputer, "codec_") else {}
+    names = dict(zip(X.columns, X.columns, strict=True))
+    if checked is None:
+        checked = imputer.self_check_
+        names = dict(zip(X.columns, imputer.codec_.columns, strict=True))
+    checked = checked.set_index("name")
     lines = []
     for name in X.columns:
         missing = int(X[name].isna().sum())
         if not missing:
             continue
         line = _Line(str(name), missing, int(filled[name].isna().sum()), "")
-        own = names.get(name, name)
+        own = names[name]
         if own in checked.index:
             found = checked.loc[own]
             line.error, line.baseline, line.kind = (

@@ -16,6 +16,7 @@ import pandas as pd
 from augsynth import registry
 from augsynth.recipe.clips import write_clips
 from augsynth.recipe.copies import plot_clips, write_samples
+from augsynth.recipe.filling import row_counts
 from augsynth.recipe.pictures import plot_counts, plot_marginals, plot_samples
 from augsynth.recipe.problems import takes_generator
 from augsynth.recipe.schema import Recipe
@@ -24,7 +25,7 @@ from augsynth.recipe.tables import Destination, write_table
 if TYPE_CHECKING:
     from augsynth.recipe.run import Run
 
-__all__ = ["output_names", "report_of", "write_outputs"]
+__all__ = ["output_names", "plain", "report_of", "versions", "write_outputs"]
 
 _SAMPLES = {"table": "marginals.png", "images": "samples.png", "audio": "samples.png", "text": "samples.txt"}
 _PACKAGES = ("augsynth", "numpy", "pandas", "scikit-learn", "imbalanced-learn", "torch")
@@ -58,6 +59,8 @@ def write_outputs(run: Run, destination: Destination) -> list[Path]:
             passport = _flat(run.resampler.provenance_)
             if files is not None:
                 passport.insert(0, "file", files)
+            if parts.holed is not None:
+                passport["imputed_cells"] = row_counts(parts.holed, len(passport))
             write_table(passport, folder / f"provenance.{style}")
         if hasattr(run.resampler, "generator_"):
             generator = run.resampler.generator_
@@ -169,7 +172,7 @@ def report_of(run: Run, files: list[str]) -> dict[str, Any]:
         "training": _training_of(run),
         "seconds": {name: round(value, 2) for name, value in run.seconds.items()},
         "files": sorted(files),
-        "versions": _versions(),
+        "versions": versions(),
     }
     if run.comparison is not None and run.plan is not None:
         report["comparison"] = {"plan": vars(run.plan), **run.comparison.to_dict()}
@@ -194,7 +197,8 @@ def _training_of(run: Run) -> dict[str, Any] | None:
     }
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Return the versions of what a run rests on."""
     found = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:

@@ -60,6 +60,7 @@ _OF_THE_TABLE = (
     "drop",
     "split",
     "thin",
+    "holes",
     "missing",
     "separator",
     "dates",

@@ -12,12 +12,14 @@ from augsynth.core import arrays
 from augsynth.core.errors import DataError, offenders, sentence
 from augsynth.core.random import keyed_rng
 from augsynth.recipe.clips import read_clips
+from augsynth.recipe.holes import take_out
 from augsynth.recipe.images import read_images
 from augsynth.recipe.schema import DataSection
 from augsynth.recipe.tables import read_dates, read_source
 from augsynth.recipe.wording import meant
 
-__all__ = ["Parts", "cell_names", "divide", "divide_samples", "read_parts", "subsample"]
+__all__ = ["Parts", "cell_names", "check_columns", "divide", "divide_samples", "find_split", "group_columns"]
+__all__ += ["kept_whole", "read_parts", "split_by_column", "split_by_lot", "subsample"]
 
 _SPLIT, _THIN, _SUBSAMPLE = 1, 2, 3  # keys of the random streams
 _NOUNS = {"table": "rows", "images": "images", "audio": "clips", "text": "texts"}
@@ -43,6 +45,8 @@ class Parts:
     modality : {"table", "images", "audio", "text"}
     rate : int or None
         Samples a second, of clips.
+    holed : DataFrame or None
+        The training rows before their holes were filled, if an imputer did.
     """
 
     X: Any
@@ -53,6 +57,7 @@ class Parts:
     notes: list[str] = field(default_factory=list)
     modality: str = "table"
     rate: int | None = None
+    holed: pd.DataFrame | None = None
 
     @property
     def noun(self) -> str:
@@ -75,10 +80,19 @@ def read_parts(data: DataSection, seed: int) -> tuple[Parts, str]:
     # "None" and "nan" are texts as any other: only an empty cell is missing.
     missing = [""] if data.modality == "text" and data.missing is None else data.missing
     frame = read_source(data.path, missing=missing, separator=data.separator)
-    parts = divide(read_dates(frame, data.dates), data, seed)
+    frame = read_dates(frame, data.dates)
+    if data.holes is not None:
+        frame = take_out(frame, data.holes.share, data.holes.mechanism, kept_whole(frame, data), seed)
+    parts = divide(frame, data, seed)
     if data.modality == "text":
         return parts, f"{len(frame):,} texts"
     return parts, f"{len(frame):,} rows x {frame.shape[1]} columns"
+
+
+def kept_whole(frame: pd.DataFrame, data: DataSection) -> list[str]:
+    """Return the columns that never lose cells on purpose: labels, the split, what is dropped."""
+    split = [str(name) for name in frame.columns if str(name).lower() == "split"]
+    return [data.target, *data.drop, *split, *([data.split] if data.split else [])]
 
 
 def _length(clip: np.ndarray) -> int:
@@ -100,7 +114,7 @@ def divide_samples(
         raise DataError(sentence(data.path, "images of a recipe need labels", "none", todo))
     notes: list[str] = []
     y = _check_labels(pd.Series(labels, name=data.target), data.target)
-    training = _split_by_lot(y, data.test_size, seed)
+    training = split_by_lot(y, data.test_size, seed)
     kept = _thin(y, training, data.thin, seed, notes)
     _check_training(y[kept], data.target)
     rows = [np.flatnonzero(mask) for mask in (kept, ~training)]
@@ -123,9 +137,9 @@ def divide(frame: pd.DataFrame, data: DataSection, seed: int) -> Parts:
         *data.drop,
         *([data.split] if data.split else []),
     ]
-    _check_columns(frame, wanted)
+    check_columns(frame, wanted)
     notes: list[str] = []
-    split = data.split or _find_split(frame, notes)
+    split = data.split or find_split(frame, notes)
     y = _check_labels(frame[data.target], data.target)
     out = {data.target, *data.drop, *([split] if split else [])}
     if gone := [name for name in data.groups if name in out]:
@@ -133,13 +147,10 @@ def divide(frame: pd.DataFrame, data: DataSection, seed: int) -> Parts:
     X = frame.drop(columns=list(out))
     if X.shape[1] == 0:
         raise DataError("data: no column is left beside the target. Drop fewer columns.")
-    if split:
-        training = _split_by_column(frame[split], split, notes)
-    else:
-        training = _split_by_lot(y, data.test_size, seed)
+    training = split_by_column(frame[split], split) if split else split_by_lot(y, data.test_size, seed)
     kept = _thin(y, training, data.thin, seed, notes)
     _check_training(y[kept], data.target)
-    groups = _groups(X[kept].reset_index(drop=True), data)
+    groups = group_columns(X[kept].reset_index(drop=True), data)
     rows: Any = X if data.text is None else _texts(X, data.text, kept | ~training)
     take = [table[mask].reset_index(drop=True) for mask in (kept, ~training) for table in (rows, y)]
     return Parts(take[0], take[1], take[2], take[3], groups, notes, data.modality)
@@ -157,7 +168,8 @@ def _texts(X: pd.DataFrame, name: str, used: np.ndarray) -> pd.Series:
     return texts
 
 
-def _groups(X: pd.DataFrame, data: DataSection) -> pd.DataFrame | None:
+def group_columns(X: pd.DataFrame, data: DataSection) -> pd.DataFrame | None:
+    """Return the columns of groups, numeric ones cut into bands as the recipe says."""
     columns = {}
     for name in data.groups:
         if name not in data.bands:
@@ -176,7 +188,8 @@ def _groups(X: pd.DataFrame, data: DataSection) -> pd.DataFrame | None:
     return pd.DataFrame(columns) if columns else None
 
 
-def _check_columns(frame: pd.DataFrame, wanted: list[str]) -> None:
+def check_columns(frame: pd.DataFrame, wanted: list[str]) -> None:
+    """Raise DataError unless the columns are in the table."""
     unknown = [name for name in wanted if name not in frame.columns]
     if unknown:
         near = meant(unknown[0], frame.columns).removeprefix("; ")
@@ -201,7 +214,8 @@ def _check_labels(y: pd.Series, target: str) -> pd.Series:
     return y
 
 
-def _find_split(frame: pd.DataFrame, notes: list[str]) -> str | None:
+def find_split(frame: pd.DataFrame, notes: list[str]) -> str | None:
+    """Return the column that says train or test, if there is one of that name."""
     name = next((str(each) for each in frame.columns if str(each).lower() == "split"), None)
     if name is None or not {str(value).lower() for value in frame[name].unique()} <= set(_SPLIT_WORDS):
         return None
@@ -209,7 +223,8 @@ def _find_split(frame: pd.DataFrame, notes: list[str]) -> str | None:
     return name
 
 
-def _split_by_column(values: pd.Series, name: str, notes: list[str]) -> np.ndarray:
+def split_by_column(values: pd.Series, name: str) -> np.ndarray:
+    """Return the training rows (n,) bool, as a column says them."""
     words = values.astype(str).str.lower()
     unknown = sorted(set(words) - set(_SPLIT_WORDS))
     if unknown:
@@ -223,7 +238,7 @@ def _split_by_column(values: pd.Series, name: str, notes: list[str]) -> np.ndarr
     return training
 
 
-def _split_by_lot(y: pd.Series, test_size: float, seed: int) -> np.ndarray:
+def split_by_lot(y: pd.Series, test_size: float, seed: int) -> np.ndarray:
     """Return the training rows (n,) bool; each class gives its share to the test part."""
     training = np.ones(len(y), dtype=bool)
     codes, _ = pd.factorize(y, sort=True)

@@ -15,6 +15,7 @@ from augsynth.core.errors import AugsynthError
 from augsynth.recipe.clips import holds_clips
 from augsynth.recipe.images import holds_images
 from augsynth.recipe.policies import MODALITIES, spelled
+from augsynth.recipe.tables import SKLEARN
 from augsynth.recipe.wording import meant
 from augsynth.resample.cells import BY
 
@@ -56,9 +57,12 @@ def _fields_at(model: Any, place: list[Any]) -> list[str]:
 def recipe_problems(raw: Mapping[str, Any]) -> list[str]:
     """List what is wrong with the components of a recipe, taken one by one and together."""
     problems: list[str] = []
-    for role in ("generator", "resampler"):
+    for role in ("imputer", "generator", "resampler"):
         if isinstance(raw.get(role), Mapping):
             problems += component_problems(role, _in_full(raw[role], raw.get("data")), role)
+    problems += _imputer_problems(raw)
+    if raw.get("task") == "impute":
+        return problems
     resampler = raw.get("resampler", {"kind": "over"})
     kind = resampler.get("kind") if isinstance(resampler, Mapping) else None
     if isinstance(kind, str) and kind in registry.names("resampler"):
@@ -75,6 +79,23 @@ def recipe_problems(raw: Mapping[str, Any]) -> list[str]:
         if isinstance(resampler, Mapping) and "by" in resampler:
             problems += _by_problems(resampler["by"], raw.get("data"))
     return problems
+
+
+def _imputer_problems(raw: Mapping[str, Any]) -> list[str]:
+    """List what is wrong with what an imputer would be given."""
+    imputer, data = raw.get("imputer"), raw.get("data")
+    if not isinstance(imputer, Mapping) or not isinstance(data, Mapping):
+        return []
+    modality = str(data.get("modality") or _modality_of(data))
+    if raw.get("task") != "impute" and modality != "table":
+        return [f"imputer: is for tables; {modality} has none. Leave it out"]
+    if raw.get("task") == "impute" and imputer.get("use_target") is True and not _names_target(data):
+        return ["imputer.use_target: needs the column of the labels; name it in data.target"]
+    return []
+
+
+def _names_target(data: Mapping[str, Any]) -> bool:
+    return bool(data.get("target")) or str(data.get("path", "")).startswith(SKLEARN)
 
 
 def _in_full(spec: Mapping[str, Any], data: Any) -> Mapping[str, Any]:

@@ -20,6 +20,7 @@ from augsynth.core import arrays
 from augsynth.core.errors import ParameterError, sentence
 from augsynth.core.progress import quiet
 from augsynth.recipe.estimators import held_out_figures, judge, judge_name
+from augsynth.recipe.filling import FilledPipeline, FilledResampler, build_imputer, fill_parts
 from augsynth.recipe.outputs import output_names, write_outputs
 from augsynth.recipe.parts import Parts, cell_names, read_parts, subsample
 from augsynth.recipe.policies import spelled
@@ -163,6 +164,9 @@ def _learn(recipe: Recipe, tell: Tell, progress: bool | None, pictures: str | No
     seconds = {"read": time.perf_counter() - started}
     # Threads that wait for each other cost a small table many times what they save.
     with one_thread() if len(parts.y) < _SMALL else contextlib.nullcontext():
+        if recipe.imputer is not None:
+            tell(f"filling holes: {recipe.imputer.kind}, fitted to the training part")
+            parts = fill_parts(parts, recipe, seconds)
         result = _augment_and_score(recipe, parts, seconds, tell, pictures)
         if recipe.compare is not None:
             started = time.perf_counter()
@@ -319,7 +323,8 @@ def _seconds_a_fold(recipe: Recipe, result: Run, name: str, rows: np.ndarray) ->
             spent = time.perf_counter() - started
         started = time.perf_counter()
         _make_judge(name, recipe, parts, X).fit(X, y)
-    return spent + 9 * (time.perf_counter() - started)
+    filling = result.seconds.get("impute", 0.0) * len(rows) / max(len(parts.y), 1)
+    return spent + 9 * (filling + time.perf_counter() - started)
 
 
 def _compare(recipe: Recipe, section: CompareSection, result: Run, tell: Tell, progress: bool | None) -> None:
@@ -333,9 +338,16 @@ def _compare(recipe: Recipe, section: CompareSection, result: Run, tell: Tell, p
     groups = None if parts.groups is None else parts.groups.iloc[rows].reset_index(drop=True)
     label = recipe.generator.kind if recipe.generator else recipe.resampler.kind
     result.plan = plan
+    estimator = _make_judge(plan.estimator, recipe, parts, X)
+    resampler = build_resampler(recipe, rate=parts.rate)  # without a seed: each fold gets one of its own
+    if parts.holed is not None:  # every training fold has an imputer of its own
+        imputer = build_imputer(recipe)
+        resampler = FilledResampler(imputer, resampler, recipe.data)
+        estimator = FilledPipeline([("imputer", imputer), ("estimator", estimator)])
+        X = arrays.take_rows(parts.holed, rows)
     result.comparison = compare(
-        _make_judge(plan.estimator, recipe, parts, X),
-        {label: build_resampler(recipe, rate=parts.rate)},  # without a seed: each fold gets one of its own
+        estimator,
+        {label: resampler},
         X,
         y,
         sensitive_features=groups,

@@ -2,26 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
 
+from augsynth.impute.amputation import MECHANISMS
 from augsynth.recipe.clips import holds_clips
 from augsynth.recipe.images import DIGITS, holds_images
 from augsynth.recipe.policies import MODALITIES
 from augsynth.recipe.tables import BUNDLED, FORMATS, SKLEARN
 from augsynth.recipe.wording import meant
 
-__all__ = ["ESTIMATORS", "CompareSection", "Component", "DataSection", "OutputSection", "Recipe"]
+__all__ = ["ESTIMATORS", "TASKS", "CompareSection", "Component", "DataSection", "HolesSection"]
+__all__ += ["ImputeData", "ImputeRecipe", "OutputSection", "Recipe"]
+
+TASKS = ("augment", "impute")
 
 ESTIMATORS = ("auto", "gradient_boosting", "logistic_regression", "random_forest", "svc")
-OF_TABLES = ("groups", "bands", "drop", "split", "missing", "separator", "dates")  # keys that folders lack
+OF_TABLES = (
+    "groups",
+    "bands",
+    "drop",
+    "split",
+    "missing",
+    "separator",
+    "dates",
+    "holes",
+)  # keys that folders lack
 _FOLDERS = {"images": "images", "audio": "clips"}
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
+
+
+class HolesSection(_Section):
+    """Cells to take out on purpose, so that there is something to fill and the truth is known."""
+
+    share: float = Field(default=0.2, gt=0, lt=1, description="of the cells")
+    mechanism: str = Field(default="MAR", description=" or ".join(MECHANISMS))
+
+    @field_validator("mechanism")
+    @classmethod
+    def _known_mechanism(cls, value: str) -> str:
+        if value not in MECHANISMS:
+            raise ValueError(f"must be {' or '.join(MECHANISMS)}; given {value!r}{meant(value, MECHANISMS)}")
+        return value
 
 
 class DataSection(_Section):
@@ -46,6 +73,7 @@ class DataSection(_Section):
     split: str | None = Field(default=None, description="a column that says train or test for each row")
     test_size: float = Field(default=0.25, gt=0, lt=1, description="share of rows to hold out")
     thin: dict[str | int | float | bool, int] = Field(default={}, description="label: training rows to keep")
+    holes: HolesSection | None = Field(default=None, description="cells to take out on purpose")
     missing: list[str] | None = Field(default=None, description="texts that stand for a missing value")
     separator: str | None = Field(
         default=None, min_length=1, max_length=1, description="separator of a CSV file"
@@ -100,7 +128,7 @@ class DataSection(_Section):
         modality = info.data.get("modality")
         if value and modality in _FOLDERS:
             raise ValueError(f"is for tables; {_FOLDERS[modality]} have none. Leave it out")
-        if value and modality == "text" and info.field_name == "dates":
+        if value and modality == "text" and info.field_name in ("dates", "holes"):
             raise ValueError("is for tables; texts have none. Leave it out")
         return value
 
@@ -120,6 +148,33 @@ class DataSection(_Section):
         low = {label: rows for label, rows in value.items() if rows < 2}
         if low:
             raise ValueError(f"a class must keep at least 2 training rows; given {low}")
+        return value
+
+
+class ImputeData(DataSection):
+    """The table of a recipe that fills holes; it may have labels, and these may be missing too."""
+
+    target: str = Field(
+        default="", validate_default=True, description="labels, if there are any; never filled"
+    )
+
+    @field_validator("target")
+    @classmethod
+    def _has_target(cls, value: str, info: Any) -> str:
+        return value or ("target" if str(info.data.get("path", "")).startswith(SKLEARN) else "")
+
+    @field_validator("modality")
+    @classmethod
+    def _tables_only(cls, value: str) -> str:
+        if value != "table":
+            raise ValueError(f"only tables have cells to fill; given {value}")
+        return value
+
+    @field_validator("thin")
+    @classmethod
+    def _not_thinned(cls, value: dict[Any, int]) -> dict[Any, int]:
+        if value:
+            raise ValueError("is for recipes that make rows (task: augment). Leave it out")
         return value
 
 
@@ -176,18 +231,10 @@ class OutputSection(_Section):
         return value
 
 
-class Recipe(_Section):
-    """A whole recipe; make one with `load` or `parse`."""
-
+class _AnyRecipe(_Section):
     name: str = Field(min_length=1)
     description: str = ""
     seed: int = Field(default=0, ge=0, lt=2**63)
-    budget: float = Field(default=300.0, gt=0, description="seconds that the comparison may take, about")
-    data: DataSection
-    generator: Component | None = None
-    resampler: Component = Component(kind="over")
-    compare: CompareSection | None = CompareSection()
-    output: OutputSection = OutputSection()
     _notes: list[str] = PrivateAttr(default_factory=list)
 
     @property
@@ -198,3 +245,26 @@ class Recipe(_Section):
     def to_yaml(self) -> str:
         """Write the recipe out in full, defaults included: the same text gives the same run."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100)
+
+
+class Recipe(_AnyRecipe):
+    """A whole recipe that makes rows; get one with `load` or `parse`."""
+
+    task: Literal["augment"] = "augment"
+    budget: float = Field(default=300.0, gt=0, description="seconds that the comparison may take, about")
+    data: DataSection
+    imputer: Component | None = Field(default=None, description="fills the holes before anything else")
+    generator: Component | None = None
+    resampler: Component = Component(kind="over")
+    compare: CompareSection | None = CompareSection()
+    output: OutputSection = OutputSection()
+
+
+class ImputeRecipe(_AnyRecipe):
+    """A whole recipe that fills the holes of a table (``task: impute``)."""
+
+    task: Literal["impute"]
+    data: ImputeData
+    imputer: Component
+    draws: int = Field(default=5, ge=0, le=1000, description="random completions beside that for prediction")
+    output: OutputSection = OutputSection()

@@ -13,11 +13,19 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from augsynth.recipe.impute_run import ImputeRun
     from augsynth.recipe.imputing import Imputing
     from augsynth.recipe.inspection import Inspection
     from augsynth.recipe.run import Run
 
-__all__ = ["console", "count_table", "summarise", "summarise_imputing", "summarise_inspection"]
+__all__ = [
+    "console",
+    "count_table",
+    "summarise",
+    "summarise_impute_run",
+    "summarise_imputing",
+    "summarise_inspection",
+]
 
 _STYLES = {"helps": "bold green", "hurts": "bold red"}
 _WIDE = 1000
@@ -279,3 +287,51 @@ def imputing_table(report: pd.DataFrame) -> Table:
     if len(report) > _MAX_COLUMNS:
         table.add_row(*_cells(f"... and {len(report) - _MAX_COLUMNS} more", "", "", "", "", ""))
     return table
+
+
+def summarise_impute_run(run: ImputeRun, screen: Console, *, quiet: bool = False) -> None:
+    """Print how a recipe filled its table, whether that beats the column means, and where the files are."""
+    from augsynth.recipe.impute_run import verdict_sentence
+
+    if not quiet:
+        screen.print()
+        _heading(screen, f"{run.recipe.name}: columns with holes, errors on held-out rows")
+        screen.print(Padding(imputing_table(run.report), (0, 0, 0, 2), expand=False))
+        screen.print(Padding(Text(_IMPUTING_UNITS), (0, 0, 1, 2), expand=False))
+        if len(run.groups):
+            _heading(screen, "By group: is one imputed worse?")
+            table = _table("group", "kind", "cells", "error", "column mean", right=(2, 3, 4))
+            for _, row in run.groups.head(_MAX_COLUMNS).iterrows():
+                figures = f"{row['n']:,}", f"{row['error']:.3f}", f"{row['baseline']:.3f}"
+                table.add_row(*_cells(row["group"], row["kind"], *figures))
+            screen.print(Padding(table, (0, 0, 1, 2), expand=False))
+    word = run.verdict.word
+    screen.print(Text("Verdict: ", style="bold").append(word.upper(), style=_STYLES.get(word, "bold yellow")))
+    screen.print(Padding(Text(verdict_sentence(run)), (0, 0, 1, 2), expand=False))
+    if quiet:
+        screen.print(Text(f"files: {run.files[0].parent}"))
+        return
+    for note in run.notes[:_MAX_NOTES]:
+        screen.print(Text(f"note: {note}", style="yellow"))
+    _heading(screen, f"Files in {run.files[0].parent}")
+    _files(run.files, _ABOUT_FILLED, screen)
+
+
+_ABOUT_FILLED = {
+    "filled": "the table, each hole at its conditional mean or most probable value: for prediction",
+    "missing": "which cells were holes (1)",
+    "errors": "errors on held-out rows, by column",
+    "holes": "observed cells beside filled ones",
+    "report": "everything above, for programs",
+    "recipe": "the recipe as it was run: augsynth run recipe.yaml",
+}
+
+
+def _files(files: list[Path], about: dict[str, str], screen: Console) -> None:
+    width = max(len(path.name) for path in files)
+    for path in files:
+        name = path.name.split(".")[0]
+        said = about.get(
+            name, "a random completion: analyse each, then pool" if name.startswith("filled_") else ""
+        )
+        screen.print(Text(f"  {path.name:<{width}}  {_size(_bytes_of(path)):>9}  {said}"))
