@@ -17,7 +17,7 @@ __all__ = ["TreeGenerator"]
 
 _PARTICLES = 24
 _ALONE = 50  # a class of fewer rows has trees of its own
-_MANY = 96  # candidates a row for means
+_MANY = 32  # candidates a row for means
 _COMPLETE_ROWS = 1024  # rows completed at once: bounds the particles in memory
 
 

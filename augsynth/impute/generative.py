@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from augsynth.impute.self_check import column_starts
 __all__ = ["GenerativeImputer"]
 
 MOST_ROWS = 20_000  # that a generator learns from which is fitted again and again
-ROUNDS = 5
+ROUNDS = 8
 _BLOCK = 4096  # rows of which all draws are held at once
 
 
@@ -38,7 +39,7 @@ class GenerativeImputer(BaseImputer):
         Draws a row, of which `transform` takes mean or mode, for generators that do not know them.
     n_rounds : int or "auto", default="auto"
         For generators that learn "missing" as one value more of a column: how often the training rows
-        are completed and learned from again (stochastic EM). "auto" is 5 for trees, 0 for networks
+        are completed and learned from again (stochastic EM). "auto" is 8 for trees, 0 for networks
         (each round trains anew) and for those that need none.
     refit : bool or "auto", default="auto"
         Whether `impute` learns the parameters anew for every draw, on a Bayesian bootstrap of the
@@ -55,14 +56,16 @@ class GenerativeImputer(BaseImputer):
     ----------
     generator_ : generator
         Fitted to the training rows, or to their last completion.
+    generators_ : list of generators
+        Those of the last three quarters of the rounds: `transform` takes their mean or majority.
     rows_ : ndarray (n, p)
         The coded training rows, kept where draws refit.
 
     Notes
     -----
     Generators that refit learn from at most 20,000 training rows, taken at random. `transform`
-    gives exact conditional means for the mixture and kernel densities, weighted means of 96
-    candidates for trees, means of ``n_draws`` draws for the others.
+    gives exact conditional means for the mixture and kernel densities, weighted means of 32
+    candidates a round for trees, means of ``n_draws`` draws for the others.
 
     References
     ----------
@@ -140,11 +143,12 @@ class GenerativeImputer(BaseImputer):
         if self.generator.random_state is None:
             settings["random_state"] = resolve_seed(rng)
         self._plain = clone(self.generator).set_params(**settings)
-        self.generator_ = clone(self._plain).fit(self._frame(rows))
+        self.generators_ = [clone(self._plain).fit(self._frame(rows))]
         latest = rows
         for _ in range(self._rounds):
-            latest = self._completed(self.generator_, rows, resolve_seed(rng))
-            self.generator_ = self._learn(latest)
+            latest = self._completed(self.generators_[-1], rows, resolve_seed(rng))
+            self.generators_ = [*self.generators_, self._learn(latest)][-max(1, self._rounds * 3 // 4) :]
+        self.generator_ = self.generators_[-1]
         if self._refits:
             self.rows_, self._latest = rows, latest
 
@@ -153,18 +157,21 @@ class GenerativeImputer(BaseImputer):
         for begin in range(0, len(z), _BLOCK):
             block = slice(begin, begin + _BLOCK)
             own = z[block, : len(self.codec_.names)]
-            keys = ItemKeys(self.seed_, 0, content_keys(own)[0])
-            asked = Completion(self.generator_, self._frame(z[block]), None, None, seed=0, verb="complete")
-            if hasattr(self.generator_, "expect"):
-                out[block] = self._spread(self.generator_, asked.expect(keys))
-                continue
-            draws = [asked.draw(ItemKeys(keys.seed, 0, keys.record, k)) for k in range(self.n_draws)]
-            every = np.stack([self._spread(self.generator_, made) for made in draws])
-            out[block] = every.mean(axis=0)
-            for j in self.layout_.categorical:
-                votes = (every[:, None, :, j] == every[None, :, :, j]).sum(axis=1)
-                out[block, j] = np.take_along_axis(every[:, :, j], votes.argmax(axis=0)[None], axis=0)[0]
+            made = np.stack(list(self._guesses(z[block], content_keys(own)[0])))
+            out[block] = made.mean(axis=0)
+            for j in self.layout_.categorical if len(made) > 1 else []:
+                votes = (made[:, None, :, j] == made[None, :, :, j]).sum(axis=1)
+                out[block, j] = np.take_along_axis(made[:, :, j], votes.argmax(axis=0)[None], axis=0)[0]
         return out
+
+    def _guesses(self, z: np.ndarray, record: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the rows (n, p) filled with each generator's means, or else with draws."""
+        count = len(self.generators_) if hasattr(self.generator_, "expect") else self.n_draws
+        for k in range(count):
+            generator = self.generators_[k % len(self.generators_)]
+            asked = Completion(generator, self._frame(z), None, None, seed=0, verb="complete")
+            fill = asked.expect if hasattr(generator, "expect") else asked.draw
+            yield self._spread(generator, fill(ItemKeys(self.seed_, 0, record, k)))
 
     def _draw(self, z: np.ndarray, keys: ItemKeys, rng: np.random.Generator) -> np.ndarray:
         generator = self._redrawn(rng) if self._refits else self.generator_

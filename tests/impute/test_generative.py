@@ -84,7 +84,7 @@ def test_draws_spread_as_the_closed_form_says():
     _, holes = correlated(400)
     imputer = GenerativeImputer(ONE_BELL, refit=False, random_state=0).fit(holes)
     row, m = np.array([[5.5, np.nan, np.nan]]), 3000
-    draws = np.array(imputer.impute(row, m, random_state=1))[:, 0]
+    draws = imputer.impute(np.repeat(row, m, axis=0), 1, random_state=1)[0]
     model = imputer.generator_
     scale = model.scale_[0]
     mean = model.center_[0] + scale * model.mixtures_[0].gaussians.means[0]
@@ -103,7 +103,7 @@ def test_refits_add_the_uncertainty_of_the_parameters():
     spread = {}
     for refit in (False, True):
         imputer = GenerativeImputer(ONE_BELL, refit=refit, random_state=0).fit(holes)
-        spread[refit] = np.var([made[-1, 1] for made in imputer.impute(holes, 400, random_state=2)])
+        spread[refit] = np.var([made[0, 1] for made in imputer.impute(holes[-1:], 400, random_state=2)])
     # At x = 3 the mean of the prediction has the variance (1 + (3 - mean) ** 2 / var) / 40 of the noise's.
     wanted = 1 + (1 + (3 - x.mean()) ** 2 / x.var()) / 40
     assert abs(spread[True] / spread[False] / wanted - 1) < 4 * np.sqrt(4 / 400)
@@ -144,15 +144,16 @@ def test_the_label_helps_where_it_is_used():
 
 
 def test_trees_learn_from_completed_rows_rather_than_from_holes():
-    X, holes = correlated(500)
-    hidden = np.isnan(holes)
-    error = {}
-    for rounds in (0, 5):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 1)) + 0.3 * rng.normal(size=(300, 6))
+    hidden = rng.random(X.shape) < 0.4
+    holes, error = np.where(hidden, np.nan, X), {}
+    for rounds in (0, 4):
         filled = (
             GenerativeImputer(TreeGenerator(), n_rounds=rounds, random_state=0).fit(holes).transform(holes)
         )
         error[rounds] = np.sqrt(np.mean(((filled - X) / X.std(axis=0))[hidden] ** 2))
-    assert error[5] < error[0] and error[5] < 0.75
+    assert error[4] < 0.9 * error[0] and error[4] < 0.6
 
 
 def test_the_means_of_a_kernel_density_are_those_of_its_draws():
