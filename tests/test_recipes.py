@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from augsynth.recipe import load, shipped
+from augsynth.recipe.impute_run import run_imputing
 from augsynth.recipe.run import run
 
 RECIPES = Path(__file__).resolve().parents[1] / "recipes"
 NAMES = sorted(path.stem for path in RECIPES.glob("*.yaml"))
+FILLING = [name for name in NAMES if "_impute_" in name]
 STEPS = ["generator.trainer={steps: 2, batch_size: 64}"]
 FEW = ["data.test_size=0.8", "compare.rows=200", "compare.scoring=balanced_accuracy"]
 TINY = {
@@ -31,7 +33,7 @@ QUICK = ["compare.folds=2", "compare.repeats=1", "compare.scoring=roc_auc"]
 
 
 def test_the_recipes_are_found_by_name():
-    assert list(shipped()) == NAMES and len(NAMES) >= 17
+    assert list(shipped()) == NAMES and len(NAMES) >= 20
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -46,7 +48,19 @@ def test_header_and_validity(name):
     assert recipe.output.dir == f"augsynth_output/{name}"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FILLING)
+def test_a_run_that_fills_holes(name, tmp_path):
+    """Every hole is filled, and the imputer beats the column means on rows that it never saw."""
+    recipe = load(name, ["draws=1", "data.path=sklearn:wine", "data.holes={share: 0.15}"])
+    result = run_imputing(recipe, directory=tmp_path / "out")
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert {path.name for path in (tmp_path / "out").iterdir()} == set(report["files"])
+    assert {"filled.csv", "filled_1.csv", "missing.csv", "errors.csv"} <= set(report["files"])
+    assert not result.filled.isna().any().any() and report["missing_cells"] > 300
+    assert report["verdict"]["word"] == "helps"
+
+
+@pytest.mark.parametrize("name", sorted({*NAMES} - {*FILLING}))
 def test_a_run_with_a_tiny_budget(name, tmp_path, toy_sources, monkeypatch):
     monkeypatch.chdir(toy_sources)  # the clips and texts that two of them read
     tiny = TINY.get(name, [])
