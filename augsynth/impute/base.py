@@ -239,6 +239,9 @@ class BaseImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC):
 
     def _filled(self, z: np.ndarray, made: np.ndarray, where: str) -> np.ndarray:
         whole = np.where(np.isnan(z), made, z)
+        for j, block in enumerate(self.layout_):
+            if block.is_numeric and block.low == block.high:  # a constant with holes; no model is that exact
+                whole[np.isnan(z[:, j]), j] = block.low
         left = np.flatnonzero(np.isnan(whole[:, : len(self.codec_.names)]).any(axis=0))
         if len(left):
             names = [self.codec_.names[j] for j in left]
