@@ -33,7 +33,7 @@ import imputation_summary
 import numpy as np
 from imputation_measures import Yardstick, downstream
 from imputation_methods import OURS, PEERS, Completed, complete, full_name
-from imputation_sets import MECHANISMS, OWN_HOLES, ROWS, SETS, SHARES, Case, load_table, make_case
+from imputation_sets import MECHANISMS, OWN_HOLES, ROWS, ROWS_OF, SETS, SHARES, Case, load_table, make_case
 
 DRAWS = 3
 FOLDS = 5
@@ -43,7 +43,7 @@ PROTOCOL = {
     "what": __doc__,
     "measures": imputation_measures.__doc__,
     "methods": imputation_methods.__doc__,
-    "rows": ROWS,
+    "rows": {name: ROWS_OF.get(name, ROWS) for name in SETS},
     "hold_out": imputation_sets.HOLD_OUT,
     "draws": DRAWS,
 }
@@ -180,7 +180,7 @@ def main() -> None:
     harness.LIBRARIES = LIBRARIES
     results = harness.Results(arguments.out / f"{stem}.json", key=KEY, protocol=PROTOCOL)
     results.run["versions"] = harness.versions(LIBRARIES)
-    rows = QUICK_ROWS if arguments.quick else ROWS
+    rows = QUICK_ROWS if arguments.quick else None
     methods = arguments.only or [*PEERS, *OURS]
     grid = [] if arguments.summary else arguments.sets
     for name in grid:

@@ -12,7 +12,8 @@ mean         SimpleImputer, mean and most frequent
 knn          KNNImputer, 5 neighbours
 ridge        IterativeImputer, BayesianRidge; its draws: the same with sample_posterior=True
 forest       IterativeImputer, RandomForestRegressor of 100 trees, 10 rounds
-miceforest   5 rounds; the point completion without mean matching (its predictions), its draws with
+miceforest   5 rounds; the point completion without mean matching (its predictions), its draws with,
+             categories drawn by their probability (its matching fails on rare levels); one draw, for its cost
 missforest   MissForest of PyPI, LightGBM, 5 rounds
 """
 
@@ -37,7 +38,7 @@ ENCODING = {"knn": "dummies", "ridge": "dummies", "forest": "dummies"}
 DRAW_ENCODING = "codes"
 DEFAULT = "chained"
 OURS = (
-    DEFAULT, "chained:pmm", "chained:linear", "chained:trees", "donors", "generative:gmm", "generative:trees",
+    DEFAULT, "chained:pmm", "chained:bayes", "chained:trees", "donors", "generative:gmm", "generative:trees",
     "generative:masked_diffusion", "generative:autoregressive",
 )  # fmt: skip
 
@@ -185,9 +186,11 @@ def from_miceforest(name: str, train: pd.DataFrame, test: pd.DataFrame, seed: in
         return fitted, fitted.complete_data(dataset=0)
 
     def draw() -> list[pd.DataFrame]:
-        fitted = kernel(m)
-        return [fitted.complete_data(dataset=i) for i in range(m)]
+        return [kernel(1, mean_match_strategy=matching).complete_data(dataset=0)]
 
+    # Its matching fails on the log odds of a probability of 0 or 1; categories are drawn by probability then.
+    numbers = [c for c in train if not isinstance(train[c].dtype, pd.CategoricalDtype)]
+    matching = {c: "normal" if c in numbers else "fast" for c in train if train[c].isna().any()}
     (fitted, done), point_cost = measured(point)
     done_test, test_cost = measured(lambda: fitted.impute_new_data(test).complete_data(dataset=0))
     draws, draw_cost = measured(draw) if m else ([], None)
@@ -233,14 +236,18 @@ def imputer(name: str, seed: int) -> Any:
 
     kind, _, detail = name.partition(":")
     try:
-        from augsynth import impute
-
         if kind == "chained":
             given = {"method": detail} if detail else {}
-            return impute.ChainedImputer(**given, random_state=seed)
+            from augsynth.impute.chained import ChainedImputer
+
+            return ChainedImputer(**given, random_state=seed)
         if kind == "donors":
-            return impute.DonorImputer(random_state=seed)
-        return impute.GenerativeImputer(registry.build("generator", {"kind": detail}), random_state=seed)
+            from augsynth.impute.donors import DonorImputer
+
+            return DonorImputer(random_state=seed)
+        from augsynth.impute.generative import GenerativeImputer
+
+        return GenerativeImputer(registry.build("generator", {"kind": detail}), random_state=seed)
     except (ImportError, AttributeError) as error:
         raise NotHere(f"no imputer {name!r} here: {error}") from error
 

@@ -18,6 +18,7 @@ OWN_HOLES = ("horse_colic",)
 MECHANISMS = ("MCAR", "MAR", "MNAR")
 SHARES = (0.1, 0.3, 0.5)
 ROWS = 450
+ROWS_OF = {"credit_default": 300, "adult": 300}  # what a hundred trees a column and round can be asked for
 HOLD_OUT = 1 / 3
 
 
@@ -87,7 +88,7 @@ def _whole(name: str, folder: Path) -> tuple[pd.DataFrame, np.ndarray, bool]:
     return X.copy(), target, is_class
 
 
-def load_table(name: str, *, rows: int = ROWS, seed: int = 0, folder: Path | None = None) -> Table:
+def load_table(name: str, *, rows: int | None = None, seed: int = 0, folder: Path | None = None) -> Table:
     """Load a set and draw ``rows`` of its complete rows by the seed (all where it has fewer).
 
     A set with holes of its own keeps all rows. Numbers become float64; levels that the drawn
@@ -96,7 +97,9 @@ def load_table(name: str, *, rows: int = ROWS, seed: int = 0, folder: Path | Non
     X, y, is_class = _whole(name, data_folder(folder) if name not in ("wine", "breast_cancer") else Path())
     if name not in OWN_HOLES:
         complete = np.flatnonzero(X.notna().all(axis=1))
-        chosen = np.sort(np.random.default_rng([seed, 77]).permutation(complete)[:rows])
+        chosen = np.sort(
+            np.random.default_rng([seed, 77]).permutation(complete)[: rows or ROWS_OF.get(name, ROWS)]
+        )
         X, y = X.iloc[chosen].reset_index(drop=True), y[chosen]
     out = {}
     for c in X:
