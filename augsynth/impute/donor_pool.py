@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
 from augsynth.core.persistence import persistent
 from augsynth.encode.distance import MixedDistance
@@ -13,13 +15,12 @@ from augsynth.encode.neighbors import NeighborIndex
 from augsynth.impute.donor_metric import associations, spread_of_categories
 from augsynth.impute.self_check import column_starts
 
-__all__ = ["DonorPool", "Found", "kernel"]
+__all__ = ["DonorPool", "kernel"]
 
 _FLOOR = 0.02  # weight of a column that tells nothing, as a share of the one that tells most
-_CATEGORY = 1.0  # squared distance of two categories that differ
-
-
-Found = tuple[np.ndarray, np.ndarray]  # kernel weights and positions in the pool, both (n, k)
+_CATEGORY = 1.0  # squared distance of two categories that differ; of two random numbers it is 2
+_ROUNDS = 2  # after these, the donors' filled cells hardly move
+_TRUST_ROWS = 1_000
 
 
 @persistent
@@ -34,32 +35,31 @@ class DonorPool:
         The donors' cells as they were observed, NaN = missing.
     scores : ndarray (m, p)
         The donors with their holes filled, numbers in standard deviations: for comparing only.
-    centre, scale : ndarray (p,)
-        Of the numbers.
-    starts : ndarray (p,)
-        Each column's mean or most frequent level, in data units.
+    group : ndarray (m,) of int
+        Donors lend to rows of their own group first; -1 for none.
+    centre, scale, starts : ndarray (p,)
+        Of the numbers; each column's mean or most frequent level, in data units.
     weights : ndarray (p, p)
         Row j: how much each column counts when donors for column j are looked for.
     doubt : ndarray (p,)
-        Squared distance by which a donor's filled cell, unlike an observed one, may be wrong.
-    group : ndarray (m,) of int
-        Donors lend to rows of their own group only; -1 for none.
-    reach : ndarray (m,) of int
-        The donors that each column may take are those with its cell observed.
+        Squared distance by which a donor's filled cell, unlike an observed one, is off.
+    trust : ndarray (p,)
+        By how much to follow the donors' mean away from the column's (1: all the way).
+    n_neighbors, max_donors : int
     """
 
     layout: Layout
     z: np.ndarray
     scores: np.ndarray
+    group: np.ndarray
     centre: np.ndarray
     scale: np.ndarray
     starts: np.ndarray
     weights: np.ndarray
     doubt: np.ndarray
-    group: np.ndarray
+    trust: np.ndarray
     n_neighbors: int
     max_donors: int
-    count: np.ndarray | None = None  # how often a bootstrap took each donor
 
     @classmethod
     def fit(
@@ -70,114 +70,163 @@ class DonorPool:
         *,
         n_neighbors: int,
         max_donors: int,
-        learned: bool,
         factors: np.ndarray,
+        learned: bool = True,
     ) -> DonorPool:
-        """Learn from rows in random order: scales, weights, and what stands in the donors' own holes."""
-        p = len(layout)
+        """Learn from rows in random order: scales, weights, and what stands in the donors' own holes.
+
+        ``factors`` (p,) multiply the weights of the columns.
+        """
         seen = ~np.isnan(z)
-        early = np.cumsum(seen, axis=0) <= max_donors  # the first so many observed cells of each column
-        kept = (seen & early).any(axis=1)
+        # The first so many observed cells of each column, in each group.
+        rank = pd.DataFrame(seen.astype(np.int32)).groupby(group).cumsum().to_numpy()
+        kept = (seen & (rank <= max_donors)).any(axis=1)
         z, group = z[kept], group[kept]
+        p = len(layout)
         distance = MixedDistance.fit(z, layout)
         centre, scale = np.zeros(p), np.ones(p)
         centre[distance.numeric], scale[distance.numeric] = distance.centre, distance.scale
-        bare = cls(
-            layout, z, z, centre, scale, column_starts(z, layout), np.ones((p, p)), np.zeros(p), group,
-            n_neighbors, max_donors,
-        )  # fmt: skip
-        scores = bare.scored(z)
+        starts, ones = column_starts(z, layout), np.ones(p)
+        pool = cls(
+            layout, z, z, group, centre, scale, starts, np.ones((p, p)), ones, ones, n_neighbors, max_donors
+        )
+        scores = pool.scored(z)
         shares = associations(scores, layout)
-        weights = np.ones((p, p))
-        if learned:
-            best = shares.max(axis=1, initial=0.0)[:, None]
-            weights = np.where(best > 0.0, shares**2 + _FLOOR * best**2, 1.0)
-            weights /= weights.max(axis=1, keepdims=True)
-        weights = weights * factors
-        np.fill_diagonal(weights, 0.0)
+        weights = _weights(shares, factors, learned)
         doubt = (1.0 - shares.max(axis=1, initial=0.0)) * spread_of_categories(scores, layout)
         doubt[layout.categorical] *= _CATEGORY
-        pool = replace(bare, weights=weights, doubt=doubt, scores=bare._started(scores))
-        for _ in range(2):
-            pool = replace(pool, scores=pool.scored(pool._completed(z, pool.scores)))
+        scores = np.where(np.isnan(scores), pool.scored(starts[None]), scores)
+        pool = replace(pool, weights=weights, doubt=doubt, scores=scores)
+        for _ in range(_ROUNDS if np.isnan(z).any() else 0):
+            pool = replace(pool, scores=pool.scored(pool.completed(z, group)))
         return pool
+
+    def with_trust(self, rng: np.random.Generator) -> DonorPool:
+        """Learn how far the donors' means are to be followed, from observed cells hidden for the purpose."""
+        rows = np.sort(rng.permutation(len(self.z))[:_TRUST_ROWS])
+        truth = self.z[rows]
+        hidden = ~np.isnan(truth) & (rng.random(truth.shape) < 0.2)
+        found = self.completed(np.where(hidden, np.nan, truth), self.group[rows], exclude=rows)
+        trust = np.ones(len(self.layout))
+        for j in self.layout.numeric:
+            here, unit = hidden[:, j], self.scale[j]
+            off = found[here, j] / unit - self.starts[j] / unit
+            wanted = truth[here, j] / unit - self.starts[j] / unit
+            if here.sum() >= 10 and (off**2).sum() > 0:
+                trust[j] = np.clip((off * wanted).sum() / (off**2).sum(), 0.0, 1.0)
+        return replace(self, trust=trust)
 
     def scored(self, z: np.ndarray) -> np.ndarray:
         """Return rows with their numbers in standard deviations."""
         scores = z.copy()
-        for j in self.layout.numeric:  # exact halving: the difference of huge numbers may overflow
+        for j in self.layout.numeric:  # halved first: the difference of huge numbers may overflow
             scores[:, j] = (z[:, j] * 0.5 - self.centre[j] * 0.5) / self.scale[j] * 2.0
         return scores
 
-    def _started(self, scores: np.ndarray) -> np.ndarray:
-        return np.where(np.isnan(scores), self.scored(self.starts[None]), scores)
-
-    def completed(self, z: np.ndarray) -> np.ndarray:
+    def completed(self, z: np.ndarray, group: np.ndarray, *, exclude: np.ndarray | None = None) -> np.ndarray:
         """Fill each hole of rows (n, p) with the mean of its donors, or their most frequent level.
 
         A row is compared by its observed cells alone; a row without any gets `starts`.
+        ``exclude`` (n,) are positions in the pool that may not lend to each row.
         """
-        return self._completed(z, self.scored(z))
-
-    def _completed(self, z: np.ndarray, scores: np.ndarray) -> np.ndarray:
-        holes = np.isnan(z)
-        filled = z.copy()
+        holes, filled = np.isnan(z), z.copy()
         empty = holes.all(axis=1)
         filled[empty] = self.starts
-        for j in np.flatnonzero(holes.any(axis=0)):
+        scores = self.scored(z)
+        for j in np.flatnonzero(holes[~empty].any(axis=0)):
             rows = np.flatnonzero(holes[:, j] & ~empty)
-            if len(rows):
-                filled[rows, j] = self.expected(j, scores[rows], None)
+            for part, donors in self.lenders(~np.isnan(self.z[:, j]), group[rows]):
+                some = rows[part]
+                out = None if exclude is None else exclude[some]
+                distance, position = self.nearest(
+                    donors, self.weights[j], scores[some], self.n_neighbors, out
+                )
+                filled[some, j] = self._blended(j, kernel(distance), position)
         return filled
 
-    def expected(self, j: int, scores: np.ndarray, exclude: np.ndarray | None) -> np.ndarray:
-        """Return the kernel mean or mode (n,) of the donors for column j."""
-        weight, position = self.search(j, scores, exclude)
-        return self.blended(j, weight, position)
+    def lenders(self, able: np.ndarray, group: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield rows (positions in ``group``) and the donors that they share.
 
-    def blended(self, j: int, weight: np.ndarray, position: np.ndarray) -> np.ndarray:
+        Donors are of the rows' group; all donors where it has fewer than `n_neighbors`.
+        ``able`` (m,) bool says which may lend at all.
+        """
+        wide = np.ones(len(group), dtype=bool)
+        for g in np.unique(group[group >= 0]):
+            donors = np.flatnonzero(able & (self.group == g))
+            if len(donors) >= self.n_neighbors:
+                wide[group == g] = False
+                yield np.flatnonzero(group == g), donors[: self.max_donors]
+        if wide.any():
+            yield np.flatnonzero(wide), np.flatnonzero(able)[: self.max_donors]
+
+    def nearest(
+        self,
+        donors: np.ndarray,
+        weights: np.ndarray,
+        scores: np.ndarray,
+        k: int,
+        exclude: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return distances and positions (n, k or fewer) of the nearest donors.
+
+        The last column that is compared is 0 in every row, so that it adds to a donor's
+        squared distance what its filled cells are expected to add.
+        """
+        if not (weights > 0).any():
+            weights = np.ones(len(weights))
+        guess = np.sqrt(np.isnan(self.z[donors]) @ (weights * self.doubt))
+        known = np.hstack([self.scores[donors], guess[:, None]])
+        distance = MixedDistance.fit(
+            known,
+            Layout((*self.layout.blocks, Block("guess"))),
+            standardize=False,
+            penalty=_CATEGORY**0.5,
+            weights=np.append(weights, float(guess.any())),
+        )
+        queries = np.hstack([scores, np.zeros((len(scores), 1))])
+        if exclude is None:
+            far, found = NeighborIndex(known, distance).query(queries, min(k, len(donors)))
+            return far, donors[found]
+        place = np.full(len(self.z), -1)
+        place[donors] = np.arange(len(donors))
+        most = max(min(k, len(donors) - 1), 1)
+        if len(donors) == 1:
+            return np.zeros((len(scores), 1)), np.broadcast_to(donors, (len(scores), 1))
+        far, found = NeighborIndex(known, distance).query(queries, most, exclude=place[exclude])
+        return far, donors[found]
+
+    def _blended(self, j: int, weight: np.ndarray, position: np.ndarray) -> np.ndarray:
+        """Return the mean or most frequent level (n,) of column j over some donors."""
         values = self.z[position, j]
         weight = weight / weight.sum(axis=1, keepdims=True)
         if self.layout[j].is_numeric:
-            low, high = values.min(axis=1), values.max(axis=1)
-            return np.clip((values * weight).sum(axis=1), low, high)
-        votes = np.einsum("ij,ijk->ik", weight, (values[:, :, None] == values[:, None, :]).astype(float))
-        # Of equally frequent levels, the one of the nearest donor: argmax takes the first.
-        return np.take_along_axis(values, np.argmax(votes.round(12), axis=1)[:, None], axis=1)[:, 0]
-
-    def search(self, j: int, scores: np.ndarray, exclude: np.ndarray | None) -> Found:
-        donors = np.flatnonzero(~np.isnan(self.z[:, j]))[: self.max_donors]
-        return self._among(donors, self.weights[j], scores, exclude)
-
-    def _among(
-        self, donors: np.ndarray, weights: np.ndarray, scores: np.ndarray, exclude: np.ndarray | None
-    ) -> Found:
-        if not (weights > 0).any():
-            weights = np.ones(len(weights))
-        index, counts = self._index(donors, weights)
-        k = min(self.n_neighbors, index.n_rows - (exclude is not None))
-        queries = np.hstack([scores, np.zeros((len(scores), 1))])
-        distance, position = index.query(queries, k, exclude=exclude)
-        return kernel(distance), donors[position]
-
-    def _index(self, donors: np.ndarray, weights: np.ndarray) -> tuple[NeighborIndex, None]:
-        """Index donors by their completed rows, and by how much of those is a guess.
-
-        The last column is 0 in every query, so it adds to a donor's squared distance
-        what its filled cells are expected to add.
-        """
-        guess = np.sqrt(np.isnan(self.z[donors]) @ (weights * self.doubt))
-        layout = Layout((*self.layout.blocks, Block("guess")))
-        rows = np.hstack([self.scores[donors], guess[:, None]])
-        distance = MixedDistance.fit(
-            rows, layout, standardize=False, penalty=_CATEGORY**0.5, weights=np.append(weights, guess.any() * 1.0)
-        )
-        return NeighborIndex(rows, distance), None
+            mean = np.clip((values * weight).sum(axis=1), values.min(axis=1), values.max(axis=1))
+            return self.trust[j] * mean + (1.0 - self.trust[j]) * self.starts[j]
+        votes = np.zeros(weight.shape)
+        for i in range(weight.shape[1]):
+            votes += weight[:, i : i + 1] * (values == values[:, i : i + 1])
+        # Of equally frequent levels, that of the nearest donor: argmax takes the first.
+        best = np.argmax(votes.round(12), axis=1)[:, None]
+        return np.take_along_axis(values, best, axis=1)[:, 0]
 
 
-def kernel(distance: np.ndarray) -> np.ndarray:
-    """Return weights (n, k) that fall off with the distance, in units of that to the last neighbour."""
-    last = distance[:, -1:]
+def _weights(shares: np.ndarray, factors: np.ndarray, learned: bool) -> np.ndarray:
+    """Return how much each column counts for each other, (p, p), the largest of a row being 1."""
+    weights = np.ones(shares.shape)
+    if learned:
+        best = shares.max(axis=1, initial=0.0)[:, None]
+        weights = np.where(best > 0.0, shares**2 + _FLOOR * best**2, 1.0)
+    weights *= factors
+    np.fill_diagonal(weights, 0.0)
+    return weights / np.maximum(weights.max(axis=1, keepdims=True), np.finfo(float).tiny)
+
+
+def kernel(distance: np.ndarray, k: int | None = None) -> np.ndarray:
+    """Return weights (n, K) that fall off with the distance, in units of that to neighbour k (the last)."""
+    k = distance.shape[1] if k is None else min(k, distance.shape[1])
+    last = distance[:, k - 1 : k]
     with np.errstate(invalid="ignore", divide="ignore"):
         near = np.where(last > 0.0, distance / last, 0.0)
-    return np.exp(-2.0 * np.where(np.isfinite(near), near, 1.0) ** 2)
+    weight = np.exp(-2.0 * np.where(np.isfinite(near), near, 1.0) ** 2)
+    weight[:, k:] = 0.0
+    return weight
