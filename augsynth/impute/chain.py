@@ -8,16 +8,15 @@ import numpy as np
 
 from augsynth.core.random import ItemKeys, keyed_rng, resolve_seed
 from augsynth.encode.layout import Layout
-from augsynth.impute.column_model import ColumnModel, CompletedRows, Design
+from augsynth.impute.column_model import ColumnModel, CompletedRows
+from augsynth.impute.design import Design
+from augsynth.impute.gaussian_fill import GaussianFill
 from augsynth.impute.self_check import column_starts
 
 __all__ = ["Chain", "is_monotone"]
 
 Maker = Callable[[], ColumnModel]
 Recorder = Callable[[int, int, np.ndarray], None]
-_SETTLED = (
-    0.02  # standard deviations (or share of levels) that a round's cells move at most when it is the last
-)
 
 
 class Chain:
@@ -37,10 +36,10 @@ class Chain:
         The columns by ascending number of missing cells, the order of visits.
     n_complete : int
         How many of them, at the start of the order, miss no cell.
+    models : dict
+        The point models, by column.
     n_iter : int
-        Rounds that `fit` ran.
-    models : list of ColumnModel
-        The point models of the last round, of every column.
+        Rounds in which `point` applies them.
     monotone : bool
         Whether each row misses just the last columns of the order: then one pass, each
         column drawn given the columns before it, is exact.
@@ -62,63 +61,52 @@ class Chain:
         self.starts = column_starts(z, layout)
         self.monotone = is_monotone(self.holes[:, self.order])
         self.n_iter = 0
-        self.models: list[ColumnModel] = []
         self._sorted = [np.sort(z[~self.holes[:, j], j]) for j in range(len(layout))]
 
-    # ---- the point chain
+    # ---- the point completion
 
     def fit(self, rng: np.random.Generator, n_rounds: int) -> Chain:
-        """Fit the point models: at most ``n_rounds`` rounds, fewer once the cells settle."""
+        """Fit the point models, which `point` applies in ``n_rounds`` rounds.
+
+        Ordinary rounds fill a row's predictors with the help of the very value that is to
+        be predicted from them, and regressions on such fills inflate what they find, round
+        after round. So each column's model learns from rows whose holes, and the column
+        itself, were filled as if the column were missing: what it will meet.
+        """
         seed = resolve_seed(rng)
-        state = self._started(self.z)
-        models: dict[int, ColumnModel] = {}
-        before = np.inf
-        incomplete = self.order[self.n_complete :]
-        for step in range(n_rounds if len(incomplete) else 0):
-            moved = [self._visit(state, j, models, keyed_rng(seed, step, int(j))) for j in incomplete]
-            self.n_iter = step + 1
-            change = max(moved)
-            if len(incomplete) == 1 or change <= _SETTLED or change >= before:
-                break
-            before = change
-        for j in self.order[: self.n_complete]:  # they may be missing in other rows
-            models[j] = self.makers[j]().fit(
-                state.view(j), self.z[:, j], keyed_rng(seed, int(j)), drawn=False
-            )
-        self.models = [models[j] for j in range(len(self.layout))]
+        holed = self.design.holed(self.z)
+        self.gaussian = GaussianFill(holed, keyed_rng(seed, 0))
+        self.models: dict[int, ColumnModel] = {}
+        for j in map(int, self.order):
+            seen = np.flatnonzero(~self.holes[:, j])
+            blind = holed[seen]
+            blind[:, self.design.slices[j]] = np.nan
+            rows = self._started(self.z[seen], blind)
+            view, own = rows.view(j), keyed_rng(seed, 1, j)
+            self.models[j] = self.makers[j]().fit(view, self.z[seen, j], own, drawn=False)
+        self.n_iter = n_rounds
         return self
 
-    def _visit(
-        self, state: CompletedRows, j: int, models: dict[int, ColumnModel], rng: np.random.Generator
-    ) -> float:
-        """Fit column ``j`` anew and fill its holes; return how far they moved."""
-        seen, gone = np.flatnonzero(~self.holes[:, j]), np.flatnonzero(self.holes[:, j])
-        models[j] = self.makers[j]().fit(state.view(j, seen), self.z[seen, j], rng, drawn=False)
-        old, new = state.z[gone, j], self._most_likely(models[j], state, j, gone)
-        state.put(j, gone, new)
-        if self.layout[j].is_numeric:
-            return float(np.sqrt(np.mean(((new - old) / self.design.scales[j]) ** 2)))
-        return float(np.mean(new != old))
-
-    @staticmethod
-    def _most_likely(model: ColumnModel, state: CompletedRows, j: int, rows: np.ndarray) -> np.ndarray:
-        expected = model.expect(state.view(j, rows))
-        return expected if expected.ndim == 1 else expected.argmax(axis=1).astype(np.float64)
-
-    def _started(self, z: np.ndarray) -> CompletedRows:
+    def _started(self, z: np.ndarray, holed: np.ndarray) -> CompletedRows:
+        """Return rows with every hole at its conditional mean under the joint normal distribution."""
         holes = np.isnan(z)
-        return CompletedRows(np.where(holes, self.starts, z), self.design, ~holes)
+        matrix = np.asfortranarray(self.gaussian.expect(holed))
+        filled = np.where(holes, self.design.decode(matrix), z)
+        return CompletedRows(filled, self.design, ~holes, matrix=matrix, joint=matrix.copy(order="F"))
 
     def point(self, z: np.ndarray) -> np.ndarray:
         """Return rows (n, p) with every hole filled by the point models; each row on its own."""
-        state = self._started(z)
         holes = np.isnan(z)
+        state = self._started(z, self.design.holed(z))
         several = holes.sum(axis=1) > 1  # a single hole is final after one visit
-        for step in range(max(self.n_iter, 1)):
-            for j in self.order:
+        for step in range(self.n_iter):
+            found = []
+            for j, model in self.models.items():
                 rows = np.flatnonzero(holes[:, j] if step == 0 else holes[:, j] & several)
                 if len(rows):
-                    state.put(j, rows, self._most_likely(self.models[j], state, j, rows))
+                    found.append((j, rows, model.expect(state.view(j, rows))))
+            for j, rows, expected in found:  # after the round: the models learned from starts
+                state.put(j, rows, expected)
         return state.z
 
     # ---- random chains

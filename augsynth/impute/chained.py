@@ -28,7 +28,7 @@ _MODELS = {  # method -> the models of numeric and of categorical columns
     "bayes": ("linear_columns:BayesLinearColumn", "linear_columns:LogisticColumn"),
     "trees": ("tree_columns:TreeColumn", "tree_columns:TreeColumn"),
 }
-_POINT_ROUNDS, _DRAW_ROUNDS = 4, 10
+_POINT_ROUNDS, _DRAW_ROUNDS = 1, 10
 _THIN = 10  # observed cells that each column has among the kept rows, if it has as many
 
 
@@ -143,7 +143,7 @@ class ChainedImputer(BaseImputer):
             for name, block in zip(names, self.layout_, strict=True)
         ]
         self.chain_ = Chain(_kept(z, self.max_rows, rng), self.layout_, makers)
-        self.chain_.fit(rng, self.n_rounds or _POINT_ROUNDS)
+        self.chain_.fit(rng, _POINT_ROUNDS)
         self.order_ = [names[j] for j in self.chain_.order]
         self.n_iter_ = self.chain_.n_iter
         self.monotone_ = self.chain_.monotone

@@ -9,11 +9,9 @@ from typing import Self
 import numpy as np
 
 from augsynth.encode.layout import Block, Layout
+from augsynth.impute.design import Design, center_and_scale, most_likely
 
-__all__ = ["ColumnModel", "CompletedRows", "Design", "PredictorView"]
-
-_MOST_INDICATORS = 30  # levels of one column with a coefficient of their own; the rarer ones share the origin
-_MOST_ORDERED = 10  # ordinal columns of more levels are scores, not indicators
+__all__ = ["ColumnModel", "CompletedRows", "Design", "PredictorView", "center_and_scale"]
 
 
 class ColumnModel(ABC):
@@ -78,66 +76,6 @@ class ColumnModel(ABC):
         """Return one value a row, (n,), drawn with the uniform numbers u (n, 2)."""
 
 
-class Design:
-    """How encoded columns become the columns of a linear model.
-
-    Numbers are standardised by the mean and standard deviation of the observed cells;
-    categories become indicators of their levels but the commonest (at most 30 a
-    column; rarer levels stay at the origin); ordinal columns of more than 10 levels
-    are scores. There is no column of ones.
-
-    Parameters
-    ----------
-    z : ndarray (n, p)
-        Encoded rows; NaN = missing.
-    layout : Layout
-
-    Attributes
-    ----------
-    slices : list of slice
-        The design columns of each encoded column.
-    width : int
-        Number of design columns, of all encoded columns together.
-    """
-
-    def __init__(self, z: np.ndarray, layout: Layout):
-        self.layout = layout
-        self.centers, self.scales = np.zeros(len(layout)), np.ones(len(layout))
-        self._levels: list[np.ndarray | None] = []
-        self.slices: list[slice] = []
-        self.width = 0
-        for j, block in enumerate(layout):
-            seen = z[~np.isnan(z[:, j]), j]
-            levels = None
-            if block.is_numeric or (block.ordered and block.n_levels > _MOST_ORDERED):
-                self.centers[j], self.scales[j] = center_and_scale(seen)
-            else:
-                counts = np.bincount(seen.astype(np.intp), minlength=block.n_levels)
-                order = np.argsort(-counts, kind="stable")
-                levels = np.sort(order[1 : _MOST_INDICATORS + 1][counts[order[1 : _MOST_INDICATORS + 1]] > 0])
-            self._levels.append(levels)
-            size = 1 if levels is None else len(levels)
-            self.slices.append(slice(self.width, self.width + size))
-            self.width += size
-
-    def encode(self, j: int, values: np.ndarray) -> np.ndarray:
-        """Return the design columns (n, size) of values (n,) of encoded column ``j``."""
-        levels = self._levels[j]
-        if levels is None:
-            return ((values - self.centers[j]) / self.scales[j])[:, None]
-        return (values[:, None] == levels).astype(np.float64)
-
-
-def center_and_scale(values: np.ndarray) -> tuple[float, float]:
-    """Return the mean and the standard deviation (1 where it is 0) of values, however large."""
-    if not len(values):
-        return 0.0, 1.0
-    size = float(np.abs(values).max()) or 1.0
-    scaled = values / size
-    mean, sd = float(scaled.mean()), float(scaled.std())
-    return mean * size, sd * size if sd * size > 0 and sd > 1e-13 else 1.0
-
-
 class CompletedRows:
     """Rows without holes, whose filled cells a chain replaces column by column.
 
@@ -148,6 +86,11 @@ class CompletedRows:
     design : Design
     observed : ndarray (n, p) of bool, optional
         Which cells were given and not filled; all, by default.
+    matrix : ndarray (n, width), optional
+        The design, where filled categories have probabilities in place of indicators.
+    joint : ndarray (n, width), optional
+        The conditional mean of every design cell given the observed cells of the other
+        columns, under one joint normal distribution.
 
     Attributes
     ----------
@@ -155,11 +98,20 @@ class CompletedRows:
         The rows as they are now; change them by `put` only.
     """
 
-    def __init__(self, z: np.ndarray, design: Design, observed: np.ndarray | None = None):
+    def __init__(
+        self,
+        z: np.ndarray,
+        design: Design,
+        observed: np.ndarray | None = None,
+        *,
+        matrix: np.ndarray | None = None,
+        joint: np.ndarray | None = None,
+    ):
         self.z = np.array(z, dtype=np.float64, order="F")
         self.design = design
         self.observed = np.ones(z.shape, dtype=bool) if observed is None else observed
-        self._matrix: np.ndarray | None = None
+        self._matrix = matrix
+        self.joint = joint
 
     @property
     def matrix(self) -> np.ndarray:
@@ -171,10 +123,10 @@ class CompletedRows:
         return self._matrix
 
     def put(self, j: int, rows: np.ndarray, values: np.ndarray) -> None:
-        """Write values into column ``j`` of some rows (positions)."""
-        self.z[rows, j] = values
+        """Write values (n,), or what is likeliest of probabilities (n, n_levels), into cells of a column."""
+        self.z[rows, j] = most_likely(values)
         if self._matrix is not None:
-            self._matrix[rows, self.design.slices[j]] = self.design.encode(j, np.asarray(values))
+            self._matrix[rows, self.design.slices[j]] = self.design.encode_expected(j, values)
 
     def view(
         self, target: int, rows: np.ndarray | None = None, columns: np.ndarray | None = None
@@ -258,6 +210,20 @@ class PredictorView:
     def observed(self) -> np.ndarray:
         """Which cells of `raw` were given and not filled, (n, p - 1) bool."""
         return self._cut(self._completed.observed, self.columns)
+
+    @cached_property
+    def joint_mean(self) -> np.ndarray | None:
+        """The target's mean (n,), or probabilities (n, n_levels), from the rows' observed cells alone.
+
+        It is the conditional mean under one joint normal distribution of all columns,
+        and never looks at the target's own cell, so it is as good on rows of fit as on
+        rows to fill: an honest linear member of a stack. None in random chains.
+        """
+        joint = self._completed.joint
+        if joint is None:
+            return None
+        part = joint[:, self._completed.design.slices[self.target]]
+        return self._completed.design.expectation(self.target, part if self.rows is None else part[self.rows])
 
     @property
     def design_columns(self) -> np.ndarray:

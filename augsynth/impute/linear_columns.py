@@ -11,7 +11,8 @@ from scipy.optimize import minimize
 from scipy.special import ndtri
 
 from augsynth.encode.layout import Block
-from augsynth.impute.column_model import ColumnModel, PredictorView, center_and_scale
+from augsynth.impute.column_model import ColumnModel, PredictorView
+from augsynth.impute.design import center_and_scale
 from augsynth.impute.matching import Matcher
 
 __all__ = ["BayesLinearColumn", "LogisticColumn", "MatchedLinearColumn", "RidgeFit"]
