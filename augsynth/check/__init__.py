@@ -1,6 +1,8 @@
 """Checks of what an augmentation or an imputer is worth, and of what it does to labels."""
 
 from augsynth.check.comparison import Comparison
+from augsynth.check.imputation import imputation
+from augsynth.check.imputation_report import ImputationReport
 from augsynth.check.intervals import corrected_interval, holm
 from augsynth.check.label_preservation import label_preservation
 from augsynth.check.little import LittleTest, little_mcar
@@ -9,11 +11,13 @@ from augsynth.check.utility import compare
 
 __all__ = [
     "Comparison",
+    "ImputationReport",
     "LabelPreservation",
     "LittleTest",
     "compare",
     "corrected_interval",
     "holm",
+    "imputation",
     "label_preservation",
     "little_mcar",
 ]

@@ -27,7 +27,7 @@ from augsynth.check.splits import Split
 from augsynth.core.errors import LeakError
 from augsynth.core.random import keyed_rng
 
-__all__ = ["Outcome", "Plan", "one_thread", "run_method", "take"]
+__all__ = ["Outcome", "Plan", "one_thread", "run_method", "seeded", "take"]
 
 _MODEL_STREAM, _METHOD_STREAM, _THRESHOLD_STREAM = 102, 103, 104
 
@@ -133,14 +133,12 @@ def _fit(plan: Plan, split: Split, method: str, resampler: Any) -> tuple[Any, in
     X, y = take(plan.X, split.train), take(plan.y, split.train)
     weight = take(plan.sample_weight, split.train)
     # the same model seed for every method: identical training rows give identical scores
-    model = _seeded(clone(plan.estimator), plan.seed, _MODEL_STREAM, split.repeat, split.fold)
+    model = seeded(clone(plan.estimator), plan.seed, _MODEL_STREAM, split.repeat, split.fold)
     start = time.perf_counter()
     seconds_resample = 0.0
     if resampler is not None:
         key = zlib.crc32(method.encode())  # by name: adding a method leaves the others as they were
-        fresh = _seeded(
-            clone(resampler, safe=False), plan.seed, _METHOD_STREAM, split.repeat, split.fold, key
-        )
+        fresh = seeded(clone(resampler, safe=False), plan.seed, _METHOD_STREAM, split.repeat, split.fold, key)
         X_new, y_new, weight = _resample(plan, split, fresh, X, y, weight)
         seconds_resample = time.perf_counter() - start
         if not plan.frozen_allowed:
@@ -170,7 +168,7 @@ def _n_rows(X: Any) -> int:
     return int(X.shape[0]) if hasattr(X, "shape") else len(X)
 
 
-def _seeded(component: Any, *keys: int) -> Any:
+def seeded(component: Any, *keys: int) -> Any:
     """Give every unset ``random_state`` of a component a seed of its own."""
     rng = keyed_rng(*keys)
     if not hasattr(component, "get_params"):

@@ -11,7 +11,7 @@ from augsynth.check.realism import REAL, SHUFFLED
 if TYPE_CHECKING:
     from augsynth.check.preservation import LabelPreservation
 
-__all__ = ["written"]
+__all__ = ["aligned", "written"]
 
 _FEW = 3  # classes named in a sentence
 
@@ -43,7 +43,7 @@ def written(result: LabelPreservation) -> str:
         f"{0.5 + null.mean:.2f}, shuffled from real {0.5 + gross.mean:.2f})."
     )
     sentences = [f"- {line}" for name in frame.index for line in _sentences(result, str(name))]
-    return "\n".join([head, "", *_aligned(rows), "", *sentences, "", foot, caveat])
+    return "\n".join([head, "", *aligned(rows), "", *sentences, "", foot, caveat])
 
 
 def _area(row: pd.Series) -> str:
@@ -92,7 +92,8 @@ def _listed(told: list[str]) -> str:
     return ", ".join(told[:_FEW]) + (f" and {len(told) - _FEW} more" if len(told) > _FEW else "")
 
 
-def _aligned(rows: list[list[Any]]) -> list[str]:
+def aligned(rows: list[list[Any]]) -> list[str]:
+    """Return rows of texts as lines of a table: two columns to the left, the others to the right."""
     widths = [max(len(row[j]) for row in rows) for j in range(len(rows[0]))]
     lines = []
     for row in rows:
