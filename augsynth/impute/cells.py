@@ -134,8 +134,9 @@ def target_column(y: Any, n: int, where: str) -> pd.Series:
     if isinstance(y, pd.DataFrame) and y.shape[1] == 1:
         y = y.iloc[:, 0]
     series = y.reset_index(drop=True) if isinstance(y, pd.Series) else pd.Series(np.ravel(np.asarray(y)))
-    if np.ndim(y) > 1 and np.asarray(y).shape[-1] != 1:
-        raise DataError(sentence(where, "y must have one value a row", f"shape {np.shape(y)}"))
+    shape = np.asarray(y).shape
+    if len(shape) > 1 and shape[-1] != 1:
+        raise DataError(sentence(where, "y must have one value a row", f"shape {shape}"))
     if len(series) != n:
         raise DataError(sentence(where, f"y must have {n} values, one a row of X", str(len(series))))
     return series.rename("target")

@@ -109,9 +109,7 @@ def covariance_of(estimator: Any, X: Any, y: Any) -> np.ndarray:
         penalty = np.full(k, 0.0 if last.penalty is None else 1 / last.C)
         penalty[: k - last.coef_.shape[1]] = 0.0
         return _inverse(design, share * (1 - share), where, penalty)
-    must = (
-        "the estimator must be an unweighted LinearRegression or LogisticRegression (two classes, l2 or none)"
-    )
+    must = "the model must be an unweighted LinearRegression, or LogisticRegression of two classes (l2)"
     todo = "Pass a function covariance(estimator, X, y) that returns the covariance of its coefficients."
     raise ParameterError(sentence(where, must, repr(last), todo))
 

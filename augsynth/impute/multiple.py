@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
 from sklearn.metrics import accuracy_score, r2_score
+from sklearn.utils import column_or_1d
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from augsynth.core import arrays
-from augsynth.core.errors import AugsynthWarning, ParameterError, sentence
+from augsynth.core.errors import AugsynthWarning, DataError, ParameterError, sentence
 from augsynth.core.parameters import check_number
 from augsynth.core.random import resolve_seed
 from augsynth.core.routing import routed_fit, weight_parameter
@@ -168,8 +169,12 @@ class MultipleImputed(MetaEstimatorMixin, BaseEstimator):
         """
         where = type(self).__name__
         self._check_parameters(where, weighted=sample_weight is not None)
+        if y is None:
+            raise DataError(f"{where} requires y to be passed, but the target y is None.")
         frame, _ = arrays.take_in(X, where=where)
         refuse_target(frame, y, where)
+        if getattr(self.imputer, "use_target", False) and np.shape(np.asarray(y))[1:] == (1,):
+            y = column_or_1d(y, warn=True)
         routed = routed_fit(self, fit_params)
         params = {} if routed is None else dict(routed.estimator.fit)
         if sample_weight is not None:
@@ -185,10 +190,9 @@ class MultipleImputed(MetaEstimatorMixin, BaseEstimator):
         )
         self.estimators_, self._covariances = [fit for fit, _ in fitted], [found for _, found in fitted]
         for name in ("n_features_in_", "feature_names_in_"):
+            self.__dict__.pop(name, None)
             if hasattr(self.imputer_, name):
                 setattr(self, name, getattr(self.imputer_, name))
-            elif hasattr(self, name):
-                delattr(self, name)
         self._n_rows = len(frame)
         if is_classifier(self.estimator):
             self._learn_levels(X, y)
@@ -266,25 +270,13 @@ class MultipleImputed(MetaEstimatorMixin, BaseEstimator):
         return np.stack([levels[share.argmax(axis=1)] for levels, share in pairs], axis=1)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Predict rows with or without holes: the mean, or the label of the greatest mean probability.
-
-        Parameters
-        ----------
-        X : as in fit
-
-        Returns
-        -------
-        ndarray, (n,) or (n, number of outputs)
-        """
+        """Predict rows with or without holes: the mean, or the label of the greatest mean probability."""
         check_is_fitted(self, "estimators_")
         if not is_classifier(self.estimator):
             return self._mean(X, "predict")
         shares = self._votes(X) if self._by_vote else as_list(self._mean(X, "predict_proba"))
         labels = self._labels(shares)
-        return labels if self._many_outputs() else labels[:, 0]
-
-    def _many_outputs(self) -> bool:
-        return len(self._levels) > 1
+        return labels if len(self._levels) > 1 else labels[:, 0]
 
     @available_if(_estimator_has("predict_proba"))
     def predict_proba(self, X: Any) -> Any:
@@ -294,8 +286,8 @@ class MultipleImputed(MetaEstimatorMixin, BaseEstimator):
     @available_if(_estimator_has("predict_proba"))
     def predict_log_proba(self, X: Any) -> Any:
         """Return logarithms of the mean class probabilities."""
+        means = self._mean(X, "predict_proba")
         with np.errstate(divide="ignore"):
-            means = self._mean(X, "predict_proba")
             return [np.log(part) for part in means] if isinstance(means, list) else np.log(means)
 
     @available_if(_estimator_has("decision_function"))
@@ -325,7 +317,7 @@ class MultipleImputed(MetaEstimatorMixin, BaseEstimator):
         classifies = is_classifier(self.estimator)
         if classifies and not hasattr(self.estimators_[0], "predict_proba"):
             votes = [np.sqrt(self.m / (self.m - 1) * share * (1 - share)) for share in self._votes(X)]
-            return votes if self._many_outputs() else votes[0]
+            return votes if len(self._levels) > 1 else votes[0]
         said = list(self._each(X, "predict_proba" if classifies else "predict"))
         parts = [np.std(part, axis=0, ddof=1) for part in zip(*map(as_list, said), strict=True)]
         return parts if isinstance(said[0], list) else parts[0]
