@@ -6,6 +6,7 @@ from augsynth.check.imputation_report import ImputationReport
 from augsynth.check.intervals import corrected_interval, holm
 from augsynth.check.label_preservation import label_preservation
 from augsynth.check.little import LittleTest, little_mcar
+from augsynth.check.missing_plot import filled_plot, pattern_plot, trace_plot
 from augsynth.check.preservation import LabelPreservation
 from augsynth.check.utility import compare
 
@@ -16,8 +17,11 @@ __all__ = [
     "LittleTest",
     "compare",
     "corrected_interval",
+    "filled_plot",
     "holm",
     "imputation",
     "label_preservation",
     "little_mcar",
+    "pattern_plot",
+    "trace_plot",
 ]
