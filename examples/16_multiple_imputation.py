@@ -31,14 +31,14 @@ def alone(rows, target):
 
 # For a coefficient, the outcome belongs in the imputation model: use_target=True.
 told = ChainedImputer("pmm", use_target=True, random_state=0)
-model = MultipleImputed(LinearRegression(), told, m=10, covariance="model", random_state=0).fit(holes, y)
+model = MultipleImputed(LinearRegression(), told, m=20, covariance="model", random_state=0).fit(holes, y)
 pooled = model.pooled()
 seen = holes["bmi"].notna()
 rows = {
     "nothing missing (not known)": alone(X, y),
     "complete rows only": alone(X[seen], y[seen]),
     "filled once, without y": alone(ChainedImputer("pmm", random_state=0).fit_transform(holes), y),
-    "pooled over 10 draws": pooled.to_frame().loc["bmi", ["estimate", "low", "high"]],
+    "pooled over 20 draws": pooled.to_frame().loc["bmi", ["estimate", "low", "high"]],
 }
 print(pd.DataFrame(rows).T.assign(width=lambda t: t["high"] - t["low"]).round(2).to_string())
 print(pooled)
@@ -46,13 +46,17 @@ test = pooled.test(["bmi", "bp", "s5"])
 print(f"bmi, bp and s5 at once: F({test.dof[0]}, {test.dof[1]:.0f}) = {test.statistic:.1f}")
 
 # Anything with an estimate and a squared standard error pools, such as a mean or a share.
-draws = model.imputer_.impute(holes, m=10, y=y, random_state=1)
+draws = model.imputer_.impute(holes, m=20, y=y, random_state=1)
 bmi = [draw["bmi"] for draw in draws]
 mean = pool([b.mean() for b in bmi], [b.var() / len(b) for b in bmi], n_rows=len(X))
 print(
-    f"mean bmi {mean.estimate:.2f} ({mean.low:.2f} to {mean.high:.2f}), complete rows {holes['bmi'].mean():.2f},"
+    f"mean bmi {mean.estimate:.2f} ({mean.low:.2f} to {mean.high:.2f}), {X['bmi'].mean():.2f} in truth,",
+    end=" ",
 )
-print(f"in truth {X['bmi'].mean():.2f}; {mean.missing_information:.0%} of the information is missing")
+print(
+    f"{holes['bmi'].mean():.2f} of complete rows; {mean.missing_information:.0%} of the information is missing"
+)
+print("One table, one pattern of holes: an illustration.")
 
 # For predictions keep the label out (the default): new rows come without one.
 trees = HistGradientBoostingRegressor(max_iter=30, random_state=0)
