@@ -15,7 +15,7 @@ from augsynth.core.errors import DataError, sentence
 from augsynth.core.random import ItemKeys, keyed_rng, step_key
 from augsynth.encode.table import fill_holes
 
-__all__ = ["Completion", "normals", "reweighted", "row_keys"]
+__all__ = ["Completion", "middle", "normals", "reweighted", "row_keys"]
 
 BLOCK = 2**16  # rows that a hook sees at once
 _PATH = step_key("complete")
@@ -29,6 +29,15 @@ def row_keys(seed: int, n: int) -> ItemKeys:
 def normals(uniforms: np.ndarray) -> np.ndarray:
     """Turn uniform numbers into standard normal ones; a uniform 0 counts as the smallest number above it."""
     return ndtri(np.maximum(uniforms, 2.0**-54))
+
+
+def middle(draws: np.ndarray, categorical: np.ndarray) -> np.ndarray:
+    """Return the mean of several completions (m, n, p), in the categorical columns the commonest level."""
+    result = draws.mean(axis=0)
+    for j in categorical if len(draws) > 1 else []:
+        votes = (draws[:, None, :, j] == draws[None, :, :, j]).sum(axis=1)
+        result[:, j] = np.take_along_axis(draws[:, :, j], votes.argmax(axis=0)[None], axis=0)[0]
+    return result
 
 
 class Completion:

@@ -15,6 +15,7 @@ from augsynth.encode.image import ImageLayout
 from augsynth.encode.layout import Layout
 from augsynth.encode.scores import NormalScores
 from augsynth.generate.base import BaseGenerator
+from augsynth.generate.completion import middle
 from augsynth.nn.backbones import ConditionEmbedding, MLPBackbone
 from augsynth.nn.objective import Objective
 from augsynth.nn.randomness import RowNoise, forked, keyed_generator
@@ -153,17 +154,29 @@ class TorchGenerator(BaseGenerator):
         return self.coder_.decode(coded, rng)
 
     def _completed(
-        self, z: np.ndarray, observed: np.ndarray, c: np.ndarray, keys: ItemKeys, *, height: int | None = None
+        self,
+        z: np.ndarray,
+        observed: np.ndarray,
+        c: np.ndarray,
+        keys: ItemKeys,
+        *,
+        height: int | None = None,
+        **options: Any,
     ) -> np.ndarray:
         """Have the objective, one with ``complete``, draw the cells that are not observed."""
         # Cells that are not observed may have no token: any value that has one stands in for them.
         blank = np.zeros_like(z[:1])
         if isinstance(self.coder_, Binner):
             blank = self.coder_.decode(blank, None)
-        shown = self._rows(np.where(observed, z, blank))
-        tensors = (shown, torch.as_tensor(observed), torch.as_tensor(c))
-        coded = self._in_blocks(self.objective_.complete, tensors, keys.child(0), height=height)
-        return self._decode_rows(coded, keys.child(1).uniforms(len(self.layout_.numeric)))
+        tensors = (self._rows(np.where(observed, z, blank)), torch.as_tensor(observed), torch.as_tensor(c))
+        model: Any = self.objective_
+        coded = self._in_blocks(
+            lambda *rows: model.complete(*rows, **options), tensors, keys.child(0), height=height
+        )
+        if coded.shape[1] == z.shape[1]:
+            return self._decode_rows(coded, keys.child(1).uniforms(len(self.layout_.numeric)))
+        each = np.split(coded, coded.shape[1] // z.shape[1], axis=1)  # several draws a row: their middle
+        return middle(np.stack([self._decode_rows(made, None) for made in each]), self.layout_.categorical)
 
     @torch.no_grad()
     def _in_blocks(

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from augsynth.core.errors import ParameterError, sentence
 from augsynth.core.parameters import check_number, check_option
+from augsynth.core.random import ItemKeys
 from augsynth.encode.bins import Binner
 from augsynth.encode.image import ImageLayout
 from augsynth.encode.layout import Layout
@@ -30,6 +31,8 @@ MIN_ROWS = 20  # a cell with fewer rows shares its class's latent mixture
 BETA = 0.7
 IMAGE_LIKELIHOOD = "discretised"
 BOUND_ROWS, BOUND_IMAGES = 64, 4  # rows a block, each decoded 64 times
+COMPLETE_ROWS = 64  # rows a block, each decoded some hundred times
+MEAN_DRAWS = 32  # completions a row, from one population of codes, that a mean is taken of
 CODES = 4000  # a small cell gives several posterior draws a row, up to this many codes
 
 
@@ -95,6 +98,10 @@ class VAEGenerator(LatentGenerator):
     Of images it is the probability of their levels ("discretised", "bernoulli") or, for
     continuous pixels and the Gaussian likelihood, a density in units of the pixels.
 
+    ``complete`` weighs 96 codes a row by how likely they make its observed cells (first from
+    the prior, then from about what the encoder reads in rows so completed), takes one and draws
+    the missing cells there; of missing cells linked to each other exactly. 10 CPU-ms a row.
+
     With the categorical likelihood the decoder's columns are not independent given
     the latent numbers: each column's probabilities are also moved by the value of one
     other column, along the tree of columns with the largest mutual information. Pairs
@@ -111,6 +118,7 @@ class VAEGenerator(LatentGenerator):
     Generative Models", 2015. C. Chow, C. Liu, "Approximating discrete probability distributions
     with dependence trees", 1968, doi:10.1109/TIT.1968.1054142. I. Higgins et al., "beta-VAE",
     2017. Y. Burda et al., "Importance Weighted Autoencoders", 2016, arXiv:1509.00519.
+    P.-A. Mattei, J. Frellsen, "MIWAE", 2019, arXiv:1812.02633 (missing cells).
     T. Salimans et al., "PixelCNN++", 2017, arXiv:1701.05517 (the discretised likelihood).
 
     Examples
@@ -274,3 +282,9 @@ class VAEGenerator(LatentGenerator):
         if isinstance(self.coder_, NormalScores):
             return bound + self.coder_.log_jacobian(z)
         return bound + self.coder_.log_density(z, rows.numpy())
+
+    def _complete(self, z: np.ndarray, observed: np.ndarray, c: np.ndarray, keys: ItemKeys) -> np.ndarray:
+        return self._completed(z, observed, c, keys, height=COMPLETE_ROWS)
+
+    def _expect(self, z: np.ndarray, observed: np.ndarray, c: np.ndarray, keys: ItemKeys) -> np.ndarray:
+        return self._completed(z, observed, c, keys, height=COMPLETE_ROWS, draws=MEAN_DRAWS)

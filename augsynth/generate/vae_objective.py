@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from augsynth.generate.vae_completion import complete_rows
 from augsynth.nn.backbones import ConditionEmbedding
 from augsynth.nn.latent_diffusion import LatentDiffusion
 from augsynth.nn.objective import Objective
 from augsynth.nn.pixel_ends import ImageEnds
 from augsynth.nn.prior import LatentPrior
-from augsynth.nn.randomness import noise
+from augsynth.nn.randomness import RowNoise, noise
 from augsynth.nn.rows import RowEnds
 
 __all__ = ["BOUND_SAMPLES", "ImageVAEObjective", "VAEObjective"]
@@ -108,6 +109,10 @@ class VAEObjective(Objective):
         """Draw one coded row for each cell."""
         prior = self.prior or LatentPrior.normal(self.latent_dim, 1)
         return self.ends.draw(self.outputs(prior.draw(c, generator), c), generator)
+
+    def complete(self, z: Tensor, observed: Tensor, c: Tensor, noise: RowNoise, *, draws: int = 1) -> Tensor:
+        """Draw the cells that are not observed given those that are, (n, p); more draws side by side."""
+        return complete_rows(self, z, observed, c, noise, draws=draws).flatten(1)
 
     def bound(self, z: Tensor, c: Tensor, generator: torch.Generator) -> Tensor:
         """Return the importance-weighted bound on the log-probability of coded rows, (n,)."""

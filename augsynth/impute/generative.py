@@ -14,7 +14,7 @@ from augsynth import registry
 from augsynth.core.errors import ParameterError, sentence
 from augsynth.core.parameters import check_number
 from augsynth.core.random import ItemKeys, resolve_seed
-from augsynth.generate.completion import Completion, reweighted, row_keys
+from augsynth.generate.completion import Completion, middle, reweighted, row_keys
 from augsynth.impute.base import BaseImputer
 from augsynth.impute.cells import content_keys
 from augsynth.impute.self_check import column_starts
@@ -158,10 +158,7 @@ class GenerativeImputer(BaseImputer):
             block = slice(begin, begin + _BLOCK)
             own = z[block, : len(self.codec_.names)]
             made = np.stack(list(self._guesses(z[block], content_keys(own)[0])))
-            out[block] = made.mean(axis=0)
-            for j in self.layout_.categorical if len(made) > 1 else []:
-                votes = (made[:, None, :, j] == made[None, :, :, j]).sum(axis=1)
-                out[block, j] = np.take_along_axis(made[:, :, j], votes.argmax(axis=0)[None], axis=0)[0]
+            out[block] = middle(made, self.layout_.categorical)
         return out
 
     def _guesses(self, z: np.ndarray, record: np.ndarray) -> Iterator[np.ndarray]:

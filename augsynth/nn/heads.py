@@ -161,6 +161,7 @@ class _Links(nn.Module):
     def __init__(self, head: TokenHead, sizes: Sequence[int], parents: Sequence[int]):
         super().__init__()
         order = head.order.tolist()
+        self.parents = [int(parent) for parent in parents]
         self.depth = max(_generation(j, parents) for j in order)
         # rows of the tables: tokens of a long parent share rows, so that a table stays small
         coarse = [min(sizes[parents[j]], PARENT_ROWS) if parents[j] >= 0 else 1 for j in order]

@@ -64,14 +64,21 @@ class LatentPrior:
     def draw(self, c: Tensor, generator: torch.Generator) -> Tensor:
         """Draw one code for each cell of ``c`` (n,), (n, d) float32, on the device of ``c``."""
         normal = torch.randn(len(c), self.dim, generator=generator, device=generator.device)
+        uniform = normal[:, 0]
+        if self.mixtures:
+            uniform = torch.rand(len(c), generator=generator, device=generator.device)
+        return self.shaped(c, uniform, normal)
+
+    def shaped(self, c: Tensor, uniform: Tensor, normal: Tensor) -> Tensor:
+        """Turn uniform (n,) and standard normal (n, d) numbers into codes of cells ``c`` (n,)."""
         if not self.mixtures:
             return normal.to(c.device)
-        uniform = torch.rand(len(c), generator=generator, device=generator.device).cpu().numpy()
+        heights = uniform.cpu().numpy()
         own = self.mixture_of[c.cpu().numpy()]
         codes = normal.cpu().numpy().astype(np.float64)
         for k in np.unique(own):
             rows = own == k
-            codes[rows] = self.mixtures[k].draw(uniform[rows], codes[rows])
+            codes[rows] = self.mixtures[k].draw(heights[rows], codes[rows])
         return torch.as_tensor(codes, dtype=torch.float32, device=c.device)
 
     def log_prob(self, codes: np.ndarray, c: np.ndarray) -> np.ndarray:
