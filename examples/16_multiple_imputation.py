@@ -53,9 +53,7 @@ print(
     f"mean bmi {mean.estimate:.2f} ({mean.low:.2f} to {mean.high:.2f}), {X['bmi'].mean():.2f} in truth,",
     end=" ",
 )
-print(
-    f"{holes['bmi'].mean():.2f} of complete rows; {mean.missing_information:.0%} of the information is missing"
-)
+print(f"{holes['bmi'].mean():.2f} of complete rows; information missing: {mean.missing_information:.0%}")
 print("One table, one pattern of holes: an illustration.")
 
 # For predictions keep the label out (the default): new rows come without one.
