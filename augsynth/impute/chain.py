@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from augsynth.core.random import ItemKeys, keyed_rng, resolve_seed
+from augsynth.core.random import ItemKeys, KeyedGenerator, keyed_rng, resolve_seed
 from augsynth.encode.layout import Layout
 from augsynth.impute.column_model import ColumnModel, CompletedRows
 from augsynth.impute.design import Design
@@ -17,6 +17,7 @@ __all__ = ["Chain", "is_monotone"]
 
 Maker = Callable[[], ColumnModel]
 Recorder = Callable[[int, int, np.ndarray], None]
+_ROUNDS_A_STREAM = 4  # rounds whose numbers are made at once
 
 
 class Chain:
@@ -165,6 +166,7 @@ class _Run:
     def __init__(self, chain: Chain, riders: np.ndarray, noise: list[tuple[np.ndarray, ItemKeys]]):
         self.chain = chain
         self.noise = noise  # positions with their keys
+        self._numbers: dict[int, tuple[int, np.ndarray, np.ndarray]] = {}
         z = np.concatenate([chain.z, riders])
         self.holes = np.isnan(z)
         filled = z.copy()
@@ -175,16 +177,22 @@ class _Run:
 
     def _uniforms(self, j: int, step: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows whose column ``j`` is missing, and their uniform numbers (n, 2) of a round."""
-        rows, numbers = [], []
-        for positions, keys in self.noise:
-            here = np.flatnonzero(self.holes[positions, j])
-            rows.append(positions[here])
-            numbers.append(keys.take(here).child(step * len(self.chain.layout) + j + 1).uniforms(2))
-        return np.concatenate(rows), np.concatenate(numbers)
+        few, at = divmod(step, _ROUNDS_A_STREAM)
+        if j not in self._numbers or self._numbers[j][0] != few:
+            rows, numbers = [], []
+            for positions, keys in self.noise:
+                here = np.flatnonzero(self.holes[positions, j])
+                own = keys.take(here).child(few * len(self.chain.layout) + j + 1)
+                rows.append(positions[here])
+                numbers.append(own.uniforms(2 * _ROUNDS_A_STREAM))
+            self._numbers[j] = few, np.concatenate(rows), np.concatenate(numbers)
+        _, rows_, numbers_ = self._numbers[j]
+        return rows_, numbers_[:, 2 * at : 2 * at + 2]
 
     def go(self, seed: int, n_rounds: int, *, nested: bool, recorder: Recorder | None = None) -> None:
         """Run the rounds; ``nested``: each column is predicted from those before it alone."""
         chain, n = self.chain, len(self.chain.z)
+        stream = KeyedGenerator()
         visited = [k for k, j in enumerate(chain.order) if self.holes[:, j].any()]
         for step in range(n_rounds):
             for k in visited:
@@ -192,7 +200,7 @@ class _Run:
                 rows, u = self._uniforms(j, step + 1)
                 among = np.sort(chain.order[:k]) if nested else None
                 seen = np.flatnonzero(~self.holes[:n, j])
-                rng = keyed_rng(seed, step, j)  # not one stream: riders' holes must not move the others
+                rng = stream.seat(seed, step, j)  # one each: riders' holes must not move the others
                 model = chain.makers[j]().fit(
                     self.state.view(j, seen, among), chain.z[seen, j], rng, drawn=True
                 )

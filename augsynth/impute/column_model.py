@@ -173,7 +173,8 @@ class PredictorView:
         self.target = target
         self.rows = rows
         if columns is None:
-            columns = np.delete(np.arange(completed.z.shape[1]), target)
+            p = completed.z.shape[1]
+            columns = np.concatenate([np.arange(target), np.arange(target + 1, p)])
         self.columns = columns  # the encoded columns of `raw`
 
     @classmethod
@@ -225,12 +226,14 @@ class PredictorView:
         part = joint[:, self._completed.design.slices[self.target]]
         return self._completed.design.expectation(self.target, part if self.rows is None else part[self.rows])
 
-    @property
+    @cached_property
     def design_columns(self) -> np.ndarray:
         """Positions of the columns of `design` in the design of all columns, (q,) int."""
         slices = self._completed.design.slices
-        parts = [np.arange(slices[j].start, slices[j].stop) for j in self.columns]
-        return np.concatenate([np.empty(0, dtype=np.intp), *parts])
+        keep = np.zeros(self._completed.design.width, dtype=bool)
+        for j in self.columns:
+            keep[slices[j]] = True
+        return np.flatnonzero(keep)
 
     @cached_property
     def design(self) -> np.ndarray:

@@ -76,6 +76,9 @@ class Matcher:
         index = np.take_along_axis(index, order, axis=1)
         far = np.take_along_axis(far, order, axis=1)
         counts = self._counts[index]
+        if (counts == 1).all() and (far[:, 1:] != far[:, :-1]).all():  # no ties: a seat is a donor
+            seats = np.minimum((u * k).astype(np.intp), k - 1)
+            return self._starts[index[np.arange(len(u)), seats]]
         return self._seated(index, far, counts, u * k)
 
     def _seated(self, index: np.ndarray, far: np.ndarray, counts: np.ndarray, seat: np.ndarray) -> np.ndarray:
