@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.compose import make_column_transformer
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, RidgeClassifier
 from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV, cross_val_predict, cross_validate
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
@@ -432,3 +433,28 @@ def test_intervals_cover_a_slope_where_single_imputation_fails():
 def test_ridge_classifier_decides_by_vote():
     model = multiple(RidgeClassifier()).fit(X, C)
     assert set(model.predict(NEW)) == {"no", "yes"} and model.decision_function(NEW).shape == (40,)
+
+
+def test_rows_that_are_unlike_the_training_rows():
+    model = multiple(Ridge()).fit(X.tolist(), Y.tolist())
+    assert np.isfinite(model.predict(NEW[:3].tolist())).all()
+    gone = NEW[:4].copy()
+    gone[:, 1] = np.nan  # a column that is missing only now
+    gone[3] = np.nan
+    assert np.isfinite(model.predict(gone)).all()
+    with pytest.raises(DataError, match="finite"):
+        model.predict(np.where(np.isnan(NEW), np.inf, NEW))
+    frame, y = mixed()
+    fitted = multiple(make_pipeline(encoder(), LogisticRegression(max_iter=500)), 2).fit(frame, y)
+    other = frame.assign(job=frame["job"].astype(object))
+    other.iloc[1, 1] = "pilot"
+    with pytest.warns(AugsynthWarning, match="not seen in fit.*'pilot'"):
+        assert len(fitted.predict(other)) == 150
+
+
+def test_an_imputer_that_was_fitted_elsewhere():
+    elsewhere = LineImputer().fit(table(500, seed=9)[0])
+    model = MultipleImputed(Ridge(), FrozenEstimator(elsewhere), 2, random_state=0).fit(X, Y)
+    assert np.array_equal(model.predict(NEW), clone(model).fit(X, Y).predict(NEW))
+    expected = elsewhere.impute(X, 2, random_state=0)[0]
+    assert model.estimators_[0].coef_ == pytest.approx(Ridge().fit(expected, Y).coef_)
