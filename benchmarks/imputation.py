@@ -35,7 +35,7 @@ from imputation_measures import Yardstick, downstream
 from imputation_methods import OURS, PEERS, Completed, complete, full_name
 from imputation_sets import MECHANISMS, OWN_HOLES, ROWS, ROWS_OF, SETS, SHARES, Case, load_table, make_case
 
-DRAWS = 3
+DRAWS = 3  # the column draws says how many a row has
 FOLDS = 5
 QUICK_ROWS = 120
 KEY = ("data", "mechanism", "share", "seed", "method")
@@ -45,13 +45,12 @@ PROTOCOL = {
     "methods": imputation_methods.__doc__,
     "rows": {name: ROWS_OF.get(name, ROWS) for name in SETS},
     "hold_out": imputation_sets.HOLD_OUT,
-    "draws": DRAWS,
 }
 LIBRARIES = (*harness.LIBRARIES, "lightgbm", "miceforest", "MissForest")
 KEPT = ("train", "test", "draws")
 
 
-def cached(folder: Path | None, case: Case, method: str, yard: Yardstick) -> tuple[dict, dict]:
+def cached(folder: Path | None, case: Case, method: str, yard: Yardstick, m: int) -> tuple[dict, dict]:
     """Return completed codes (train, test, draws) and costs, from the cache where it has them."""
     name = (
         f"{case.table.name}_{case.mechanism}_{case.share}_{case.seed}_{full_name(method)}_{case.digest()}.npz"
@@ -61,7 +60,7 @@ def cached(folder: Path | None, case: Case, method: str, yard: Yardstick) -> tup
         with np.load(path) as kept:
             return {k: kept[k] for k in KEPT}, json.loads(str(kept["costs"]))
     train, test = case.part(case.train), case.part(case.test)
-    done: Completed = complete(method, train, test, case.seed, DRAWS)
+    done: Completed = complete(method, train, test, case.seed, m)
     codes = {
         "train": yard.code(done.train),
         "test": yard.code(done.test),
@@ -82,12 +81,12 @@ def cached(folder: Path | None, case: Case, method: str, yard: Yardstick) -> tup
     return codes, costs
 
 
-def grid_row(case: Case, method: str, folder: Path | None) -> dict[str, Any]:
+def grid_row(case: Case, method: str, folder: Path | None, m: int) -> dict[str, Any]:
     """Return the measures of one method in one cell of the grid."""
     yard = Yardstick(case.table)
     truth = yard.code(case.table.X)
     missing = np.isnan(yard.code(case.holes))
-    codes, costs = cached(folder, case, method, yard)
+    codes, costs = cached(folder, case, method, yard, m)
     for part, rows in (("train", case.train), ("test", case.test)):
         known = ~missing[rows]
         if not np.allclose(codes[part][known], truth[rows][known]):
@@ -96,6 +95,7 @@ def grid_row(case: Case, method: str, folder: Path | None) -> dict[str, Any]:
         yard.errors(codes["train"], truth[case.train], missing[case.train]),
         holes=case.digest(),
         rows=len(case.train),
+        draws=len(codes["draws"]),
         masked=int(missing[case.train].sum()),
         energy=yard.energy(codes["train"], truth[case.train]),
     )
@@ -123,7 +123,7 @@ def truth_row(case: Case) -> dict[str, Any]:
     return {"holes": case.digest(), "downstream": downstream(yard, *parts, case.table.is_class)}
 
 
-def folds_row(case: Case, method: str, folder: Path | None) -> dict[str, Any]:
+def folds_row(case: Case, method: str, folder: Path | None, m: int) -> dict[str, Any]:
     """Return the downstream score of a set with holes of its own: mean of stratified folds."""
     from sklearn.model_selection import StratifiedKFold
 
@@ -131,7 +131,7 @@ def folds_row(case: Case, method: str, folder: Path | None) -> dict[str, Any]:
     y = case.table.y
     splits = StratifiedKFold(FOLDS, shuffle=True, random_state=case.seed).split(case.holes, y)
     for train, test in splits:
-        codes, costs = cached(folder, replace(case, train=train, test=test), method, yard)
+        codes, costs = cached(folder, replace(case, train=train, test=test), method, yard, 0)
         scores.append(downstream(yard, codes["train"], y[train], codes["test"], y[test], True))
         spent += costs["point_cpu_s"]
     cost = {"point_cpu_s": spent / FOLDS}
@@ -145,7 +145,7 @@ def run_cell(case: Case, methods: list[str], results: harness.Results, arguments
         truth = {**case.key(), "method": "truth"}
         results.run_missing(truth, partial(truth_row, case), fresh=lambda old: old.get("holes") == holes)
     for method in methods:
-        make = partial(folds_row if own else grid_row, case, method, arguments.cache)
+        make = partial(folds_row if own else grid_row, case, method, arguments.cache, arguments.draws)
         key = {**case.key(), "method": method}
         row = results.run_missing(key, make, redo=arguments.redo, fresh=lambda old: old.get("holes") == holes)
         if row is not None:
@@ -168,6 +168,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--mechanisms", nargs="+", default=list(MECHANISMS), choices=MECHANISMS)
     parser.add_argument("--shares", nargs="+", type=float, default=list(SHARES), help="shares of holes")
     parser.add_argument("--cache", type=Path, default=None, help="folder that keeps the peers' completions")
+    parser.add_argument("--draws", type=int, default=DRAWS, help=f"random completions (default {DRAWS})")
     parser.add_argument("--summary", action="store_true", help="run nothing, write the tables")
     return parser.parse_args()
 
