@@ -20,7 +20,7 @@ from augsynth.testing.hostile_holes import HOSTILE_CHECKS
 
 __all__ = ["check_imputer", "imputer_checks"]
 
-_DRAWS = 3
+_DRAWS = 2
 
 
 def check_imputer(imputer: Any, X: Any = None, y: Any = None) -> None:
@@ -103,7 +103,7 @@ class Subject:
         """Fit a clone; labels are made up where it wants some and there are none."""
         fresh = clone(self.imputer).set_params(**{"random_state": 0, **parameters})
         if y is None and getattr(fresh, "use_target", False):
-            y = np.arange(len(X)) % 2
+            y = np.arange(X.shape[0]) % 2
         return fresh.fit(X, y)
 
     @cached_property
@@ -208,14 +208,14 @@ def _check_seeds(subject: Subject) -> None:
 
 
 def _check_draws(subject: Subject) -> None:
-    fitted, X, three = subject.fitted, subject.X, subject.draws
-    expect(isinstance(three, list) and len(three) == _DRAWS, f"impute(X, {_DRAWS}) is no list of {_DRAWS}")
-    five = fitted.impute(X, _DRAWS + 2, random_state=1)
+    fitted, X, drawn = subject.fitted, subject.X, subject.draws
+    expect(isinstance(drawn, list) and len(drawn) == _DRAWS, f"impute(X, {_DRAWS}) is no list of {_DRAWS}")
+    more = fitted.impute(X, _DRAWS + 1, random_state=1)
     for k in range(_DRAWS):
-        expect_same(five[k], three[k], f"draw {k} of {_DRAWS} is another one of {_DRAWS + 2}")
+        expect_same(more[k], drawn[k], f"draw {k} of {_DRAWS} is another one of {_DRAWS + 1}")
     other = fitted.impute(X, 1, random_state=2)
-    expect(not equal(other[0], three[0]), "another seed gave the same draw")
-    expect(not equal(three[0], three[1]), "two draws of one call are equal")
+    expect(not equal(other[0], drawn[0]), "another seed gave the same draw")
+    expect(not equal(drawn[0], drawn[1]), "two draws of one call are equal")
 
 
 def _check_draws_of_rows_alone(subject: Subject) -> None:

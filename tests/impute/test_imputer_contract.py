@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from augsynth import registry
 from augsynth.impute.base import BaseImputer
 from augsynth.testing.holes import toy_holes
 from augsynth.testing.imputers import check_imputer, imputer_checks
@@ -47,6 +48,43 @@ CHECKS = imputer_checks(Marginal())
 @pytest.mark.parametrize("check", [pytest.param(check, id=name) for name, check in CHECKS])
 def test_the_least_imputer_keeps_the_contract(check):
     check()
+
+
+# Every dtype goes through the base, which the least imputer has shown: six columns serve for the models.
+COLUMNS = ["income", "rooms", "visits", "town", "size", "since"]
+WHOLE = [{"kind": "donors"}, {"kind": "generative", "generator": {"kind": "kde"}, "refit": False}]
+SPECS = [
+    {"kind": "donors", "add_indicator": True, "use_target": True},
+    {"kind": "chained", "method": "pmm", "n_rounds": 1},
+    {"kind": "chained", "method": "bayes", "n_rounds": 1, "use_target": True, "add_indicator": True},
+    {"kind": "generative", "generator": {"kind": "gmm", "n_components": 2}},
+    {"kind": "generative", "generator": {"kind": "trees"}, "n_rounds": 1, "n_draws": 2, "refit": False},
+]
+SLOW = [{"kind": "chained", "n_rounds": 1}, {"kind": "chained", "method": "trees", "n_rounds": 1}]
+
+
+def name_of(spec):
+    inner = spec.get("generator", {}).get("kind") or spec.get("method", "")
+    return "-".join(
+        [spec["kind"], *filter(None, [inner]), *(key for key, value in spec.items() if value is True)]
+    )
+
+
+@pytest.mark.parametrize("spec", WHOLE, ids=name_of)
+def test_imputers_keep_the_contract_on_every_dtype(spec):
+    check_imputer(registry.build("imputer", spec), *toy_holes(30))
+
+
+@pytest.mark.parametrize(
+    "spec", [*SPECS, *(pytest.param(s, marks=pytest.mark.slow) for s in SLOW)], ids=name_of
+)
+def test_imputers_keep_the_contract(spec):
+    X, y = toy_holes(30)
+    check_imputer(registry.build("imputer", spec), X[COLUMNS], y)
+
+
+def test_every_registered_imputer_is_here():
+    assert {spec["kind"] for spec in [*WHOLE, *SPECS]} == set(registry.names("imputer"))
 
 
 class LooksAround(Marginal):
