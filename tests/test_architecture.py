@@ -40,6 +40,8 @@ DEEP_GENERATORS = {
     "gan_objective",
     "masked_diffusion",
     "vae",
+    "vae_completion",
+    "vae_completion",
     "vae_latent",
     "vae_objective",
     "vae_pictures",

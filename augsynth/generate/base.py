@@ -22,10 +22,19 @@ from augsynth.encode.dataset import is_dataset, read_dataset
 from augsynth.encode.image import ImageCodec, ImageLayout, is_image
 from augsynth.encode.schema import Schema
 from augsynth.encode.table import TableCodec
-from augsynth.generate.completion import Completion, row_keys
+from augsynth.generate.completion import Completion, middle, reweighted, row_keys
 from augsynth.generate.drawn import Drawn, Labelled
 
-__all__ = ["BLOCK_ROWS", "BaseGenerator", "Drawn", "Labelled"]
+__all__ = [
+    "BLOCK_ROWS",
+    "BaseGenerator",
+    "Completion",
+    "Drawn",
+    "Labelled",
+    "middle",
+    "reweighted",
+    "row_keys",
+]
 
 BLOCK_ROWS = 4096  # noise is keyed by (seed, block); chunks are whole blocks
 _CHUNK_BLOCKS = 16

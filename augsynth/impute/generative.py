@@ -14,7 +14,7 @@ from augsynth import registry
 from augsynth.core.errors import ParameterError, sentence
 from augsynth.core.parameters import check_number
 from augsynth.core.random import ItemKeys, resolve_seed
-from augsynth.generate.completion import Completion, middle, reweighted, row_keys
+from augsynth.generate.base import Completion, middle, reweighted, row_keys
 from augsynth.impute.base import BaseImputer
 from augsynth.impute.cells import content_keys
 from augsynth.impute.self_check import column_starts
@@ -65,7 +65,12 @@ class GenerativeImputer(BaseImputer):
     -----
     Generators that refit learn from at most 20,000 training rows, taken at random. `transform`
     gives exact conditional means for the mixture and kernel densities, weighted means of 32
-    candidates a round for trees, means of ``n_draws`` draws for the others.
+    candidates a round for trees, means of 32 draws for the VAE and of ``n_draws`` for the others.
+
+    For coefficients take the Gaussian mixture: of 95 % intervals for a regression (300 rows, a
+    third of one regressor missing by the outcome, 20 draws, 200 replications) 94.5 to 97 % held the
+    truth. Trees and kernel densities keep marginals and rank well in energy distance, but blur
+    linear relations of a few hundred rows: slopes fell short by .14 and .18 of 1.
 
     References
     ----------
