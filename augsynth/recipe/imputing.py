@@ -140,7 +140,7 @@ class Imputing:
             if not self.columns.target:
                 problems.append("--use-target: needs the column of the labels; name it with --target")
         if self.columns.groups:
-            self.spec["group_columns"] = list(self.columns.groups)
+            self.spec["within"] = list(self.columns.groups)
         problems += component_problems("imputer", self.spec, "imputer")
         if problems:
             raise RecipeError([_as_option(text) for text in problems])
@@ -236,7 +236,7 @@ class Imputing:
 
 
 def _as_option(text: str) -> str:
-    if text.startswith("imputer.group_columns"):
+    if text.startswith("imputer.within"):
         return "--group: this method does not impute within groups; leave it out, or use --method donors"
     return text.replace("imputer.", "--set ", 1)
 
