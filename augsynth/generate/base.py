@@ -348,14 +348,9 @@ class BaseGenerator(BaseEstimator, ABC):
             return
         holes = [c.name for c in schema if c.missing]
         if holes:
-            raise DataError(
-                sentence(
-                    where,
-                    "X must have no missing cells (NaN)",
-                    f"NaN in column {offenders(holes)}",
-                    "Impute them first, or use TreeGenerator, which takes them as they are.",
-                )
-            )
+            must, given = "X must have no missing cells (NaN)", f"NaN in column {offenders(holes)}"
+            todo = "Impute them first, or use TreeGenerator, which takes them as they are."
+            raise DataError(sentence(where, must, given, todo))
 
     def _take_query(
         self, X: Any, y: Any, sensitive_features: Any, random_state: Any, verb: str
