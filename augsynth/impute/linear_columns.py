@@ -50,14 +50,20 @@ class RidgeFit:
     freedom: float
     effective: float
     _means: np.ndarray
-    _root: np.ndarray
+    _values: np.ndarray
+    _vectors: np.ndarray
+    _penalty: float
     _n: int
 
     def drawn(self, rng: np.random.Generator) -> tuple[np.ndarray, float, float]:
         """Return one draw of (coefficients, intercept, sigma) from their posterior."""
         sigma = self.sigma * np.sqrt(self.freedom / max(rng.chisquare(self.freedom), _TINY))
         noise = rng.standard_normal(len(self.columns) + 1)
-        coefficients = self.coefficients + sigma * (self._root @ noise[1:])
+        # width 1 / sqrt(penalty) of the prior, but 1 / sqrt(value + penalty) along what the rows tell of
+        wide = 1.0 / np.sqrt(self._penalty)
+        narrow = 1.0 / np.sqrt(self._values + self._penalty) - wide
+        step = wide * noise[1:] + self._vectors @ (narrow * (self._vectors.T @ noise[1:]))
+        coefficients = self.coefficients + sigma * step
         center = self.intercept + self._means @ self.coefficients + sigma * noise[0] / np.sqrt(self._n)
         return coefficients, float(center - self._means @ coefficients), float(sigma)
 
@@ -82,8 +88,7 @@ def fit_ridge(x: np.ndarray, y: np.ndarray, *, flat: bool = False) -> RidgeFit:
         x, means = x[:, columns], means[columns]
     x = x - means
     y = y - center
-    values, vectors = np.linalg.eigh(x.T @ x)
-    values = np.maximum(values, 0.0)
+    values, vectors = _axes(x)
     rotated = vectors.T @ (x.T @ y)
     penalty = _evidence(values, rotated, float(y @ y), n)
     if flat:
@@ -102,9 +107,22 @@ def fit_ridge(x: np.ndarray, y: np.ndarray, *, flat: bool = False) -> RidgeFit:
         freedom,
         effective,
         means,
-        vectors / np.sqrt(values + penalty),
+        values,
+        vectors,
+        penalty,
         n,
     )
+
+
+def _axes(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return eigenvalues (r,) and eigenvectors (q, r) of x'x, at least those that are not zero."""
+    n, q = x.shape
+    if n >= q:
+        values, vectors = np.linalg.eigh(x.T @ x)
+        return np.maximum(values, 0.0), vectors
+    values, left = np.linalg.eigh(x @ x.T)  # the same numbers, from the smaller matrix
+    kept = values > 1e-10 * values.max(initial=0.0)
+    return values[kept], x.T @ left[:, kept] / np.sqrt(values[kept])
 
 
 def _evidence(values: np.ndarray, rotated: np.ndarray, total: float, n: int) -> float:
