@@ -24,6 +24,7 @@ _POINT_TREES, _DRAW_TREES = 30, 10  # of each of the two forests
 _LEAF = 3
 _MOST_LEVELS = 30  # levels that are predicted; the rarer ones keep their shares
 _MARGIN = 2.0  # ranges of the observed values by which a prediction may leave them
+_ENOUGH = 0.8  # slope of held-out predictions from which on nothing is shrunk
 _HELD_OUT = 0.1  # share of the rows that boosting keeps for its judgement
 _HUGE = 1e30  # features are single precision
 
@@ -33,9 +34,9 @@ class StackedColumn(ColumnModel):
 
     The linear part (one a level, for categories) carries what is linear, also beyond the
     range of the rows; a forest of extremely randomised trees and a random forest, which
-    see its prediction too, learn its residuals. The sum is shrunk towards the column's
-    mean by its slope on predictions of held-out rows, so that a column that nothing
-    predicts gets its mean. With more than 3,000 rows, gradient boosting takes the
+    see its prediction too, learn its residuals. Where the sum is worth little on held-out
+    rows (a slope below 0.8, or more levels wrong than the commonest alone) it is shrunk
+    towards the column's mean, so that a column that nothing predicts gets its mean. With more than 3,000 rows, gradient boosting takes the
     forests' place for numbers; at most 20,000 rows are learned from (categories: 4,000).
 
     ``draw`` of numbers matches on the predictions, with the slopes drawn from their
@@ -182,8 +183,11 @@ class StackedColumn(ColumnModel):
             return
         moved = held_out - self._center
         size = float((moved**2).sum())
-        if size > 0:
-            self._slope = float(np.clip((moved * (y - self._center)).sum() / size, 0.0, 1.0))
+        wrong = not self.block.is_numeric and np.mean(self._levels[held_out.argmax(axis=1)] != target)
+        if size > 0 and (self.block.is_numeric or wrong > np.mean(target != self._shares.argmax())):
+            slope = float((moved * (y - self._center)).sum() / size)
+            # held-out slopes a little below one are the price of holding out, and no reason to shrink
+            self._slope = min(max(slope / _ENOUGH, 0.0), 1.0)
         predicted = self._shrunk(held_out)
         if self.block.is_numeric:
             self.error = float(np.sqrt(np.mean((predicted - y) ** 2))) * self._scale
