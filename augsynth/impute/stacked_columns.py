@@ -36,8 +36,9 @@ class StackedColumn(ColumnModel):
     range of the rows; a forest of extremely randomised trees and a random forest, which
     see its prediction too, learn its residuals. Where the sum is worth little on held-out
     rows (a slope below 0.8, or more levels wrong than the commonest alone) it is shrunk
-    towards the column's mean, so that a column that nothing predicts gets its mean. With more than 3,000 rows, gradient boosting takes the
-    forests' place for numbers; at most 20,000 rows are learned from (categories: 4,000).
+    towards the column's mean, so that a column that nothing predicts gets its mean.
+    With more than 3,000 rows, gradient boosting takes the forests' place for numbers; at
+    most 20,000 rows are learned from (categories: 4,000).
 
     ``draw`` of numbers matches on the predictions, with the slopes drawn from their
     posterior and few, random trees; of categories, it is that of `TreeColumn`, whose
