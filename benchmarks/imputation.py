@@ -37,6 +37,7 @@ from imputation_sets import MECHANISMS, OWN_HOLES, ROWS, ROWS_OF, SETS, SHARES, 
 
 DRAWS = 3  # the column draws says how many a row has
 FOLDS = 5
+OTHER_WAYS = ("ridge:codes", "forest:dummies")  # of coding categories
 QUICK_ROWS = 120
 KEY = ("data", "mechanism", "share", "seed", "method")
 PROTOCOL = {
@@ -145,6 +146,8 @@ def run_cell(case: Case, methods: list[str], results: harness.Results, arguments
         truth = {**case.key(), "method": "truth"}
         results.run_missing(truth, partial(truth_row, case), fresh=lambda old: old.get("holes") == holes)
     for method in methods:
+        if method in OTHER_WAYS and (own or not case.table.categorical):
+            continue
         make = partial(folds_row if own else grid_row, case, method, arguments.cache, arguments.draws)
         key = {**case.key(), "method": method}
         row = results.run_missing(key, make, redo=arguments.redo, fresh=lambda old: old.get("holes") == holes)

@@ -4,9 +4,11 @@ Each contestant takes training rows with holes, hold-out rows with holes, a seed
 draws, and returns the completed rows with what they cost. No contestant sees a target.
 
 Peers that read numbers only get numbers in standard deviations; categories as dummies (the largest
-one wins) or as ordinal codes (rounded): ``ENCODING`` says which, the better of the two for that peer
-on german_credit (error of the point; energy distance of the draws, where codes are twice as good).
-miceforest and MissForest read categories as such.
+one wins) or as ordinal codes (rounded), as ``ENCODING`` says; ``ridge:codes`` and ``forest:dummies``
+are the other way, on tables that have categories. Neither way is good in IterativeImputer: dummies of one
+category tell each other, so a ridge stays at the most frequent level, and a forest jumps between levels
+(and takes three times as long); codes have an order that means nothing. The draws of ridge are on codes,
+twice as near to the truth as on dummies. miceforest and MissForest read categories as such.
 
 mean         SimpleImputer, mean and most frequent
 knn          KNNImputer, 5 neighbours
@@ -33,8 +35,10 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 
-PEERS = ("mean", "knn", "ridge", "forest", "miceforest", "missforest")
-ENCODING = {"knn": "dummies", "ridge": "dummies", "forest": "dummies"}
+PEERS = (
+    "mean", "knn", "ridge", "ridge:codes", "forest", "forest:dummies", "miceforest", "missforest",
+)  # fmt: skip
+ENCODING = {"knn": "dummies", "ridge": "dummies", "forest": "codes"}
 DRAW_ENCODING = "codes"
 DEFAULT = "chained"
 OURS = (
@@ -58,6 +62,8 @@ class Completed:
 
 def full_name(method: str) -> str:
     """Return the name with the encoding in it: what the completions depend on."""
+    if method.startswith("ridge:"):
+        return method
     if method == "ridge":
         return f"ridge:{ENCODING[method]}+{DRAW_ENCODING}"
     return f"{method}:{ENCODING[method]}" if method in ENCODING else method
@@ -145,7 +151,7 @@ def from_sklearn(name: str, train: pd.DataFrame, test: pd.DataFrame, seed: int, 
 
     (imputer, coder, done), point_cost = measured(point)
     done_test, test_cost = measured(lambda: coder.decode(imputer.transform(coder.encode(test)), test))
-    draws, draw_cost = measured(draw) if kind == "ridge" and m else ([], None)
+    draws, draw_cost = measured(draw) if name == "ridge" and m else ([], None)
     notes = {"encoding": encoding or ENCODING[kind], "rounds": getattr(imputer, "n_iter_", None)}
     return Completed(done, done_test, draws, point_cost, test_cost, draw_cost, notes)
 
