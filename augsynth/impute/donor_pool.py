@@ -19,8 +19,7 @@ __all__ = ["DonorPool", "kernel"]
 
 _FLOOR = 0.02  # weight of a column that tells nothing, as a share of the one that tells most
 _CATEGORY = 1.0  # squared distance of two categories that differ; of two random numbers it is 2
-_ROUNDS = 2  # after these, the donors' filled cells hardly move
-_TRUST_ROWS = 1_000
+_ROUNDS = 1  # of filling the donors from each other; more move no error by 0.2 %
 
 
 @persistent
@@ -43,8 +42,6 @@ class DonorPool:
         Row j: how much each column counts when donors for column j are looked for.
     doubt : ndarray (p,)
         Squared distance by which a donor's filled cell, unlike an observed one, is off.
-    trust : ndarray (p,)
-        By how much to follow the donors' mean away from the column's (1: all the way).
     n_neighbors, max_donors : int
     """
 
@@ -57,7 +54,6 @@ class DonorPool:
     starts: np.ndarray
     weights: np.ndarray
     doubt: np.ndarray
-    trust: np.ndarray
     n_neighbors: int
     max_donors: int
 
@@ -86,10 +82,9 @@ class DonorPool:
         distance = MixedDistance.fit(z, layout)
         centre, scale = np.zeros(p), np.ones(p)
         centre[distance.numeric], scale[distance.numeric] = distance.centre, distance.scale
-        starts, ones = column_starts(z, layout), np.ones(p)
-        pool = cls(
-            layout, z, z, group, centre, scale, starts, np.ones((p, p)), ones, ones, n_neighbors, max_donors
-        )
+        starts = column_starts(z, layout)
+        weights = np.ones((p, p))
+        pool = cls(layout, z, z, group, centre, scale, starts, weights, np.ones(p), n_neighbors, max_donors)
         scores = pool.scored(z)
         shares = associations(scores, layout)
         weights = _weights(shares, factors, learned)
@@ -100,21 +95,6 @@ class DonorPool:
         for _ in range(_ROUNDS if np.isnan(z).any() else 0):
             pool = replace(pool, scores=pool.scored(pool.completed(z, group)))
         return pool
-
-    def with_trust(self, rng: np.random.Generator) -> DonorPool:
-        """Learn how far the donors' means are to be followed, from observed cells hidden for the purpose."""
-        rows = np.sort(rng.permutation(len(self.z))[:_TRUST_ROWS])
-        truth = self.z[rows]
-        hidden = ~np.isnan(truth) & (rng.random(truth.shape) < 0.2)
-        found = self.completed(np.where(hidden, np.nan, truth), self.group[rows], exclude=rows)
-        trust = np.ones(len(self.layout))
-        for j in self.layout.numeric:
-            here, unit = hidden[:, j], self.scale[j]
-            off = found[here, j] / unit - self.starts[j] / unit
-            wanted = truth[here, j] / unit - self.starts[j] / unit
-            if here.sum() >= 10 and (off**2).sum() > 0:
-                trust[j] = np.clip((off * wanted).sum() / (off**2).sum(), 0.0, 1.0)
-        return replace(self, trust=trust)
 
     def scored(self, z: np.ndarray) -> np.ndarray:
         """Return rows with their numbers in standard deviations."""
@@ -200,8 +180,7 @@ class DonorPool:
         values = self.z[position, j]
         weight = weight / weight.sum(axis=1, keepdims=True)
         if self.layout[j].is_numeric:
-            mean = np.clip((values * weight).sum(axis=1), values.min(axis=1), values.max(axis=1))
-            return self.trust[j] * mean + (1.0 - self.trust[j]) * self.starts[j]
+            return np.clip((values * weight).sum(axis=1), values.min(axis=1), values.max(axis=1))
         votes = np.zeros(weight.shape)
         for i in range(weight.shape[1]):
             votes += weight[:, i : i + 1] * (values == values[:, i : i + 1])

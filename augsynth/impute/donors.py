@@ -76,8 +76,9 @@ class DonorImputer(BaseImputer):
     right, slopes of weak relations are drawn somewhat towards nought, as in every hot
     deck with many neighbours.
 
-    Deviation: the mean of `transform` is drawn towards the column's mean by a factor
-    learned on hidden cells, where donors tell little (heavy tails).
+    Deviation: donors' own holes are filled from each other first, for comparing only, and
+    what such a cell is expected to be off counts as distance. Leaving those columns out
+    of the comparison instead, as is usual, costs 5 to 40 % in error.
 
     References
     ----------
@@ -146,7 +147,7 @@ class DonorImputer(BaseImputer):
         self._within = [names.index(name) for name in self.within if name in names]
         z = z[rng.permutation(len(z))]
         z = z[~np.isnan(z).all(axis=1)]
-        group, counts = np.full(len(z), -1), np.empty(0)
+        group, counts = np.full(len(z), -1), np.zeros(0, dtype=np.intp)
         self._cells: np.ndarray = np.empty((0, len(self._within)))
         if self._within:
             whole = ~np.isnan(z[:, self._within]).any(axis=1)
@@ -157,7 +158,7 @@ class DonorImputer(BaseImputer):
         factors = np.ones(len(names))
         if isinstance(self.weights, Mapping):
             factors = np.array([float(self.weights.get(name, 1.0)) for name in names])
-        pool = DonorPool.fit(
+        self.pool_ = DonorPool.fit(
             z,
             self.layout_,
             group,
@@ -166,7 +167,6 @@ class DonorImputer(BaseImputer):
             factors=factors,
             learned=self.weights != "equal",
         )
-        self.pool_ = pool.with_trust(rng)
         self._name_groups(z, group, counts)
 
     def _name_groups(self, z: np.ndarray, group: np.ndarray, counts: np.ndarray) -> None:
