@@ -17,6 +17,7 @@ __all__ = ["Chain", "is_monotone"]
 
 Maker = Callable[[], ColumnModel]
 Recorder = Callable[[int, int, np.ndarray], None]
+_RIDERS = 1 << 17  # rows that ride on a chain at a time
 _ROUNDS_A_STREAM = 4  # rounds whose numbers are made at once
 
 
@@ -138,17 +139,18 @@ class Chain:
         if self.monotone:
             fits = _suffix(np.isnan(z)[:, self.order])
         for nested, rows in ((True, np.flatnonzero(fits)), (False, np.flatnonzero(~fits))):
-            if not len(rows):
+            rounds = 1 if nested else n_rounds
+            if len(rows) == len(open_) and np.array_equal(z[rows], self.z[open_], equal_nan=True):
+                run = _Run(self, z[:0], [(open_, keys.take(rows))])  # the training rows themselves
+                run.go(seed, rounds, nested=nested)
+                out[rows] = run.state.z[open_]
                 continue
-            same = z[rows].shape == self.z[open_].shape and np.array_equal(
-                z[rows], self.z[open_], equal_nan=True
-            )
-            riders = z[:0] if same else z[rows]
-            rider_keys = train_keys.take(np.arange(0)) if same else keys.take(rows)
-            own_keys = keys.take(rows) if same else train_keys
-            run = _Run(self, riders, [(open_, own_keys), (np.arange(len(riders)) + len(self.z), rider_keys)])
-            run.go(seed, 1 if nested else n_rounds, nested=nested)
-            out[rows] = run.state.z[open_] if same else run.state.z[len(self.z) :]
+            for start in range(0, len(rows), _RIDERS):  # the same chain again: memory does not grow
+                some = rows[start : start + _RIDERS]
+                places = np.arange(len(self.z), len(self.z) + len(some))
+                run = _Run(self, z[some], [(open_, train_keys), (places, keys.take(some))])
+                run.go(seed, rounds, nested=nested)
+                out[some] = run.state.z[len(self.z) :]
         return out
 
     def record(
