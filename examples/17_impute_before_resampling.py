@@ -42,7 +42,7 @@ for name, imputer in {
     scores = cross_val_score(model, X, y, cv=folds, scoring="balanced_accuracy")
     print(f"{name}, then SMOTE: balanced accuracy {scores.mean():.3f} (sd over folds {scores.std():.3f})")
 
-# As a recipe: `imputer:` before `generator:`. The verdict is about the made rows; both sides are filled alike.
+# As a recipe: `imputer:` before `generator:`. The verdict is on the made rows: both sides are filled alike.
 recipe = parse(
     {
         "name": "fill_then_balance",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -42,9 +43,11 @@ def parse(raw: Any, overrides: Iterable[str] = (), *, where: str = "recipe") -> 
     task = raw.get("task", TASKS[0])
     if task not in TASKS:
         problems.append(f"task: must be {' or '.join(TASKS)}; given {task!r:.80}{meant(task, TASKS)}")
+        task = next(iter(difflib.get_close_matches(str(task), TASKS, n=1)), TASKS[0])
+        raw["task"] = task
     model = ImputeRecipe if task == "impute" else Recipe
     try:
-        recipe = model.model_validate(raw if task in TASKS else {**raw, "task": TASKS[0]})
+        recipe = model.model_validate(raw)
     except ValidationError as error:
         problems += [problem(each, model) for each in error.errors()]
     problems += recipe_problems(raw)

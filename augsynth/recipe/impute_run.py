@@ -207,8 +207,12 @@ def _labels(imputer: Any, y: pd.Series | None) -> pd.Series | None:
 
 
 def _joined(groups: pd.DataFrame | None) -> pd.Series:
-    columns = [] if groups is None else [groups[name].astype(str) for name in groups.columns]
+    columns = [] if groups is None else [_names(groups[name]) for name in groups.columns]
     return columns[0].str.cat(columns[1:], sep=" / ") if columns else pd.Series(dtype=str)
+
+
+def _names(values: pd.Series) -> pd.Series:
+    return values.astype(object).where(values.notna(), "(missing)").astype(str)
 
 
 def _held_out(recipe: ImputeRecipe, parts: HoledParts, imputer: Any) -> HiddenCells:
