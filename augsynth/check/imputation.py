@@ -24,6 +24,7 @@ from augsynth.check.imputation_trial import COLUMN_MEAN, Hidden, Task, Trial, hi
 from augsynth.core.arrays import Container, take_in
 from augsynth.core.errors import DataError, InputTypeError, LeakError, ParameterError, offenders, sentence
 from augsynth.core.parameters import check_number, check_option
+from augsynth.core.progress import track
 from augsynth.core.random import keyed_rng, resolve_seed
 from augsynth.encode.condition import group_frame
 from augsynth.encode.schema import Schema
@@ -34,7 +35,7 @@ __all__ = ["imputation"]
 
 _WHERE = "imputation"
 _SAMPLE, _HIDE, _SPLIT, _ENERGY = range(4)  # streams of the seed
-_FEW_DRAWS = 5  # of the repeats after the first
+_LATER_DRAWS = 1  # of the repeats after the first: enough for a distance
 _MOST_GROUPS = 50
 
 
@@ -53,6 +54,7 @@ def imputation(
     m: int = 19,
     max_rows: int = 2000,
     random_state: Any = None,
+    progress: bool | None = None,
 ) -> ImputationReport:
     """Find out what imputers are worth on a table: against the column mean, by column and by group.
 
@@ -83,10 +85,13 @@ def imputation(
         By default ROC AUC (two classes), balanced accuracy or R2.
     n_repeats : int, default=5
     m : int, default=19
-        Draws of the first repeat: their range should hold a hidden number 18 times of 20.
+        Draws of the first repeat: their range should hold a hidden number 18 times of 20. The
+        others take one; 0 for none at all.
     max_rows : int, default=2000
         A larger table is sampled, and the report says so.
     random_state : None, int or Generator
+    progress : bool, optional
+        None: on a terminal only.
 
     Returns
     -------
@@ -106,7 +111,7 @@ def imputation(
     compared by the mean loss of a hidden cell in units of the column mean's, with intervals over
     rows and Holm's allowance for the number of groups. These are errors under this mechanism:
     if the table's own holes depend on unseen values, they are worse.
-    Cost: ``n_repeats`` fits of each imputer, and ``m + 5 (n_repeats - 1)`` draws.
+    Cost: ``n_repeats`` fits of each imputer, and ``m + n_repeats - 1`` draws.
 
     References
     ----------
@@ -126,7 +131,7 @@ def imputation(
     check_option(_WHERE, "mechanism", mechanism, MECHANISMS)
     check_number(_WHERE, "share", share, low=0, high=1, low_open=True, high_open=True)
     check_number(_WHERE, "n_repeats", n_repeats, low=2, high=1000, integer=True)
-    check_number(_WHERE, "m", m, low=2, high=1000, integer=True)
+    check_number(_WHERE, "m", m, low=0, high=1000, integer=True)
     check_number(_WHERE, "max_rows", max_rows, low=20, integer=True)
     named = _named(imputers)
     seed = resolve_seed(random_state)
@@ -135,10 +140,10 @@ def imputation(
     learner = None if task.y is None else Learner.of(estimator, task, scoring, _wrapper(container))
     if estimator is not None and learner is None:
         raise DataError(sentence(_WHERE, "an estimator needs y", "none", "Pass y, or leave it out."))
-    with one_thread():
-        made = _Results()
+    made = _Results(task, learner)
+    with one_thread(), track(n_repeats * (len(named) + 1), _WHERE, enabled=progress) as advance:
         for hidden in _hidings(task, mechanism, share, n_repeats, seed):
-            made.add(task, hidden, {COLUMN_MEAN: None} | named, m, learner)
+            made.add(hidden, {COLUMN_MEAN: None} | named, m, advance)
     settings = {
         "mechanism": mechanism,
         "share": float(share),
@@ -153,7 +158,7 @@ def imputation(
     return ImputationReport.of(
         pd.concat(made.columns, ignore_index=True),
         pd.DataFrame(made.totals),
-        _by_group(groups, made.losses, made.hiddens),
+        _by_group(task, groups, made.losses, made.hiddens),
         names=list(named),
         failures=made.failed,
         settings=settings,
@@ -164,7 +169,8 @@ def imputation(
 class _Results:
     """Scores of all repeats, as they come in."""
 
-    def __init__(self) -> None:
+    def __init__(self, task: Task, learner: Learner | None) -> None:
+        self.task, self.learner = task, learner
         self.columns: list[pd.DataFrame] = []
         self.totals: list[dict[str, Any]] = []
         self.losses: dict[str, list[np.ndarray]] = {}
@@ -172,20 +178,22 @@ class _Results:
         self.failed: dict[str, str] = {}
         self.examples: dict[str, Any] = {}
 
-    def add(self, task: Task, hidden: Hidden, named: dict[str, Any], m: int, learner: Learner | None) -> None:
+    def add(self, hidden: Hidden, named: dict[str, Any], m: int, advance: Any) -> None:
         """Try every imputer that has not failed yet on one hiding of cells."""
+        task = self.task
         self.hiddens.append(hidden)
         first = hidden.repeat == 0
         distance = EnergyDistance(task, hidden, keyed_rng(task.seed, _ENERGY, hidden.repeat))
         for name, imputer in named.items():
+            advance(1, text=name)
             if name in self.failed:
                 continue
-            trial = run_trial(name, imputer, task, hidden, m if first else min(m, _FEW_DRAWS))
+            trial = run_trial(name, imputer, task, hidden, m if first else min(m, _LATER_DRAWS))
             if trial.error:
                 self.failed[name] = f"repeat {hidden.repeat}: {trial.error}"
                 continue
             self.columns.append(column_scores(task, hidden, trial))
-            self.totals.append(_totals(task, hidden, trial, distance, learner))
+            self.totals.append(_totals(task, hidden, trial, distance, self.learner))
             self.losses.setdefault(name, []).append(cell_losses(task, hidden, trial))
             if first:
                 self.examples[name] = (trial.cells, None if trial.draws is None else trial.draws[0])
@@ -301,8 +309,6 @@ def _totals(
     drawn = [] if trial.draws is None else [distance(draw) for draw in trial.draws[:2]]
     found["energy_draw"] = np.mean(drawn) if drawn else np.nan
     covered = coverage(task, hidden, trial)
-    if hidden.repeat > 0:  # fewer draws, another nominal share
-        covered["cells"] = np.nan
     found |= {"covered": covered["cells"], "nominal": covered["nominal"]}
     found |= {"mean_hits": covered["hits"], "means": covered["means"]}
     found |= {f"seconds_{part}": trial.seconds.get(part, np.nan) for part in ("fit", "transform", "draw")}
@@ -315,12 +321,12 @@ def _totals(
 
 
 def _by_group(
-    groups: pd.DataFrame | None, losses: dict[str, list[np.ndarray]], hiddens: list[Hidden]
+    task: Task, groups: pd.DataFrame | None, losses: dict[str, list[np.ndarray]], hiddens: list[Hidden]
 ) -> pd.DataFrame:
     """Return the losses of groups, in units of what the column mean loses on average in each column."""
     if groups is None:
         return pd.DataFrame()
-    p = 1 + max(int(hidden.columns.max(initial=0)) for hidden in hiddens)
+    p = len(task.codec.names)
     columns = np.concatenate([hidden.columns for hidden in hiddens])
     plain = np.concatenate(losses[COLUMN_MEAN])
     counts = np.bincount(columns, minlength=p)
@@ -330,7 +336,7 @@ def _by_group(
     for name, parts in losses.items():
         if len(parts) == len(hiddens):
             scaled = [loss / unit[h.columns] for loss, h in zip(parts, hiddens, strict=True)]
-            found = group_scores(groups, scaled, hiddens)
+            found = group_scores(groups, scaled, hiddens, task.codec.names)
             found.insert(0, "imputer", name)
             frames.append(found)
     return pd.concat(frames, ignore_index=True)

@@ -70,7 +70,7 @@ class ImputationReport:
         words = {name: by_imputer.loc[name, "verdict"] if name in done else FAILED for name in names}
         controls = totals["controls"].dropna().tolist() if "controls" in totals else []
         notes = {
-            str(name): list(dict.fromkeys(note for notes in part for note in notes))
+            str(name): list({note[:60]: note for notes in reversed(list(part)) for note in notes}.values())
             for name, part in totals.groupby("imputer", sort=False)["notes"]
         }
         return cls(
@@ -196,7 +196,7 @@ def _imputers(
         row["verdict"] = _word(interval, bool(part["moved"].any())) if name != COLUMN_MEAN else ""
         for key in ("energy", "energy_draw", "covered"):
             row[key] = whole[key].mean()
-        row["nominal"] = whole["nominal"].iloc[0]
+        row["nominal"] = whole["nominal"].max()  # of the first repeat: the others draw once
         row["means"] = int(whole["means"].sum())
         row["means_covered"] = whole["mean_hits"].sum() / row["means"] if row["means"] else np.nan
         if "score" in whole:

@@ -88,7 +88,8 @@ def nominal_coverage(m: int) -> tuple[int, float]:
 def coverage(task: Task, hidden: Hidden, trial: Trial) -> dict[str, Any]:
     """Count how often intervals of the draws hold the truth, numeric columns only.
 
-    ``cells``: the interval over the draws of a cell against its hidden value. ``means``: the
+    ``cells``: the interval over the draws of a cell against its hidden value (of equal values, the
+    share that chance would put inside). ``means``: the
     interval of a completed column's mean (t, m - 1 degrees of freedom, between-draw variance
     times 1 + 1/m: Rubin's rules without the variance that complete rows would have too),
     against the mean before cells were hidden.
@@ -97,8 +98,10 @@ def coverage(task: Task, hidden: Hidden, trial: Trial) -> dict[str, Any]:
         return {"cells": np.nan, "nominal": np.nan, "hits": 0, "means": 0}
     m = len(trial.draws)
     k, nominal = nominal_coverage(m)
-    ordered = np.sort(trial.draws, axis=0)
-    inside = (ordered[k - 1] <= hidden.truth) & (hidden.truth <= ordered[m - k])
+    # the rank of the truth among the draws, spread evenly over ties
+    low = (trial.draws < hidden.truth).sum(axis=0)
+    high = (trial.draws <= hidden.truth).sum(axis=0)
+    inside = np.maximum(np.minimum(high, m - k) - np.maximum(low, k) + 1, 0) / (high - low + 1)
     numeric = np.array([block.is_numeric for block in task.codec.layout])
     hits = means = 0
     for j in np.flatnonzero(numeric):
@@ -161,7 +164,10 @@ def _mean_distance(a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.nda
 
 
 def group_scores(
-    groups: pd.DataFrame, losses: Sequence[np.ndarray], hiddens: Sequence[Hidden]
+    groups: pd.DataFrame,
+    losses: Sequence[np.ndarray],
+    hiddens: Sequence[Hidden],
+    names: Sequence[Any] = (),
 ) -> pd.DataFrame:
     """Compare the mean loss of each group's hidden cells with that of all others'.
 
@@ -172,6 +178,9 @@ def group_scores(
         Of every repeat, in units of the column mean's.
     hiddens : sequence of Hidden
         Of the same repeats.
+    names : sequence, optional
+        Names of the columns: cells of the group's own column do not count, for a rare group
+        is always a poor guess.
 
     Returns
     -------
@@ -179,16 +188,18 @@ def group_scores(
         feature, group, rows, cells, error, rest, difference, low, high (95 %, over rows), p_value,
         level (that Holm's method tests at), verdict.
     """
-    n = len(groups)
-    total, count = np.zeros(n), np.zeros(n)
-    for loss, hidden in zip(losses, hiddens, strict=True):
-        total += np.bincount(hidden.rows, loss, minlength=n)
-        count += np.bincount(hidden.rows, minlength=n)
+    n, places = len(groups), list(names)
     found = []
     for feature in groups.columns:
-        names = groups[feature].astype(str).to_numpy()
-        for group in np.unique(names):
-            inside = names == group
+        own_place = places.index(feature) if feature in places else -1
+        total, count = np.zeros(n), np.zeros(n)
+        for loss, hidden in zip(losses, hiddens, strict=True):
+            kept = hidden.columns != own_place
+            total += np.bincount(hidden.rows[kept], loss[kept], minlength=n)
+            count += np.bincount(hidden.rows[kept], minlength=n)
+        members = groups[feature].astype(str).to_numpy()
+        for group in np.unique(members):
+            inside = members == group
             if not count[inside].any() or not count[~inside].any():
                 continue
             (own, own_error), (rest, rest_error) = (_ratio(total[w], count[w]) for w in (inside, ~inside))

@@ -132,7 +132,7 @@ def _by_column(part: pd.DataFrame) -> list[str]:
     lines = []
     words = {
         "worse than the column mean": "worse than the column mean",
-        "changed nothing": "the column mean itself was filled in",
+        "changed nothing": "filled in nothing but the column mean (most frequent category)",
         "no evidence that it beats the column mean": "not shown to beat the column mean",
     }
     for verdict, told in words.items():

@@ -165,15 +165,31 @@ def _run(imputer: Any, task: Task, hidden: Hidden, m: int, trial: Trial, key: in
         trial.notes.append(f"left {trial.left} hidden cells missing; they count as the column mean")
     trial.cells = np.where(np.isnan(cells), hidden.starts[hidden.columns], cells)
     trial.notes += filler.notes
-    if not filler.draws:
-        return
+    if filler.draws and m:
+        _draw(filler, parts, labels, task, hidden, m, trial, key)
+
+
+def _draw(
+    filler: _Own | _Foreign,
+    parts: list[tuple[np.ndarray, pd.DataFrame]],
+    labels: np.ndarray | None,
+    task: Task,
+    hidden: Hidden,
+    m: int,
+    trial: Trial,
+    key: int,
+) -> None:
+    """Have the hidden cells drawn m times: all rows at once, unless only some know their label."""
     seed = int(keyed_rng(task.seed, _DRAW, hidden.repeat, key).integers(2**31))
+    together = pd.concat([part for _, part in parts], ignore_index=True)
     start = time.process_time()
-    made = [filler.drawn(part, None if k else labels, m, seed) for k, (_, part) in enumerate(parts)]
+    if filler.told:
+        made = [filler.drawn(part, None if k else labels, m, seed) for k, (_, part) in enumerate(parts)]
+        whole = [list(pair) for pair in zip(*made, strict=True)]
+    else:
+        whole = [[draw] for draw in filler.drawn(together, None, m, seed)]
     trial.seconds["draw"] = (time.process_time() - start) / m
-    drawn = [
-        _joined(task, hidden, list(pair))[1][hidden.rows, hidden.columns] for pair in zip(*made, strict=True)
-    ]
+    drawn = [_joined(task, hidden, tables)[1][hidden.rows, hidden.columns] for tables in whole]
     trial.draws = np.where(np.isnan(drawn), hidden.starts[hidden.columns], np.array(drawn))
 
 
@@ -209,6 +225,8 @@ class _Own:
 
 class _Foreign:
     """A scikit-learn transformer: sees the table if it can, else numbers and level codes."""
+
+    told = False
 
     def __init__(self, imputer: Any, task: Task) -> None:
         self.imputer, self.codec = imputer, task.codec

@@ -114,6 +114,10 @@ def test_coverage_of_exact_draws_is_nominal():
     assert abs(hits / 400 - 0.9) < 4 * np.sqrt(0.09 / 400)  # 400 independent intervals
     narrow = coverage(task, hidden, Trial("x", 0, hidden.truth, 0.3 * rng.normal(size=(19, k))))
     assert narrow["cells"] < 0.5
+    # whole numbers: of many ties with the truth, as many count as chance would put inside
+    coarse = replace(hidden, truth=np.rint(rng.normal(size=k)))
+    tied = coverage(task, coarse, Trial("x", 0, coarse.truth, np.rint(rng.normal(size=(19, k)))))
+    assert abs(tied["cells"] - 0.9) < 4 * np.sqrt(0.09 / k)
 
 
 def hidden_cells(n, per_row, rng):
@@ -145,6 +149,18 @@ def test_a_group_that_is_imputed_worse_is_named():
     assert found.loc["a", "error"] == pytest.approx(loss[:160].mean())
     assert found.loc["a", "rest"] == pytest.approx(loss[160:].mean())
     assert found.loc["a", "low"] > 0
+
+
+def test_cells_of_the_group_column_itself_do_not_count():
+    rng = np.random.default_rng(0)
+    groups = pd.DataFrame({"g": np.repeat(["a", "b"], [40, 260])})
+    hidden = hidden_cells(300, 3, rng)
+    loss = rng.exponential(size=900)
+    loss[(hidden.columns == 2) & (hidden.rows < 40)] = 20.0  # a rare group is a poor guess
+    assert "imputed worse" in group_scores(groups, [loss], [hidden])["verdict"].tolist()
+    found = group_scores(groups, [loss], [hidden], ["u", "v", "g", "x", "y"])
+    assert found["verdict"].tolist() == ["no evidence"] * 2
+    assert found["cells"].sum() == (hidden.columns != 2).sum()
 
 
 # Verdicts
@@ -224,7 +240,7 @@ def test_report_on_a_mixed_table(report):
     assert np.isfinite(
         row[["numeric", "categorical", "energy", "energy_draw", "covered", "score"]].astype(float)
     ).all()
-    assert row["means"] == 6 and row["nominal"] == 0.9
+    assert row["means"] == 2 and row["nominal"] == 0.9
     assert set(report.controls) == {"before hiding", "no imputation"}
     groups = report.to_frame("group")
     assert set(groups["imputer"]) == {"DonorImputer", "SimpleImputer", "column mean"}
