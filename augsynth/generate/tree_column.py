@@ -157,10 +157,19 @@ class TreeColumn:
         ]
 
     def route(
-        self, earlier: list[ColumnForm], z: np.ndarray, conditions: np.ndarray, classes: np.ndarray
+        self,
+        earlier: list[ColumnForm],
+        z: np.ndarray,
+        conditions: np.ndarray,
+        classes: np.ndarray,
+        scaled: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Return the places (4, n) of rows: leaf x class (-1 if unseen), leaf, group of leaves, whole."""
-        leaf = np.searchsorted(self.leaf_nodes, self.tree.apply(self._features(earlier, z, conditions)))
+        """Return the places (4, n) of rows: leaf x class (-1 if unseen), leaf, group of leaves, whole.
+
+        ``scaled`` (n, p) holds what the scales say of the numbers of ``z``, if it is known already.
+        """
+        features = self._features(earlier, z, conditions, scaled)
+        leaf = np.searchsorted(self.leaf_nodes, self.tree.apply(features))
         wanted = leaf * self.n_classes + classes
         cell = np.minimum(np.searchsorted(self.cells, wanted), len(self.cells) - 1)
         cell = np.where(self.cells[cell] == wanted, cell, -1)
@@ -190,13 +199,24 @@ class TreeColumn:
             total[at] += share[k, at] * form.density(table, place[k, at], values[at])
         return total
 
-    def _features(self, earlier: list[ColumnForm], z: np.ndarray, conditions: np.ndarray) -> np.ndarray:
+    def _features(
+        self,
+        earlier: list[ColumnForm],
+        z: np.ndarray,
+        conditions: np.ndarray,
+        scaled: np.ndarray | None = None,
+    ) -> np.ndarray:
         k = conditions.shape[1]
         features = np.zeros((len(z), max(k + len(earlier), 1)), dtype=np.float32)
         features[:, :k] = conditions
         for j, (column, places) in enumerate(zip(earlier, self.places, strict=True), start=k):
             cells = z[:, column.position]
-            features[:, j] = column.scale.encode(cells) if places is None else places[column.levels(cells)]  # type: ignore[union-attr]
+            if places is not None:
+                features[:, j] = places[column.levels(cells)]
+            elif scaled is not None:
+                features[:, j] = scaled[:, column.position]
+            else:
+                features[:, j] = column.scale.encode(cells)  # type: ignore[union-attr]
         return features
 
     def _shares(self, form: ColumnForm, place: np.ndarray, missing: bool) -> np.ndarray:

@@ -240,43 +240,69 @@ class TreeGenerator(BaseGenerator):
         m: int,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Draw the missing cells column by column; the observed ones weigh, and thin out, the candidates."""
-        n = len(z)
-        row = np.repeat(np.arange(n), m)
-        particles, conditions = z[row], self._conditions(c)[row]
-        classes = self.condition_.class_of_cell[c][row]
+        n, p = z.shape
+        order = [form.position for form in self.forms_]
+        # Up to a row's first missing cell its candidates are all alike, and none has more weight.
+        first = (~observed[:, order]).argmax(axis=1)
+        late = np.argsort(first, kind="stable")
+        started = np.searchsorted(first[late], np.arange(p), side="right")
+        row, keys = np.repeat(late, m), keys.take(late)
+        particles = np.concatenate([z[row], np.zeros((n * m, p))], axis=1)  # cells, and their places
+        conditions, classes = self._conditions(c)[row], self.condition_.class_of_cell[c][row]
         log_weight = np.zeros((n, m))
         for k, (form, column) in enumerate(zip(self.forms_, columns, strict=True)):
-            j = form.position
-            seen = np.flatnonzero(observed[row, j])
-            place = column.route(self.forms_[:k], particles, conditions, classes)
-            hidden = np.flatnonzero(~observed[row, j])
-            u = keys.child(k).uniforms(3 * m + 1 if len(hidden) else 1)
-            if len(hidden):
-                noise = u[:, 1:].reshape(n, 3, m).transpose(1, 0, 2).reshape(3, -1)
-                particles[hidden, j] = column.draw(form, place[:, hidden], noise[:, hidden], missing=False)
-            if len(seen):
-                with np.errstate(divide="ignore"):
-                    likely = np.log(column.density(form, place[:, seen], particles[seen, j]))
-                log_weight.ravel()[seen] += np.maximum(likely, -1e6)
-                particles, log_weight = _resample(particles, log_weight, u[:, 0])
-        return particles.reshape(n, m, -1), log_weight
+            j, some = form.position, int(started[k])
+            if some:
+                now = slice(0, some * m)
+                before = particles[now, :p], conditions[now], classes[now], particles[now, p:]
+                place = column.route(self.forms_[:k], *before)
+                own = keys.take(np.arange(some)).child(k)
+                self._step(form, column, place, particles[now], log_weight[:some], observed[row[now], j], own)
+            if form.scale is not None:
+                particles[:, p + j] = form.scale.encode(particles[:, j])
+        back = np.argsort(late)
+        return particles[:, :p].reshape(n, m, p)[back], log_weight[back]
+
+    def _step(
+        self,
+        form: ColumnForm,
+        column: TreeColumn,
+        place: np.ndarray,
+        particles: np.ndarray,
+        log_weight: np.ndarray,
+        observed: np.ndarray,
+        keys: ItemKeys,
+    ) -> None:
+        """Draw or weigh the cells of one column, in place."""
+        n, m = log_weight.shape
+        j = form.position
+        hidden, seen = np.flatnonzero(~observed), np.flatnonzero(observed)
+        u = keys.uniforms(3 * m + 1 if len(hidden) else 1)
+        if len(hidden):
+            noise = u[:, 1:].reshape(n, 3, m).transpose(1, 0, 2).reshape(3, -1)
+            particles[hidden, j] = column.draw(form, place[:, hidden], noise[:, hidden], missing=False)
+        if len(seen):
+            with np.errstate(divide="ignore"):
+                likely = np.log(column.density(form, place[:, seen], particles[seen, j]))
+            log_weight.reshape(-1)[seen] += np.maximum(likely, -1e6)
+            _resample(particles, log_weight, u[:, 0])
 
 
-def _resample(particles: np.ndarray, log_weight: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Redraw the candidates of rows whose weight rests on few of them (systematic resampling)."""
-    n, m = log_weight.shape
+def _resample(particles: np.ndarray, log_weight: np.ndarray, u: np.ndarray) -> None:
+    """Redraw, in place, the candidates of rows whose weight rests on few of them (systematic resampling)."""
+    m = log_weight.shape[1]
     weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
     weight /= weight.sum(axis=1, keepdims=True)
-    few = 1 / (weight**2).sum(axis=1) < m / 2
-    if not few.any():
-        return particles, log_weight
-    points = (np.arange(m) + u[:, None]) / m
-    running = np.cumsum(weight, axis=1)
+    few = np.flatnonzero(1 / (weight**2).sum(axis=1) < m / 2)
+    if not len(few):
+        return
+    points = (np.arange(m) + u[few, None]) / m
+    running = np.cumsum(weight[few], axis=1)
     running[:, -1] = 1.0
     picked = (points[:, :, None] > running[:, None, :]).sum(axis=2)
-    picked = np.where(few[:, None], picked, np.arange(m))
-    particles = particles[(np.arange(n)[:, None] * m + picked).ravel()]
-    return particles, np.where(few[:, None], 0.0, log_weight)
+    where = (few[:, None] * m + np.arange(m)).ravel()
+    particles[where] = particles[(few[:, None] * m + picked).ravel()]
+    log_weight[few] = 0.0
 
 
 def _choose(log_weight: np.ndarray, u: np.ndarray) -> np.ndarray:

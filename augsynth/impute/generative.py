@@ -63,14 +63,15 @@ class GenerativeImputer(BaseImputer):
 
     Notes
     -----
-    Generators that refit learn from at most 20,000 training rows, taken at random. `transform`
+    Generators that are fitted in seconds learn from at most 20,000 training rows taken at random
+    (10,000 where there are rounds). Trees take the columns with most holes last. `transform`
     gives exact conditional means for the mixture and kernel densities, weighted means of 32
     candidates a round for trees, means of 32 draws for the VAE and of ``n_draws`` for the others.
 
     For coefficients take the Gaussian mixture: of 95 % intervals for a regression (300 rows, a
     third of one regressor missing by the outcome, 20 draws, 200 replications) 94.5 to 97 % held the
-    truth. Trees and kernel densities keep marginals and rank well in energy distance, but blur
-    linear relations of a few hundred rows: slopes fell short by .14 and .18 of 1.
+    truth; with trees 92 to 95 % (10 draws, 100 replications). Kernel densities blur the
+    relation: their slope fell short by .18 of 1.
 
     References
     ----------
@@ -138,8 +139,9 @@ class GenerativeImputer(BaseImputer):
         self._rounds = rounds if as_value else 0
         self.seed_ = resolve_seed(rng)
         rows = z[~np.isnan(z).all(axis=1)]
-        if quick and len(rows) > MOST_ROWS:
-            rows = rows[np.sort(rng.permutation(len(rows))[:MOST_ROWS])]
+        most = MOST_ROWS // 2 if self._rounds else MOST_ROWS
+        if quick and len(rows) > most:
+            rows = rows[np.sort(rng.permutation(len(rows))[:most])]
         self.starts_ = column_starts(z, self.layout_)
         self.names_ = list(self.codec_.names) + (
             [_free_name(self.codec_.columns)] if self.has_target_ else []
@@ -147,6 +149,10 @@ class GenerativeImputer(BaseImputer):
         settings: dict[str, Any] = {"schema": self._kinds()}
         if self.generator.random_state is None:
             settings["random_state"] = resolve_seed(rng)
+        if getattr(self.generator, "order", ...) is None:
+            # Drawing looks back at the columns before: those with most holes see most of the others.
+            holes = np.isnan(rows).sum(axis=0)
+            settings["order"] = [self.names_[j] for j in np.argsort(holes, kind="stable")]
         self._plain = clone(self.generator).set_params(**settings)
         self.generators_ = [clone(self._plain).fit(self._frame(rows))]
         latest = rows
