@@ -17,6 +17,7 @@ __all__ = ["Chain", "is_monotone"]
 
 Maker = Callable[[], ColumnModel]
 Recorder = Callable[[int, int, np.ndarray], None]
+_COMPLETED_AT_ONCE = 1 << 15  # rows
 _RIDERS = 1 << 17  # rows that ride on a chain at a time
 _ROUNDS_A_STREAM = 4  # rounds whose numbers are made at once
 
@@ -98,6 +99,13 @@ class Chain:
 
     def point(self, z: np.ndarray) -> np.ndarray:
         """Return rows (n, p) with every hole filled by the point models; each row on its own."""
+        out = np.empty_like(z)
+        for start in range(0, len(z), _COMPLETED_AT_ONCE):  # bounds the memory; rows are independent
+            part = slice(start, start + _COMPLETED_AT_ONCE)
+            out[part] = self._completed(z[part])
+        return out
+
+    def _completed(self, z: np.ndarray) -> np.ndarray:
         holes = np.isnan(z)
         state = self._started(z, self.design.holed(z))
         several = holes.sum(axis=1) > 1  # a single hole is final after one visit
