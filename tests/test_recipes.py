@@ -51,7 +51,8 @@ def test_header_and_validity(name):
 @pytest.mark.parametrize("name", FILLING)
 def test_a_run_that_fills_holes(name, tmp_path):
     """Every hole is filled, and the imputer beats the column means on rows that it never saw."""
-    recipe = load(name, ["draws=1", "data.path=sklearn:wine", "data.holes={share: 0.15}"])
+    quick = ["imputer.n_rounds=1"] if load(name).imputer.kind == "chained" else []
+    recipe = load(name, ["draws=1", "data.path=sklearn:wine", "data.holes={share: 0.15}", *quick])
     result = run_imputing(recipe, directory=tmp_path / "out")
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert {path.name for path in (tmp_path / "out").iterdir()} == set(report["files"])

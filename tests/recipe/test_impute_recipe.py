@@ -180,7 +180,7 @@ def test_groups_of_made_rows_come_from_filled_columns(tmp_path):
         f"data.path={tmp_path / 't.csv'}",
         "data.target=y",
         "data.groups=[sex]",
-        "resampler.by=class+group",
+        "resampler={kind: over, by: class+group}",
     ]
     result = run(parse(FIRST, [*told, "compare.scoring=roc_auc"]), directory=tmp_path / "out")
     assert set(result.X["sex"]) == {"f", "m"} and result.counts["after"].nunique() == 1
