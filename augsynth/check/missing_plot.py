@@ -35,6 +35,7 @@ SEEN, GONE = "#c5dbe6", "#c0392b"
 # Okabe and Ito's, which colour-blind readers can tell apart
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8d6e00")
 _GRID = 200
+_SMOOTHED = 2000  # values a curve is drawn from
 
 
 def pattern_plot(X: Any, path: Any = None, *, max_patterns: int = 20, max_columns: int = 30) -> Figure:
@@ -229,7 +230,8 @@ def filled_plot(X: Any, filled: Any, path: Any = None, *, max_columns: int = 12)
         values = {"observed": column.encode(frame.iloc[:, j], "filled_plot")[~gone]}
         for name, made in tables.items():
             parts = [column.encode(t.iloc[:, j], "filled_plot")[gone] for t in made]
-            values[name] = np.concatenate(parts)
+            cells = np.concatenate(parts)
+            values[name] = cells[~np.isnan(cells)]  # holes may be left
         panels.append((str(frame.columns[j]), f"{gone.mean():.0%} missing", labels_of(column), values))
     return panel_figure(panels, "Observed against filled in", path)
 
@@ -284,29 +286,31 @@ def panel_figure(
 
 
 def _density(axis: Axes, values: dict[str, np.ndarray], write: Any = None) -> None:
-    """Draw smoothed densities; the first one as an area, a heap of equal values as a spike."""
-    from scipy.stats import gaussian_kde
-
-    whole = np.concatenate([part for part in values.values() if len(part)])
-    low, high = np.quantile(whole, [0.002, 0.998]) if len(whole) else (0.0, 1.0)
-    room = 0.08 * (high - low) or 1.0
-    grid = np.linspace(low - room, high + room, _GRID)
-    spread = (high - low) / 5 or 1.0
+    """Draw smoothed densities, all with the bandwidth of the first one, which is drawn as an area."""
+    whole = np.concatenate([part for part in values.values() if len(part)] or [np.zeros(1)])
+    low, high = np.quantile(whole, [0.002, 0.998])
+    spread = (high - low) or max(abs(high), 1.0)
+    grid = np.linspace(low - 0.08 * spread, high + 0.08 * spread, _GRID)
+    first = next(iter(values.values()))
+    if len(first) > 1:
+        quartiles = np.subtract(*np.quantile(first, [0.75, 0.25])) / 1.34
+        spread = min(s for s in (np.std(first), quartiles or np.inf, spread) if s > 0)
+    if high == low:
+        spread *= 0.1
+    width = max(1.06 * spread * max(len(first), 2) ** -0.2, 1.5 * (grid[1] - grid[0]))
     top = 0.0
     for k, part in enumerate(values.values()):
-        inside = part[(part >= grid[0]) & (part <= grid[-1])]
-        if len(inside) < 2 or np.ptp(inside) < 0.01 * spread:
-            heights = np.exp(-0.5 * ((grid - (inside.mean() if len(inside) else low)) / (0.08 * spread)) ** 2)
-            heights *= (top or 1.0) if k else 1.0
-        else:
-            heights = gaussian_kde(inside)(grid)
+        # some of the sorted values stand for all: the curve is as smooth
+        some = np.sort(part)[np.linspace(0, len(part) - 1, min(len(part), _SMOOTHED)).astype(int)]
+        gaps = (grid[:, None] - some) / width
+        heights = np.exp(-0.5 * gaps**2).mean(axis=1) if len(some) else np.zeros(len(grid))
         if k == 0:
             axis.fill_between(grid, heights, color="#aab4bd", alpha=0.55, lw=0)
             top = float(heights.max())
         else:
             axis.plot(grid, heights, color=PALETTE[(k - 1) % len(PALETTE)], lw=1.7)
     if top:
-        axis.set_ylim(0, min(axis.get_ylim()[1], 3.2 * top))
+        axis.set_ylim(0, min(axis.get_ylim()[1], 3.5 * top))
     _bare(axis)
     axis.set_yticks([])
     axis.spines["bottom"].set_visible(True)
@@ -342,7 +346,10 @@ def _bars(axis: Axes, values: dict[str, np.ndarray], levels: list[str], most: in
         axis.bar(np.arange(len(names)) - 0.42 + (k + 0.5) * width, line, width * 0.92, color=colour)
     _bare(axis)
     axis.set_yticks([])
-    axis.set_xticks(np.arange(len(names)), names, fontsize=7.5, color=INK)
+    crowded = sum(len(name) for name in names) > 28
+    style: dict[str, Any] = {"fontsize": 7 if crowded else 7.5, "color": INK}
+    style |= {"rotation": 24, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
+    axis.set_xticks(np.arange(len(names)), names, **style)
     axis.tick_params(axis="x", length=0)
 
 
