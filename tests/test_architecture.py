@@ -41,7 +41,6 @@ DEEP_GENERATORS = {
     "masked_diffusion",
     "vae",
     "vae_completion",
-    "vae_completion",
     "vae_latent",
     "vae_objective",
     "vae_pictures",

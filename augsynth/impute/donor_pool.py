@@ -113,7 +113,7 @@ class DonorPool:
         empty = holes.all(axis=1)
         filled[empty] = self.starts
         scores = self.scored(z)
-        for j in np.flatnonzero(holes[~empty].any(axis=0)):
+        for j in map(int, np.flatnonzero(holes[~empty].any(axis=0))):
             rows = np.flatnonzero(holes[:, j] & ~empty)
             for part, donors in self.lenders(~np.isnan(self.z[:, j]), group[rows]):
                 some = rows[part]
