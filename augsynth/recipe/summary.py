@@ -278,14 +278,18 @@ _IMPUTING_UNITS = (
 
 def imputing_table(report: pd.DataFrame) -> Table:
     """Lay out the report of an imputer, a column a line."""
-    table = _table("column", "missing", "filled with", "error", "column mean", "", right=(1, 3, 4))
+    judged = report["word"].ne("").any()  # rich cuts the names short beside a column that is empty
+    table = _table(
+        "column", "missing", "filled with", "error", "column mean", *([""] if judged else []), right=(1, 3, 4)
+    )
     for _, row in report.head(_MAX_COLUMNS).iterrows():
         left = f" ({row['left']:,} left)" if 0 < row["left"] < row["missing"] else ""
         figures = [f"{row[name]:.3f}" if pd.notna(row[name]) else "" for name in ("error", "baseline")]
         word = Text(row["word"], style="yellow" if row["word"].startswith("no better") else "dim")
-        table.add_row(*_cells(row["column"], f"{row['missing']:,}", row["how"] + left, *figures, word))
+        cells = [row["column"], f"{row['missing']:,}", row["how"] + left, *figures, word]
+        table.add_row(*_cells(*cells[: 6 if judged else 5]))
     if len(report) > _MAX_COLUMNS:
-        table.add_row(*_cells(f"... and {len(report) - _MAX_COLUMNS} more", "", "", "", "", ""))
+        table.add_row(*_cells(f"... and {len(report) - _MAX_COLUMNS} more"))
     return table
 
 
