@@ -44,7 +44,7 @@ from augsynth.generate.gmm import GaussianMixtureGenerator
 
 N, M = 300, 20
 WORLDS = (("one", "MCAR"), ("one", "MAR y"), ("one", "MAR y, x2"), ("two", "MCAR"), ("two", "MAR y"))
-SLOW = {"auto": {"one": 200, "two": 50}, "posterior": {"one": 200, "two": 100}}  # 1,000 would take hours
+SLOW = {"auto": {"one": 200, "two": 40}, "posterior": {"one": 200, "two": 100}}  # 1,000 would take hours
 CHAINED = ("pmm", "bayes", "auto")
 METHODS = ("full", "complete", "mean", "single", "posterior", *CHAINED, "gmm")
 TRUTH = np.array([0.0, 1.0, 1.0])
@@ -77,10 +77,10 @@ def chances(pull: np.ndarray, share: float) -> np.ndarray:
 
 
 # ------------------------------------------------------------------ the methods
-def least_squares(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Return the coefficients (intercept, x1, x2) and their squared standard errors."""
-    X = np.column_stack([np.ones(len(table)), table[["x1", "x2"]].to_numpy()])
-    y = table["y"].to_numpy()
+def least_squares(table: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the coefficients (intercept, x1, x2) and their squared standard errors, of columns y, x1, x2."""
+    numbers = np.asarray(table, dtype=float)
+    X, y = np.column_stack([np.ones(len(numbers)), numbers[:, 1:]]), numbers[:, 0]
     inverse = np.linalg.inv(X.T @ X)
     b = inverse @ X.T @ y
     residual = y - X @ b
@@ -101,7 +101,7 @@ def posterior(holed: pd.DataFrame, seed: int) -> list[pd.DataFrame]:
     return [pd.DataFrame(table, columns=holed.columns) for table in made]
 
 
-def completions(method: str, whole: pd.DataFrame, holed: pd.DataFrame, seed: int) -> list[pd.DataFrame]:
+def completions(method: str, whole: pd.DataFrame, holed: pd.DataFrame, seed: int) -> list[Any]:
     """Return one table, or the M of multiple imputation."""
     simple: dict[str, Callable[[], list[pd.DataFrame]]] = {
         "full": lambda: [whole],
@@ -117,10 +117,10 @@ def completions(method: str, whole: pd.DataFrame, holed: pd.DataFrame, seed: int
         imputer = GenerativeImputer(GaussianMixtureGenerator(n_components=1), random_state=seed)
     else:
         imputer = ChainedImputer(method, random_state=seed)
-    return imputer.fit(holed).impute(holed, M)
+    return imputer.fit(holed.to_numpy()).impute(holed.to_numpy(), M)
 
 
-def interval(tables: list[pd.DataFrame]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def interval(tables: list[Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return estimates (3,) and the ends of their 95 % intervals."""
     fits = [least_squares(table) for table in tables]
     if len(tables) == 1:
