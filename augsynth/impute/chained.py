@@ -48,8 +48,8 @@ class ChainedImputer(BaseImputer):
         trees with matching; ``"auto"`` a stack of linear models and trees. A mapping
         gives a column's name its method; columns that it leaves out get ``"auto"``.
     n_rounds : int, optional
-        Rounds over the columns. By default at most 4 for the point models, fewer when the
-        cells settle, and 10 for each draw.
+        Rounds over the columns of each random draw, by default 10. (The point completion
+        takes one: it starts where a linear chain would end.)
     n_donors : int, default=5
         From how many observed values matching draws.
     max_rows : int, default=20000
@@ -72,11 +72,19 @@ class ChainedImputer(BaseImputer):
 
     Notes
     -----
-    Fit costs a few rounds of one model a column on at most `max_rows` rows, each draw ten
-    rounds; a table of one incomplete column, or of a nested pattern, takes one round.
-    Rows that are not training rows ride along: their cells never enter a model.
+    The point completion starts at the conditional means of a joint normal distribution
+    (EM); each column's model then learns from rows whose holes, and the column itself,
+    were filled so, as if the column were missing. A chain of conditional means would
+    fill predictors from the answer and inflate what it finds, the more the more is missing.
 
-    Deviation: parameters of multinomial models and trees are drawn by a Bayesian bootstrap.
+    Fit costs one model a column on at most `max_rows` rows, each draw ten rounds of them; a
+    table of one incomplete column, or of a nested pattern, takes one round a draw. Rows that
+    are not training rows ride along in draws: their cells never enter a model.
+    For pooling, the outcome of the analysis must be among the columns, or ``use_target``.
+    100,000 x 20 with 20 % holes: "pmm" fits and transforms in 2 CPU-seconds, draws in 5.
+
+    Deviation: the point completion, as above; parameters of multinomial models and trees,
+    and the donors of matching, are drawn by a bootstrap.
 
     References
     ----------
