@@ -51,7 +51,8 @@ def check_imputer(imputer: Any, X: Any = None, y: Any = None) -> None:
     Examples
     --------
     >>> from augsynth import DonorImputer
-    >>> check_imputer(DonorImputer())
+    >>> X, y = toy_holes(20)
+    >>> check_imputer(DonorImputer(), X[["income", "town"]], y)
     """
     for _, check in imputer_checks(imputer, X, y):
         check()
