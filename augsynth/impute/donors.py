@@ -64,21 +64,24 @@ class DonorImputer(BaseImputer):
     groups_ : DataFrame
         Combinations of `within` with their rows and, of the column where it is least,
         their donors.
+    within_, group_cells_ : list of int, ndarray (n_groups, len(within))
+        Positions of the columns of `within` among the coded ones, and what the groups hold.
     self_check_ : DataFrame
         As for all imputers; no row here is its own donor.
 
     Notes
     -----
-    Time: about 0.5 microseconds a missing cell and 1,000 donors of 20 columns. Memory
-    beyond the table: the donors twice, and blocks of some 100 MB. Each draw of `impute`
-    takes its donors from a bootstrap sample of the pool (Rubin and Schenker 1986), so
-    that pooled intervals know that donors are a sample too; intervals of means are
-    right, slopes of weak relations are drawn somewhat towards nought, as in every hot
-    deck with many neighbours.
+    Time: about 6 microseconds a missing cell and 1,000 donors of 20 columns: 31 CPU-seconds
+    for 100,000 rows of 20 with 20 % missing, 5 of them in `fit`. Memory beyond the table:
+    the donors twice, and blocks of some 100 MB. Each draw of `impute` takes its donors
+    from a bootstrap sample of the pool (Rubin and Schenker 1986), as donors are a sample
+    too. A row with several holes is compared by weights averaged over the columns that had
+    holes in fit, so that one donor can serve them all: its draws follow each column's best
+    predictors less closely than those of a row with one hole do.
 
     Deviation: donors' own holes are filled from each other first, for comparing only, and
-    what such a cell is expected to be off counts as distance. Leaving those columns out
-    of the comparison instead, as is usual, costs 5 to 40 % in error.
+    what such a cell is expected to be off counts as distance. Comparing by the columns that
+    both rows have, as is usual, had larger errors at 30 % missing on every table tried.
 
     References
     ----------
@@ -144,15 +147,15 @@ class DonorImputer(BaseImputer):
     def _fit(self, z: np.ndarray, rng: np.random.Generator) -> None:
         names = [*self.codec_.names, *(["target"] if self.has_target_ else [])]
         # Columns that do not vary are not in z: all rows agree in them.
-        self._within = [names.index(name) for name in self.within if name in names]
+        self.within_ = [names.index(name) for name in self.within if name in names]
         z = z[rng.permutation(len(z))]
         z = z[~np.isnan(z).all(axis=1)]
         group, counts = np.full(len(z), -1), np.zeros(0, dtype=np.intp)
-        self._cells: np.ndarray = np.empty((0, len(self._within)))
-        if self._within:
-            whole = ~np.isnan(z[:, self._within]).any(axis=1)
-            part = z[np.ix_(whole, self._within)]
-            self._cells, group[whole], counts = np.unique(
+        self.group_cells_: np.ndarray = np.empty((0, len(self.within_)))
+        if self.within_:
+            whole = ~np.isnan(z[:, self.within_]).any(axis=1)
+            part = z[np.ix_(whole, self.within_)]
+            self.group_cells_, group[whole], counts = np.unique(
                 part, axis=0, return_inverse=True, return_counts=True
             )
         factors = np.ones(len(names))
@@ -174,11 +177,11 @@ class DonorImputer(BaseImputer):
         schema = {c.name: c for c in self.codec_.schema}
         names = [*self.codec_.names, "target"]
         columns = {}
-        for i, j in enumerate(self._within):
+        for i, j in enumerate(self.within_):
             column = schema.get(names[j], self.target_)
-            columns[names[j]] = column.decode(self._cells[:, i])  # type: ignore[union-attr]
+            columns[names[j]] = column.decode(self.group_cells_[:, i])  # type: ignore[union-attr]
         self.groups_ = pd.DataFrame(columns)
-        if not len(self._cells):
+        if not len(self.group_cells_):
             return
         seen = pd.DataFrame(~np.isnan(z[group >= 0])).groupby(group[group >= 0]).sum()
         self.groups_["n"] = counts
@@ -201,10 +204,10 @@ class DonorImputer(BaseImputer):
 
     def _groups_of(self, z: np.ndarray) -> np.ndarray:
         """Return the combination of each row (n,); -1 where a cell of it is missing or it is new."""
-        if not self._within:
+        if not self.within_:
             return np.full(len(z), -1)
-        known = {row.tobytes(): g for g, row in enumerate(self._cells + 0.0)}
-        cells = np.ascontiguousarray(z[:, self._within]) + 0.0
+        known = {row.tobytes(): g for g, row in enumerate(self.group_cells_ + 0.0)}
+        cells = np.ascontiguousarray(z[:, self.within_]) + 0.0
         return np.array([known.get(row.tobytes(), -1) for row in cells])
 
     def _point(self, z: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ import pytest
 from sklearn.datasets import load_breast_cancer
 from sklearn.impute import KNNImputer
 
+from augsynth.core import persistence
 from augsynth.core.errors import ParameterError, ThinCellWarning
 from augsynth.encode.layout import Block, Layout
 from augsynth.impute.donor_metric import associations
@@ -202,6 +203,16 @@ def test_donors_agree_within_groups(rng):
     for filled in (imputer.transform(table), *imputer.impute(table, 2)):
         assert ((filled["y"] > 50) == (filled["sex"] == "f")).all()
     assert imputer.groups_["n"].tolist() == [105, 95]
+
+
+def test_a_saved_imputer_fills_and_draws_the_same(rng, tmp_path):
+    table = grouped(rng)
+    table.loc[::4, "y"] = np.nan
+    imputer = DonorImputer(10, within=("sex",), weights={"x": 2.0}, random_state=0).fit(table)
+    persistence.save(imputer, tmp_path / "donors.safetensors")
+    again = persistence.load(tmp_path / "donors.safetensors")
+    pd.testing.assert_frame_equal(again.transform(table), imputer.transform(table))
+    pd.testing.assert_frame_equal(again.impute(table, 1)[0], imputer.impute(table, 1)[0])
 
 
 def test_thin_groups_borrow_and_are_named(rng):
