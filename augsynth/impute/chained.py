@@ -205,10 +205,7 @@ class ChainedImputer(BaseImputer):
 
 def _model_class(method: str, block: Block) -> type[ColumnModel]:
     module, name = _MODELS[method][0 if block.is_numeric else 1].split(":")
-    try:
-        return getattr(importlib.import_module(f"augsynth.impute.{module}"), name)
-    except ModuleNotFoundError:
-        return _model_class("pmm", block)
+    return getattr(importlib.import_module(f"augsynth.impute.{module}"), name)
 
 
 def _kept(z: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
