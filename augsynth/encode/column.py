@@ -139,11 +139,12 @@ def is_time(dtype: Any) -> bool:
 def times_as_int(present: pd.Series) -> np.ndarray:
     """Return times without gaps as 64-bit integers in their unit."""
     if isinstance(present.dtype, pd.ArrowDtype):
-        present = present.astype(
-            "datetime64[ns]"
-            if present.dtype.kind == "M" or "date" in str(present.dtype)
-            else "timedelta64[ns]"
-        )
+        zone = getattr(present.dtype.pyarrow_dtype, "tz", None)
+        if zone is not None:
+            present = present.astype(f"datetime64[ns, {zone}]")
+        else:
+            is_point = present.dtype.kind == "M" or "date" in str(present.dtype)
+            present = present.astype("datetime64[ns]" if is_point else "timedelta64[ns]")
     array = present.array
     return np.asarray(getattr(array, "asi8", array), dtype=np.int64)
 
@@ -237,8 +238,9 @@ def _toward_zero(bound: int) -> float:
 def _cast_times(whole: np.ndarray, absent: np.ndarray, dtype: Any, unit: Any, name: Any) -> pd.Series:
     whole = np.where(absent, np.iinfo(np.int64).min, whole)  # the code of "not a time"
     if isinstance(dtype, pd.ArrowDtype):
-        kind = "timedelta64[ns]" if dtype.kind == "m" else "datetime64[ns]"
-        return pd.Series(whole.view(kind), name=name).astype(dtype)
+        times = pd.Series(whole.view("timedelta64[ns]" if dtype.kind == "m" else "datetime64[ns]"), name=name)
+        zone = getattr(dtype.pyarrow_dtype, "tz", None)
+        return (times if zone is None else times.dt.tz_localize("UTC").dt.tz_convert(zone)).astype(dtype)
     if isinstance(dtype, pd.DatetimeTZDtype):
         naive = pd.Series(whole.view(f"datetime64[{dtype.unit}]"), name=name)
         return naive.dt.tz_localize("UTC").dt.tz_convert(dtype.tz)

@@ -20,7 +20,14 @@ from augsynth.encode.column import Column
 from augsynth.encode.layout import Layout
 from augsynth.encode.schema import Schema
 from augsynth.encode.table import TableCodec, block_of
-from augsynth.impute.cells import draw_keys, hide_unseen, put_in, refuse_target_in, target_column
+from augsynth.impute.cells import (
+    draw_keys,
+    hide_unseen,
+    put_in,
+    refuse_other_kinds,
+    refuse_target_in,
+    target_column,
+)
 from augsynth.impute.self_check import errors_on_masked, warn_if_no_better
 
 __all__ = ["BaseImputer"]
@@ -86,6 +93,7 @@ class BaseImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC):
         self.codec_ = TableCodec().fit(frame, schema)
         self.missing_columns_ = [c.name for c in schema if c.missing]
         self._warn_of_empty(schema, where)
+        self._refuse_taken_names(where)
         self.target_: Column | None = self._learn_target(frame, y, where)
         blocks = self.codec_.layout.blocks + (() if self.target_ is None else (block_of(self.target_),))
         self.layout_ = Layout(blocks)
@@ -116,7 +124,7 @@ class BaseImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC):
             Lists come back as arrays. A column that had no observed cell in fit keeps
             its holes. Integer columns of a float dtype get means that are not whole.
         """
-        filled = self.fill(X)
+        filled = self._fill(X, None, f"{type(self).__name__}.transform")
         return self._with_indicators(X, filled) if self.add_indicator else filled
 
     def fill(self, X: Any, y: Any = None) -> Any:
@@ -128,7 +136,9 @@ class BaseImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC):
         y : array-like, (n,), optional
             Under ``use_target=True``; without it, the target counts as missing.
         """
-        where = f"{type(self).__name__}.fill"
+        return self._fill(X, y, f"{type(self).__name__}.fill")
+
+    def _fill(self, X: Any, y: Any, where: str) -> Any:
         frame, container = self._take(X, y, where)
         parts: dict[Any, list[np.ndarray]] = {name: [] for name in self.codec_.names}
         for begin in range(0, len(frame), _BLOCK_ROWS):
@@ -161,14 +171,19 @@ class BaseImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC):
             equal rows apart, which get draws of their own. `augsynth.impute.pooling.pool`
             pools what is estimated from each.
         """
-        where = f"{type(self).__name__}.impute"
-        check_number(where, "m", m, low=1, integer=True)
         return list(self.iter_imputed(X, m, y=y, random_state=random_state))
 
     def iter_imputed(self, X: Any, m: int = 5, *, y: Any = None, random_state: Any = None) -> Iterator[Any]:
         """Yield what `impute` lists, one completion at a time, for large tables."""
         where = f"{type(self).__name__}.impute"
-        frame, container = self._take(X, y, where)
+        check_number(where, "m", m, low=1, integer=True)
+        frame, container = self._take(X, y, where)  # here, so that bad rows are refused at once
+        return self._draws(X, frame, container, m, y, random_state)
+
+    def _draws(
+        self, X: Any, frame: pd.DataFrame, container: arrays.Container, m: int, y: Any, random_state: Any
+    ) -> Iterator[Any]:
+        where = f"{type(self).__name__}.impute"
         seed = resolve_seed(self.random_state if random_state is None else random_state)
         z = self._encode(frame, y, where)
         open_ = self._open_rows(z)
@@ -214,7 +229,7 @@ class BaseImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC):
 
     def _take(self, X: Any, y: Any, where: str) -> tuple[pd.DataFrame, arrays.Container]:
         check_is_fitted(self, "codec_")
-        if y is not None and not self.has_target_:
+        if y is not None and not self.use_target:
             must = "y is only of use where the target was learned"
             raise ParameterError(sentence(where, must, "y", "Fit with use_target=True and y."))
         frame, container = arrays.take_in(X, where=where)
@@ -222,6 +237,7 @@ class BaseImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC):
         frame = frame.set_axis(self.codec_.columns, axis=1)
         if y is not None:
             target_column(y, len(frame), where)
+        refuse_other_kinds(frame, self.codec_.schema, where)
         return hide_unseen(frame, self.codec_.schema, where), container
 
     def _encode(self, frame: pd.DataFrame, y: Any, where: str) -> np.ndarray:
@@ -304,7 +320,16 @@ class BaseImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC):
             must = "use_target=True needs the target"
             raise DataError(sentence(where, must, "y=None", "Call fit(X, y), or say use_target=False."))
         column = next(iter(Schema.infer(target_column(y, len(frame), where).to_frame(), where=where)))
+        if np.isnan(column.low):
+            raise DataError(sentence(where, "y must have a value in some row", "none"))
         return None if column.is_constant else column
+
+    def _refuse_taken_names(self, where: str) -> None:
+        taken = [f"missingindicator_{name}" for name in self.missing_columns_ if self.add_indicator]
+        taken = [name for name in taken if name in self.codec_.columns]
+        if taken:
+            must = "names of indicators must be free"
+            raise DataError(sentence(where, must, f"column {offenders(taken)}", "Rename it."))
 
     def _warn_of_empty(self, schema: Schema, where: str) -> None:
         empty = [c.name for c in schema if np.isnan(c.low)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import warnings
 from typing import Any
 
@@ -11,10 +12,18 @@ import pandas as pd
 from augsynth.core.errors import AugsynthWarning, DataError, LeakError, offenders, sentence
 from augsynth.core.random import ItemKeys
 from augsynth.core.sobol import mixed
-from augsynth.encode.column import Column
+from augsynth.encode.column import Column, is_time
 from augsynth.encode.schema import Schema
 
-__all__ = ["content_keys", "draw_keys", "hide_unseen", "put_in", "refuse_target_in", "target_column"]
+__all__ = [
+    "content_keys",
+    "draw_keys",
+    "hide_unseen",
+    "put_in",
+    "refuse_other_kinds",
+    "refuse_target_in",
+    "target_column",
+]
 
 
 def hide_unseen(frame: pd.DataFrame, schema: Schema, where: str) -> pd.DataFrame:
@@ -38,13 +47,26 @@ def hide_unseen(frame: pd.DataFrame, schema: Schema, where: str) -> pd.DataFrame
     return frame
 
 
+def refuse_other_kinds(frame: pd.DataFrame, schema: Schema, where: str) -> None:
+    """Raise DataError where a column holds times in fit and numbers now, or the other way round."""
+    for column in schema:
+        values = frame[column.name]
+        times = is_time(values.dtype)
+        if not column.is_numeric or (not times and values.dtype.kind not in "iufb"):
+            continue
+        if times != (column.kind == "datetime") and values.notna().any():
+            must = f"column {column.name!r} must be of the kind it had in fit ({column.dtype})"
+            raise DataError(sentence(where, must, str(values.dtype), "Convert it."))
+
+
 def put_in(values: pd.Series, holes: np.ndarray, column: Column, z: np.ndarray, *, whole: bool) -> pd.Series:
     """Return a column with its holes filled from coded cells.
 
     Parameters
     ----------
     values : Series, (n,)
-        The column as the user gave it; its index and dtype are kept.
+        The column as the user gave it; its index and dtype are kept. A column without any
+        value (whose dtype says nothing) gets that of fit.
     holes : ndarray of bool, (n,)
     column : Column
         As in fit.
@@ -54,26 +76,55 @@ def put_in(values: pd.Series, holes: np.ndarray, column: Column, z: np.ndarray, 
         Whether integer columns get whole numbers even where their dtype could hold others.
     """
     drawn = column.decode(z)
-    is_float = isinstance(values.dtype, np.dtype) and values.dtype.kind == "f"
-    if is_float:
+    dtype = values.dtype
+    if holes.all() and not (_is_float(dtype) and _is_float(column.dtype)):
+        return pd.Series(drawn.array, index=values.index, name=values.name)
+    if _is_float(dtype):
         if column.kind == "integer" and not whole and not column.origin:
             drawn = pd.Series(z)
+        limits = np.finfo(dtype)
         filled = values.to_numpy(copy=True)
-        filled[holes] = pd.to_numeric(drawn).to_numpy(dtype=values.dtype)
+        filled[holes] = np.clip(pd.to_numeric(drawn).to_numpy(np.float64), limits.min, limits.max)
         return pd.Series(filled, index=values.index, name=values.name)
-    if isinstance(values.dtype, np.dtype):
+    if dtype.kind == "O" and isinstance(dtype, np.dtype):
+        drawn = _of_type(drawn, next((value for value in values[~holes]), None))
+    if isinstance(dtype, np.dtype):
         filled = values.to_numpy(copy=True)
         filled[holes] = drawn.to_numpy()
-        return pd.Series(filled, index=values.index, name=values.name, dtype=values.dtype)
+        return pd.Series(filled, index=values.index, name=values.name, dtype=dtype)
     array = values.array.copy()
-    if isinstance(values.dtype, pd.CategoricalDtype):
+    if isinstance(dtype, pd.CategoricalDtype):
         levels = values.cat.categories
         new = [level for level in pd.unique(drawn.astype(object)) if level not in levels]
         array = (values.cat.add_categories(new) if new else values).array.copy()
         array[holes] = drawn.astype(object).to_numpy()
     else:
-        array[holes] = drawn.astype(values.dtype).array
+        array[holes] = _rounded(drawn, dtype).astype(dtype).array
     return pd.Series(array, index=values.index, name=values.name)
+
+
+def _is_float(dtype: Any) -> bool:
+    return isinstance(dtype, np.dtype) and dtype.kind == "f"
+
+
+def _of_type(drawn: pd.Series, like: Any) -> pd.Series:
+    """Return numbers as the Python objects that the other cells of their column are."""
+    if isinstance(like, decimal.Decimal):
+        return pd.Series([decimal.Decimal(repr(float(value))) for value in drawn], dtype=object)
+    if isinstance(like, int) and not isinstance(like, bool):
+        return pd.Series([round(value) for value in drawn], dtype=object)
+    return drawn
+
+
+def _rounded(drawn: pd.Series, dtype: Any) -> pd.Series:
+    """Return numbers as an integer dtype can hold them; anything else as it is."""
+    if drawn.dtype == dtype or not pd.api.types.is_integer_dtype(dtype):
+        return drawn
+    kind = getattr(dtype, "numpy_dtype", None) or np.dtype(str(dtype).split("[")[0])
+    limits = np.iinfo(kind)
+    if pd.api.types.is_float_dtype(drawn.dtype):
+        drawn = drawn.round()
+    return drawn.clip(limits.min, limits.max).astype(kind)
 
 
 def content_keys(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -203,3 +203,76 @@ def test_no_better_than_the_mean_is_said():
     X[np.random.default_rng(1).random(X.shape) < 0.2] = np.nan
     with pytest.warns(AugsynthWarning, match="every cell got its column's mean"):
         MeanImputer().fit(X)
+
+
+def numbers_and(**columns):
+    return pd.DataFrame({"a": [1.5, 2.5, 3.5, np.nan], **columns})
+
+
+def test_a_column_without_a_value_gets_the_dtype_of_fit():
+    when = pd.to_datetime(["2024-01-01", "2024-01-03", "2024-01-05", None])
+    train = numbers_and(c=["x", "y", "y", None], t=when, n=[1, 2, 4, 5], b=[True, True, False, True])
+    imputer = MeanImputer().fit(train)
+    new = pd.DataFrame([{"a": 1.0, "c": np.nan, "t": np.nan, "n": np.nan, "b": pd.NaT}])
+    done = imputer.transform(new)
+    assert done.dtypes.equals(train.dtypes)
+    assert done.iloc[0].tolist() == [1.0, "y", pd.Timestamp("2024-01-03"), 3, True]
+
+
+def test_a_batch_of_another_integer_dtype():
+    imputer = MeanImputer().fit(numbers_and(n=[1.0, 2.5, 900.0, np.nan]))
+    for dtype in ("Int64", "Int8", "UInt8", "int64[pyarrow]"):
+        new = numbers_and(n=pd.array([3, 4, 5, None], dtype=dtype))
+        done = imputer.transform(new)
+        assert done["n"].dtype == dtype
+        assert int(done["n"].iloc[3]) == {"Int8": 127, "UInt8": 255}.get(dtype, 301)
+
+
+def test_another_kind_of_column_is_refused():
+    train = numbers_and(t=pd.to_datetime(["2024-01-01", "2024-01-03", "2024-01-05", None]))
+    imputer = MeanImputer().fit(train)
+    with pytest.raises(DataError, match="'a' must be of the kind it had in fit"):
+        imputer.transform(train.assign(a=pd.Timestamp("2020-01-01")))
+    with pytest.raises(DataError, match="'t' must be of the kind it had in fit"):
+        imputer.transform(train.assign(t=[1.0, 2.0, np.nan, 3.0]))
+
+
+def test_decimals_python_integers_zones_and_small_floats():
+    import decimal
+
+    money = pd.Series(
+        [decimal.Decimal("1.5"), decimal.Decimal("2.5"), None, decimal.Decimal(2)], dtype=object
+    )
+    done = MeanImputer().fit_transform(numbers_and(d=money))
+    assert float(sum(done["d"])) == pytest.approx(8)
+    big = pd.Series([2**70, 2**70 + 2**60, None, 2**70], dtype=object)
+    assert isinstance(MeanImputer().fit_transform(numbers_and(d=big))["d"].iloc[2], int)
+    pa = pytest.importorskip("pyarrow")
+    zoned = pd.to_datetime(["2024-01-01", "2024-01-03", None, "2024-01-02"]).tz_localize("Europe/Berlin")
+    zone = pd.Series(zoned).astype(pd.ArrowDtype(pa.timestamp("us", tz="Europe/Berlin")))
+    done = MeanImputer().fit_transform(numbers_and(d=zone))["d"]
+    assert done.dtype == zone.dtype
+    assert done.iloc[2] == pd.Timestamp("2024-01-02", tz="Europe/Berlin")
+    half = np.array([[60000.0], [65000.0], [np.nan]], dtype=np.float16)
+    imputer = MeanImputer().fit(half.astype(float) * 2)
+    assert np.isfinite(imputer.transform(half)).all()
+
+
+def test_names_of_indicators_must_be_free_and_m_positive():
+    table = numbers_and(missingindicator_a=[1.0, 2.0, 2.0, 5.0])
+    with pytest.raises(DataError, match="names of indicators must be free"):
+        MeanImputer(add_indicator=True).fit(table)
+    imputer = MeanImputer().fit(table)
+    with pytest.raises(ParameterError, match="m must be"):
+        imputer.iter_imputed(table, 0)
+    with pytest.raises(InputTypeError, match="MeanImputer.transform"):
+        imputer.transform(None)
+
+
+def test_a_constant_target_tells_nothing_and_is_no_error():
+    X = np.array([[1.0, 2.0], [np.nan, 3.0], [4.0, 5.5]])
+    imputer = MeanImputer(use_target=True).fit(X, ["a", "a", "a"])
+    assert not imputer.has_target_
+    assert np.isfinite(imputer.fill(X, ["a", "a", "a"])).all()
+    with pytest.raises(DataError, match="y must have a value"):
+        MeanImputer(use_target=True).fit(X, [np.nan] * 3)
