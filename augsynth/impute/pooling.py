@@ -53,7 +53,8 @@ def pool(
         One estimate, or k of them, from each of m >= 2 completed tables. A DataFrame's
         columns, or the index of a list of Series, are the names.
     variances : array-like, of the shape of ``estimates``, or (m, k, k)
-        Squared standard errors, or covariance matrices.
+        Squared standard errors, or covariance matrices. Where these and the estimates both have
+        names, they are matched by them.
     n_rows : int, optional
         Rows of the table: short for ``dof_complete=n_rows - k`` (k = 1 for a scalar).
     dof_complete : float, optional
@@ -76,7 +77,7 @@ def pool(
     Raises
     ------
     ParameterError, DataError
-        One table, missing or infinite numbers, negative variances, shapes that do not match.
+        One table, missing or infinite numbers, negative variances, shapes or names that do not match.
 
     Notes
     -----
@@ -102,7 +103,7 @@ def pool(
     """
     labels = _names_of(estimates, names)
     q = _numbers(estimates, "estimates")
-    u = _numbers(variances, "variances")
+    u = _numbers(_matched(variances, _inner_names(estimates)), "variances")
     scalar = q.ndim == 1
     q, variances, covariances = _shapes(q, u)
     m, k = q.shape
@@ -165,7 +166,7 @@ def pool_models(fits: Sequence[Any], *, level: float = 0.95, dof_complete: float
         raise ParameterError(sentence("pool_models", must, given, "Call pool(estimates, covariances)."))
     if dof_complete is None and fits:
         dof_complete = getattr(fits[0], "df_resid", None)
-    covariances = [np.asarray(fit.cov_params()) for fit in fits]
+    covariances = [fit.cov_params() for fit in fits]
     return pool([fit.params for fit in fits], covariances, dof_complete=dof_complete, level=level)
 
 
@@ -227,6 +228,39 @@ def _names_of(estimates: Any, names: Sequence[Any] | None) -> list[Any] | None:
             raise DataError(sentence(_WHERE, must, f"{list(first)} and {given}"))
         return list(first)
     return None
+
+
+def _inner_names(values: Any) -> pd.Index | None:
+    """Return the names of the k estimates that a container carries; None where it has but positions."""
+    if isinstance(values, (list, tuple)) and values and isinstance(values[0], (pd.Series, pd.DataFrame)):
+        values = values[0]
+    elif isinstance(values, pd.Series):
+        return None  # one number a table
+    found = getattr(values, "columns", getattr(values, "index", None))
+    return found if isinstance(found, pd.Index) and not isinstance(found, pd.RangeIndex) else None
+
+
+def _matched(variances: Any, names: pd.Index | None) -> Any:
+    """Return variances in the order of the names of the estimates, where both have names."""
+    if names is None:
+        return variances
+    if isinstance(variances, (list, tuple)):
+        return [_in_order(each, names) for each in variances]
+    return _in_order(variances, names, square=False)
+
+
+def _in_order(values: Any, names: pd.Index, *, square: bool = True) -> Any:
+    axes = {pd.Series: [0], pd.DataFrame: [0, 1] if square else [1]}.get(type(values), [])
+    for axis in axes:
+        own = values.axes[axis]
+        if isinstance(own, pd.RangeIndex) or own.equals(names) or len(own) == len(names) == 1:
+            continue
+        if not own.is_unique or not names.is_unique or set(own) != set(names):
+            must = "variances must have the names of the estimates"
+            given = f"{offenders(own, 8)} for the estimates of {offenders(names, 8)}"
+            raise DataError(sentence(_WHERE, must, given, "Rename them, or pass plain arrays."))
+        values = values.reindex(names, axis=axis)
+    return values
 
 
 def _numbers(values: Any, what: str) -> np.ndarray:

@@ -247,3 +247,20 @@ def test_the_joint_test_keeps_its_level(n, seen):
     p = [pool(*_regressions(rng, n, seen, 5), dof_complete=n - 4).test().p_value for _ in range(runs)]
     # standard error sqrt(.05 x .95 / 800) = .0077; the F reference is an approximation
     assert np.mean(np.array(p) < 0.05) == pytest.approx(0.05, abs=0.024)
+
+
+def test_variances_are_matched_by_name():
+    q = pd.DataFrame([[1, 2], [3, 4.0]], columns=["u", "v"])
+    u = pd.DataFrame([[0.01, 9], [0.01, 9]], columns=["v", "u"])
+    pooled = pool(q, u)
+    assert pooled.names == ["u", "v"] and pooled.within.tolist() == [9, 0.01]
+    rows = pool([q.loc[0], q.loc[1]], [u.loc[0], u.loc[1]])
+    assert rows.within.tolist() == [9, 0.01]
+    cov = pd.DataFrame([[0.01, 0.1], [0.1, 9]], index=["v", "u"], columns=["v", "u"])
+    both = pool(q, [cov, cov])
+    assert both.within_covariance.tolist() == [[9, 0.1], [0.1, 0.01]]
+    # plain numbers are taken as they come
+    assert pool(q, u.to_numpy()).within.tolist() == [0.01, 9]
+    assert pool(q, pd.DataFrame(u.to_numpy())).within.tolist() == [0.01, 9]
+    with pytest.raises(DataError, match="variances must have the names of the estimates; given 'w', 'u' for"):
+        pool(q, u.rename(columns={"v": "w"}))
