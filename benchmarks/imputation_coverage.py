@@ -6,7 +6,7 @@
     python benchmarks/imputation_coverage.py --report            # only write the tables again
 
 y = x1 + x2 + e with standard normal x1, x2 (correlation 0.5) and e, 300 rows, 1,000
-replications. In the tables `one`, 40 % of x1 is missing; in `two`, about 30 % of x1 and
+replications (fewer where they take hours). In the tables `one`, 40 % of x1 is missing; in `two`, about 30 % of x1 and
 30 % of x2, so that the chain needs its rounds. Holes: MCAR, or MAR: more of them where
 y (one) is large, or y and x2 are (one, both), or y is (two).
 
@@ -44,7 +44,14 @@ from augsynth.generate.gmm import GaussianMixtureGenerator
 
 N, M = 300, 20
 WORLDS = (("one", "MCAR"), ("one", "MAR y"), ("one", "MAR y, x2"), ("two", "MCAR"), ("two", "MAR y"))
-SLOW = {"auto": {"one": 200, "two": 40}, "posterior": {"one": 200, "two": 100}}  # 1,000 would take hours
+FIRST_SEED = 100_000  # the matching of "pmm" was chosen on the tables of seeds 0 to 299
+SLOW = {  # 1,000 would take hours
+    "auto": {"one": 100, "two": 40},
+    "posterior": {"one": 100, "two": 100},
+    "pmm": {"two": 300},
+    "bayes": {"two": 300},
+    "gmm": {"two": 300},
+}
 CHAINED = ("pmm", "bayes", "auto")
 METHODS = ("full", "complete", "mean", "single", "posterior", *CHAINED, "gmm")
 TRUTH = np.array([0.0, 1.0, 1.0])
@@ -135,7 +142,7 @@ def interval(tables: list[Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def run(columns: str, mechanism: str, method: str, replications: int) -> dict[str, Any]:
     """Return bias, coverage and width of the slopes over all replications."""
     found, cpu = [], harness.cpu_seconds()
-    for seed in range(replications):
+    for seed in range(FIRST_SEED, FIRST_SEED + replications):
         rng = np.random.default_rng([seed, WORLDS.index((columns, mechanism))])
         found.append(interval(completions(method, *world(columns, mechanism, rng), seed)))
     b, low, high = (np.array([one[k] for one in found]) for k in range(3))
