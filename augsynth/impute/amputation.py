@@ -15,7 +15,7 @@ from augsynth.core.arrays import Container, take_in
 from augsynth.core.errors import AugsynthWarning, DataError, ParameterError, offenders, sentence
 from augsynth.core.parameters import check_number, check_option
 from augsynth.core.random import keyed_rng, resolve_seed
-from augsynth.encode.schema import Schema
+from augsynth.impute.row_scores import row_weights, score_columns, standard
 
 __all__ = ["MECHANISMS", "SHAPES", "ampute"]
 
@@ -23,6 +23,7 @@ MECHANISMS = ("MCAR", "MAR", "MNAR")
 SHAPES = ("right", "left", "mid", "tail")
 _WHERE = "ampute"
 _MOST_PATTERNS = 32
+_MOST_ROWS = 0.9  # share of rows to lose cells, above which patterns are made larger
 _NEARLY_ALL = 0.96  # above this share of rows, which rows lose cells hardly depends on anything
 
 
@@ -88,7 +89,8 @@ def ampute(
     Notes
     -----
     No column and (unless a pattern names all columns, or there is only one) no row is emptied. The share
-    is met to within a cell a column (MCAR) or a row a pattern. Numbers, dates and ordered categories
+    is met to within a cell a column (MCAR) or a few rows a pattern; where holes that are there already
+    leave too few cells to take, a warning says so. Numbers, dates and ordered categories
     enter the score as they are, other categories by the rank of their frequency: rare ones score high.
     Existing holes score as the mean. With a share near 1 nearly all rows must lose
     cells, so the mechanism hardly shows; a warning says so. Cost: 0.3 s for 100,000 x 20.
@@ -124,11 +126,16 @@ def ampute(
         holes = _single_cells(observed, chosen, share, may_empty, rng)
     else:
         if sets is None:
-            sets = _random_patterns(chosen, share if by == "cells" else 0.0, mechanism, y is not None, rng)
+            part = share if by == "cells" else 0.0
+            sets = _random_patterns(observed, chosen, part, mechanism, y is not None, rng)
             frequencies = np.ones(len(sets))
-        weight = _weights(weights, frame, sets, mechanism)
-        score = _score_columns(frame, y, weight, mechanism)
-        holes = _by_pattern(observed, sets, frequencies, weight, score, share, (shape, strength, by), rng)
+        if isinstance(weights, Mapping):
+            _members(frame, list(weights), "weights")
+        weight = row_weights(weights, frame, sets, mechanism)
+        score = score_columns(frame, y, weight, mechanism)
+        pattern, takes = _dealt(observed, sets, frequencies, may_empty, rng)
+        rate = _rate(observed, sets, pattern, takes, share, by)
+        holes = _by_pattern(takes, pattern, weight, score, rate, (shape, strength, by), rng)
     _spare(holes, observed, may_empty, rng)
     return _give_back(X, frame, container, holes & observed)
 
@@ -187,7 +194,12 @@ def _check_share(share: float, chosen: np.ndarray, may_empty: bool) -> None:
 
 
 def _random_patterns(
-    chosen: np.ndarray, share: float, mechanism: str, with_y: bool, rng: np.random.Generator
+    observed: np.ndarray,
+    chosen: np.ndarray,
+    share: float,
+    mechanism: str,
+    with_y: bool,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """Draw sets of columns (k, p) of one size, every column equally often."""
     places = rng.permutation(np.flatnonzero(chosen))
@@ -201,73 +213,22 @@ def _random_patterns(
     size = min(max(round((share + (1 - share) / 3) * c), int(share * c) + 1, 1), most)
     count = min(c, _MOST_PATTERNS)
     starts = np.unique((np.arange(count) * c) // count)
-    sets = np.zeros((len(starts), p), dtype=bool)
-    for k, start in enumerate(starts):
-        sets[k, places[(start + np.arange(size)) % c]] = True
-    return np.unique(sets, axis=0)
+    around = (starts[:, None] + np.arange(c)) % c
+    whole = bool(observed.all())
+    while True:
+        sets = np.zeros((len(starts), p), dtype=bool)
+        np.put_along_axis(sets, places[around[:, :size]], True, axis=1)
+        # rows with holes have fewer cells to give, as they keep one
+        if whole or size >= most or _mean_rate(observed, sets, chosen, share) <= _MOST_ROWS:
+            return np.unique(sets, axis=0)
+        size += 1
 
 
-def _weights(weights: Any, frame: pd.DataFrame, sets: np.ndarray, mechanism: str) -> np.ndarray:
-    """Return the weight of every column in the score of every pattern (k, p)."""
-    p = frame.shape[1]
-    if weights is None:
-        given = np.ones(p)
-    elif isinstance(weights, Mapping):
-        _members(frame, list(weights), "weights")
-        given = np.array([float(weights.get(name, 0.0)) for name in frame.columns])
-    else:
-        given = np.asarray(weights, dtype=np.float64)
-    if given.shape not in ((p,), sets.shape) or not np.isfinite(given).all():
-        must = f"weights must be finite, one a column ({p}) or one a pattern and column {sets.shape}"
-        raise ParameterError(sentence(_WHERE, must, f"shape {given.shape}"))
-    if mechanism == "MCAR":
-        return np.zeros(sets.shape)
-    return np.where(sets == (mechanism == "MNAR"), given, 0.0)
-
-
-def _score_columns(frame: pd.DataFrame, y: Any, weight: np.ndarray, mechanism: str) -> np.ndarray:
-    """Return standardised cells (n, p + 1), 0 where missing or not needed; the last column is y."""
-    n, p = frame.shape
-    cells = np.zeros((n, p + 1))
-    needed = np.flatnonzero(weight.any(axis=0))
-    if len(needed):
-        for j, column in zip(needed, Schema.infer(frame.iloc[:, needed], where=_WHERE), strict=True):
-            values = column.encode(frame.iloc[:, j], _WHERE)
-            cells[:, j] = _standard(_by_rarity(values) if column.kind == "categorical" else values)
-    if y is not None and mechanism == "MAR":
-        series = pd.Series(np.asarray(y.detach().cpu()) if hasattr(y, "detach") else y).reset_index(drop=True)
-        if len(series) != n:
-            raise DataError(sentence(_WHERE, f"y must have one entry a row of X ({n})", str(len(series))))
-        target = next(iter(Schema.infer(series.to_frame("y"), where=_WHERE)))
-        values = target.encode(series, _WHERE)
-        cells[:, p] = _standard(_by_rarity(values) if target.kind == "categorical" else values)
-    return cells
-
-
-def _by_rarity(codes: np.ndarray) -> np.ndarray:
-    """Replace the code of each level by the rank of its frequency, 0 for the most frequent."""
-    seen = ~np.isnan(codes)
-    counts = np.bincount(codes[seen].astype(np.intp))
-    rank = np.empty(len(counts))
-    rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
-    out = np.full(len(codes), np.nan)
-    out[seen] = rank[codes[seen].astype(np.intp)]
-    return out
-
-
-def _standard(values: np.ndarray) -> np.ndarray:
-    """Centre and scale to variance 1; missing and constant cells become 0."""
-    seen = ~np.isnan(values)
-    if not seen.any():
-        return np.zeros(len(values))
-    part = values[seen] - values[seen].mean()
-    largest = np.abs(part).max()
-    part = part / (largest or 1.0)  # the variance of huge numbers would overflow
-    spread = part.std()
-    out = np.zeros(len(values))
-    if spread > 1e-12:
-        out[seen] = part / spread
-    return out
+def _mean_rate(observed: np.ndarray, sets: np.ndarray, chosen: np.ndarray, share: float) -> float:
+    """Return the share of the cells that patterns can take, over all ways to deal them, that go."""
+    held = observed.sum(axis=1, dtype=np.float32)[:, None]
+    losses = np.minimum(observed.astype(np.float32) @ sets.T.astype(np.float32), np.maximum(held - 1, 0))
+    return share * float(observed[:, chosen].sum()) / max(float(losses.sum(dtype=float)) / len(sets), 1.0)
 
 
 def _single_cells(
@@ -290,52 +251,85 @@ def _single_cells(
         taken = rng.choice(rows, min(short, len(rows)), replace=False) if len(rows) else rows
         holes[taken, j] = True
         left[taken] -= 1
+    every, went = float(observed[:, list(wanted)].sum()), float(holes.sum())
+    if every and went < sum(wanted.values()) - 0.02 * every:
+        _warn_short(share, went / every, "cells")
     return holes
 
 
-def _by_pattern(
+def _dealt(
     observed: np.ndarray,
     sets: np.ndarray,
     frequencies: np.ndarray,
-    weight: np.ndarray,
-    cells: np.ndarray,
-    share: float,
-    how: tuple[str, float, str],
+    may_empty: bool,
     rng: np.random.Generator,
-) -> np.ndarray:
-    """Deal rows out to patterns, and take the cells of those rows whose score asks for it."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the pattern of each row (n,), and the cells (n, p) that the row would lose."""
     n = len(observed)
-    shape, strength, by = how
     edges = np.rint(np.cumsum(frequencies) / frequencies.sum() * n).astype(int)
     pattern = np.empty(n, dtype=np.intp)
     pattern[rng.permutation(n)] = np.searchsorted(edges, np.arange(n), side="right")
-    losses = (observed & sets[pattern]).sum(axis=1)  # cells that each row would lose
-    rate = share
-    if by == "cells":
-        possible = int(losses.sum())
-        rate = share * int(observed[:, sets.any(axis=0)].sum()) / max(possible, 1)
-        if rate > 1.02:  # up to here it is the holes that were there before, and all rows lose cells
-            must = f"share must be at most {share / rate:.3g}, all cells that the patterns can take"
+    takes = observed & sets[pattern]
+    _spare(takes, observed, may_empty, rng)
+    return pattern, takes
+
+
+def _rate(
+    observed: np.ndarray, sets: np.ndarray, pattern: np.ndarray, takes: np.ndarray, share: float, by: str
+) -> float:
+    """Return the share of what can go that has to go, at most 1; say so where that is too little."""
+    if by == "rows":
+        wanted, possible, every = share * len(takes), float(takes.any(axis=1).sum()), float(len(takes))
+    else:
+        every = float(observed[:, sets.any(axis=0)].sum())
+        wanted, possible = share * every, float(takes.sum())
+        most = (observed & sets[pattern]).sum() / max(every, 1.0)
+        if share > 1.02 * most:  # up to here it is the dealing out of few rows
+            must = f"share must be at most {most:.3g}, all cells that the patterns can take"
             raise ParameterError(sentence(_WHERE, must, str(share), "Use larger patterns."))
-    holes = np.zeros(observed.shape, dtype=bool)
+    if wanted > 1.02 * possible:
+        _warn_short(share, possible / max(every, 1.0), by)
+    return min(wanted / max(possible, 1.0), 1.0)
+
+
+def _warn_short(share: float, reached: float, by: str) -> None:
+    text = f"{_WHERE}: only {reached:.3g} of the observed {by} can go, not the {share:g} asked for"
+    warnings.warn(f"{text}, as rows and columns keep a cell.", AugsynthWarning, stacklevel=4)
+
+
+def _by_pattern(
+    takes: np.ndarray,
+    pattern: np.ndarray,
+    weight: np.ndarray,
+    cells: np.ndarray,
+    rate: float,
+    how: tuple[str, float, str],
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Take the cells of those rows whose score, beside the others of their pattern, asks for it."""
+    shape, strength, by = how
+    losses = takes.sum(axis=1)
+    holes = np.zeros(takes.shape, dtype=bool)
     idle = not (weight.any() or cells[:, -1].any())
-    for k, members in enumerate(sets):
+    for k in range(len(weight)):
         rows = rng.permutation(np.flatnonzero((pattern == k) & (losses > 0)))
         if not len(rows):
             continue
-        score = _standard(cells[rows, :-1] @ weight[k] + cells[rows, -1])
+        rows = rows[np.argsort(losses[rows], kind="stable")]  # rows that lose as much: as many as planned
+        score = standard(cells[rows, :-1] @ weight[k] + cells[rows, -1])
         if not idle and not score.any() and len(rows) > 1:
             text = (
                 f"{_WHERE}: a pattern has nothing to depend on (constant scores), so its cells go at random"
             )
             warnings.warn(text, AugsynthWarning, stacklevel=3)
-        chance = _chances(strength * _shaped(score, shape), losses[rows], min(rate, 1.0))
-        ticks = np.floor(np.cumsum(chance) + rng.random() + 1e-9)
-        holes[np.ix_(rows[np.diff(ticks, prepend=0.0) > 0], members)] = True
-    if not idle and rate > _NEARLY_ALL:
-        text = (
-            f"{_WHERE}: {min(rate, 1.0):.0%} of the rows lose cells, so which ones hardly depends on scores"
+        chance = _chances(
+            strength * _shaped(score, shape), losses[rows] if by == "cells" else np.ones(len(rows)), rate
         )
+        ticks = np.floor(np.cumsum(chance) + rng.random() + 1e-9)
+        gone = rows[np.diff(ticks, prepend=0.0) > 0]
+        holes[gone] = takes[gone]
+    if not idle and rate > _NEARLY_ALL:
+        text = f"{_WHERE}: {rate:.0%} of the rows lose cells, so which ones hardly depends on scores"
         warnings.warn(f"{text}. Use a smaller share or larger patterns.", AugsynthWarning, stacklevel=3)
     return holes
 

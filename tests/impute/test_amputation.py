@@ -51,6 +51,29 @@ def test_share_of_rows(mechanism):
     assert abs(holes.any(axis=1).mean() - 0.25) < 0.002
 
 
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5])
+def test_share_of_the_observed_cells_where_there_are_holes_already(mechanism, share):
+    X = normals(n=2000)
+    X[np.random.default_rng(0).random(X.shape) < 0.3] = np.nan
+    seen = ~np.isnan(X)
+    left = ~np.isnan(ampute(X, mechanism, share, random_state=1))
+    # a few rows of each of at most five patterns
+    assert abs((seen & ~left).sum() / seen.sum() - share) < 0.005
+    assert (left.any(axis=1) == seen.any(axis=1)).all()
+    rows = ampute(X, mechanism, 0.25, by="rows", random_state=1)
+    assert abs((seen & np.isnan(rows)).any(axis=1).mean() - 0.25) < 0.005
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_a_share_out_of_reach_is_said(mechanism):
+    X = normals(n=200, p=3)
+    X[:150, 1:] = np.nan  # 300 cells are left, 200 of which rows keep
+    with pytest.warns(AugsynthWarning, match=r"only 0\.3[23]\d* of the observed cells can go, not the 0.6"):
+        left = ampute(X, mechanism, 0.6, random_state=0)
+    assert not np.isnan(left).all(axis=1).any()
+
+
 def test_nine_tenths_of_a_table():
     with pytest.warns(AugsynthWarning, match="hardly depends"):
         holes = np.isnan(ampute(normals(p=20), "MAR", 0.94, random_state=0))
@@ -153,6 +176,15 @@ def test_y_may_drive_mar():
         ampute(X[:, :1], "MAR", 0.2, random_state=0)
 
 
+def test_y_may_be_a_frame_of_one_column():
+    X, y = normals(n=60), np.repeat([0, 1], 30)
+    first = np.isnan(ampute(X, "MAR", 0.2, y=y, random_state=0))
+    for same in (pd.DataFrame({"y": y}), y[:, None], pd.Series(y, index=np.arange(60)[::-1])):
+        assert (np.isnan(ampute(X, "MAR", 0.2, y=same, random_state=0)) == first).all()
+    with pytest.raises(DataError, match=r"one entry a row of X \(60\); given shape \(60, 2\)"):
+        ampute(X, "MAR", y=np.column_stack([y, y]))
+
+
 def test_patterns_go_together_as_often_as_asked():
     frame = pd.DataFrame(normals(), columns=list("abcde"))
     holes = ampute(frame, "MAR", 0.2, patterns={("a", "b"): 3, ("c",): 1}, random_state=0).isna()
@@ -251,6 +283,13 @@ def test_what_cannot_be_is_said():
         ampute(X, patterns="a")
     with pytest.raises(ParameterError, match="weights must be finite"):
         ampute(X, "MAR", weights=[1, 2])
+    named = pd.DataFrame(X, columns=list("abcde"))
+    for value in ("x", np.inf, None):
+        with pytest.raises(ParameterError, match=r"weights\['a'\] must be a number"):
+            ampute(named, "MAR", weights={"a": value})
+    for value in ("x", [1, 2, 3, 4, np.nan]):
+        with pytest.raises(ParameterError, match="weights must be finite.*given ('x'|nan)"):
+            ampute(named, "MAR", weights=value)
     with pytest.raises(DataError, match="finite numbers; given inf in 2"):
         ampute(np.where(np.arange(5) == 2, np.inf, X))
     with pytest.raises(DataError, match="y must have one entry a row"):
