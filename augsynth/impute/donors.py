@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -124,9 +124,10 @@ class DonorImputer(BaseImputer):
     def _check_parameters(self, where: str) -> None:
         check_number(where, "n_neighbors", self.n_neighbors, low=1, integer=True)
         check_number(where, "max_donors", self.max_donors, low=self.n_neighbors, integer=True)
-        if isinstance(self.within, str):
+        if isinstance(self.within, (str, bytes)) or not isinstance(self.within, Iterable):
+            todo = "Use () for none." if self.within is None else f"Use ({self.within!r},)."
             must = "within must be a sequence of column names"
-            raise ParameterError(sentence(where, must, repr(self.within), f"Use ({self.within!r},)."))
+            raise ParameterError(sentence(where, must, repr(self.within), todo))
         self._refuse_unknown("within", list(self.within), where)
         if not isinstance(self.weights, Mapping):
             check_option(where, "weights", self.weights, ("learned", "equal"))

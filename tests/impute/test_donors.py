@@ -290,6 +290,8 @@ def test_equal_rows_are_ranked_by_place():
         ({"n_neighbors": 0}, "n_neighbors must be a whole number >= 1"),
         ({"max_donors": 3}, "max_donors must be a whole number >= 20"),
         ({"within": "sex"}, "within must be a sequence"),
+        ({"within": None}, "within must be a sequence of column names; given None"),
+        ({"within": 5}, "within must be a sequence of column names; given 5"),
         ({"within": ("age",)}, "within must name columns of X; given 'age'"),
         ({"within": ("target",)}, "within must name columns of X; given 'target'"),
         ({"weights": "none"}, "weights must be 'learned' or 'equal'"),
