@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["MISSING", "SMOOTH", "cell_states", "find_atoms"]
+__all__ = ["MISSING", "SMOOTH", "among_seen", "cell_states", "find_atoms", "seen_levels"]
 
 MISSING, SMOOTH = -1, 0  # states of a table cell; 1, 2, ... are the atoms of its column
 MIN_REPEATS = 5
@@ -48,3 +48,17 @@ def cell_states(z: np.ndarray, atoms: Sequence[np.ndarray]) -> np.ndarray:
             states[:, j] = np.where(known[found] == z[:, j], found + 1, SMOOTH)
     states[np.isnan(z)] = MISSING
     return states
+
+
+def seen_levels(z: np.ndarray, categorical: np.ndarray) -> list[np.ndarray]:
+    """Return the codes that each of the categorical columns of rows (n, p) holds, ascending."""
+    none = np.empty(0)
+    return [
+        np.unique(column[~np.isnan(column)]) if j in categorical else none for j, column in enumerate(z.T)
+    ]
+
+
+def among_seen(z: np.ndarray, seen: list[np.ndarray]) -> np.ndarray:
+    """Return rows (n, p) with each cell as its position among the codes seen; NaN stays NaN."""
+    places = [np.searchsorted(values, column) for values, column in zip(seen, z.T, strict=True)]
+    return np.where(np.isnan(z), np.nan, np.stack(places, axis=1))

@@ -10,7 +10,7 @@ import numpy as np
 from augsynth.core.errors import ParameterError, sentence
 from augsynth.core.parameters import check_number, check_option
 from augsynth.core.random import ItemKeys
-from augsynth.generate.atoms import MISSING, SMOOTH, cell_states, find_atoms
+from augsynth.generate.atoms import MISSING, SMOOTH, among_seen, cell_states, find_atoms, seen_levels
 from augsynth.generate.bandwidth import (
     column_scales,
     cross_validated_widths,
@@ -50,7 +50,7 @@ class KDEGenerator(BaseGenerator):
     scale : {"robust", "std"}
         Spread of a column: min(standard deviation, IQR / 1.349), or the standard deviation.
     smoothing : {"rule", "cv"} or float in [0, 1]
-        Weight with which a category is redrawn (unordered: evenly from all levels,
+        Weight with which a category is redrawn (unordered: evenly from all levels seen,
         Aitchison-Aitken; ordered: ``weight ** steps``, Li-Racine). "rule" is 1 / (n + 1).
     bounds : None or "observed"
         None lets numbers spill over the smallest and largest number seen; "observed"
@@ -167,6 +167,7 @@ class KDEGenerator(BaseGenerator):
             for block, column in zip(self.layout_, z.T, strict=True)
         ]
         self.states_ = cell_states(self.centers_, self.atoms_)
+        self.levels_ = seen_levels(self.centers_, self.layout_.categorical)
         self.cumulative_ = np.empty(len(order))
         self.widths_ = np.ones((n_cells, z.shape[1]))
         table = self._spread(np.arange(len(order)))
@@ -206,9 +207,9 @@ class KDEGenerator(BaseGenerator):
             center, states = self.centers_[rows], self.states_[rows]
             multiple, weight = cross_validated_widths(
                 np.where(states[:, numeric] == SMOOTH, center[:, numeric], np.nan) / numbers,
-                center[:, categorical],
+                among_seen(center, self.levels_)[:, categorical],
                 states,
-                [(self.layout_[j].n_levels, self.layout_[j].ordered) for j in categorical],
+                [(len(self.levels_[j]), self.layout_[j].ordered) for j in categorical],
                 self.weights_[rows],
                 self.kernel,
                 rng,
@@ -250,7 +251,7 @@ class KDEGenerator(BaseGenerator):
             block = self.layout_[j]
             for cell in np.unique(c):
                 rows = np.flatnonzero(moved[:, j] & (c == cell))
-                levels = level_kernel(block.n_levels, block.ordered, self.widths_[cell, j])
+                levels = level_kernel(block.n_levels, block.ordered, self.widths_[cell, j], self.levels_[j])
                 z[rows, j] = levels.draw(z[rows, j], u[rows, j])
         return z
 
@@ -268,7 +269,8 @@ class KDEGenerator(BaseGenerator):
     def _log_prob(self, z: np.ndarray, c: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         value = np.empty(len(z))
         for members, rows in self._chunks(c):
-            terms = self._log_kernels(z[members], rows, c[members[0]], range(len(self.layout_)))
+            columns = range(len(self.layout_))
+            terms = self._log_kernels(z[members], rows, c[members[0]], columns, new=-np.inf)
             terms += np.log(self.weights_[rows] / self.weights_[rows].sum())
             value[members] = log_sum(terms)
         return value
@@ -282,17 +284,18 @@ class KDEGenerator(BaseGenerator):
                 yield members[start : start + step], rows
 
     def _log_kernels(
-        self, z: np.ndarray, rows: np.ndarray, cell: int, columns: Any, *, tails: bool = False
+        self, z: np.ndarray, rows: np.ndarray, cell: int, used: Any, *, tails: bool = False, new: float = 0.0
     ) -> np.ndarray:
-        """Sum of the log kernels over some columns, (rows of z, centres).
+        """Sum of the log kernels over the columns used, (rows of z, centres).
 
         With ``tails`` nothing is impossible: Gaussian kernels, a redraw weight of at least
         1 percent, and a fixed price where states differ: for rows that no centre reaches.
+        A level that no training row holds counts ``new``, whatever the centre.
         """
         total = np.zeros((len(z), rows.size))
         states = cell_states(z, self.atoms_)
         kernel = KERNELS["gaussian" if tails else self.kernel]
-        for j in columns:
+        for j in used:
             state, center_state, center = states[:, j], self.states_[rows, j], self.centers_[rows, j]
             width, block = self.widths_[cell, j], self.layout_[j]
             if block.is_numeric:
@@ -302,8 +305,10 @@ class KDEGenerator(BaseGenerator):
                     terms -= np.log(high - low)
                     terms[(z[:, j] < block.low) | (z[:, j] > block.high)] = -np.inf
             else:
-                levels = level_kernel(block.n_levels, block.ordered, max(width, 0.01) if tails else width)
+                weight = max(width, 0.01) if tails else width
+                levels = level_kernel(block.n_levels, block.ordered, weight, self.levels_[j])
                 terms = levels.log_mass(z[:, j, None], center)
+                terms[~np.isin(z[:, j], self.levels_[j])] = new
             if state.any() or center_state.any():
                 differ = state[:, None] != center_state
                 terms[differ | (state != 0)[:, None]] = 0.0
@@ -361,7 +366,7 @@ class KDEGenerator(BaseGenerator):
         values, block = np.nan_to_num(self.centers_[rows, j]), self.layout_[j]
         if block.is_numeric:
             return share @ values / share.sum(axis=1)
-        levels = level_kernel(block.n_levels, block.ordered, self.widths_[cell, j])
+        levels = level_kernel(block.n_levels, block.ordered, self.widths_[cell, j], self.levels_[j])
         every = np.arange(block.n_levels, dtype=float)[:, None]
         return (share @ np.exp(levels.log_mass(every, values)).T).argmax(axis=1)
 

@@ -19,6 +19,7 @@ __all__ = [
     "KERNELS",
     "NumericKernel",
     "OrderedKernel",
+    "SeenKernel",
     "UnorderedKernel",
     "level_kernel",
     "log_sum",
@@ -220,8 +221,39 @@ class OrderedKernel:
         return np.where(down, centre - steps, np.where(up, centre + steps, centre))
 
 
-def level_kernel(n_levels: int, ordered: bool, weight: float) -> UnorderedKernel | OrderedKernel:
-    """Make the kernel of one categorical column."""
+@dataclass(frozen=True)
+class SeenKernel:
+    """A kernel on those levels that rows hold: one that was declared but never seen has mass 0.
+
+    Attributes
+    ----------
+    seen : ndarray
+        Codes of these levels, ascending.
+    inner : kernel
+        On their positions.
+    """
+
+    seen: np.ndarray
+    inner: UnorderedKernel | OrderedKernel
+
+    def log_mass(self, level: np.ndarray, centre: np.ndarray) -> np.ndarray:
+        """Log probability of ``level`` at ``centre``; the two broadcast."""
+        at, near = np.searchsorted(self.seen, level), np.searchsorted(self.seen, centre)
+        known = self.seen[np.minimum(at, len(self.seen) - 1)] == level
+        return np.where(known, self.inner.log_mass(at, near), -np.inf)
+
+    def draw(self, centre: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """Draw one level for every centre from uniform numbers ``u``."""
+        drawn = self.inner.draw(np.searchsorted(self.seen, centre).astype(float), u)
+        return self.seen[drawn.astype(np.intp)]
+
+
+def level_kernel(
+    n_levels: int, ordered: bool, weight: float, seen: np.ndarray | None = None
+) -> UnorderedKernel | OrderedKernel | SeenKernel:
+    """Make the kernel of one categorical column; on the levels ``seen`` only, if these are given."""
+    if seen is not None and 0 < len(seen) < n_levels:
+        return SeenKernel(seen, (OrderedKernel if ordered else UnorderedKernel)(len(seen), weight))
     return (OrderedKernel if ordered else UnorderedKernel)(n_levels, weight)
 
 

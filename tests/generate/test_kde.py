@@ -189,6 +189,26 @@ def test_complete_serves_rows_that_no_centre_reaches():
     assert new["x"][0] == 1e9 and new["v"][2] == -50.0
 
 
+@pytest.mark.parametrize("ordered", [False, True])
+def test_a_level_that_was_declared_but_never_seen_is_never_drawn(ordered):
+    levels = pd.CategoricalDtype(list("abcd"), ordered=ordered)  # b and d are not used
+    k = pd.Categorical(np.repeat(["a", "c"], [60, 40]), dtype=levels)
+    X = pd.DataFrame({"x": np.arange(100.0), "k": k, "m": np.arange(100) % 2})
+    asked = pd.DataFrame({"x": [50.0] * 400, "k": pd.Categorical([None] * 400, dtype=levels), "m": 1})
+    for smoothing in (0.9, "cv"):
+        model = KDEGenerator(smoothing=smoothing).fit(X)
+        filled = model.complete(asked, random_state=0)["k"]
+        assert filled.dtype == levels and set(filled) <= {"a", "c"} >= set(model.expect(asked)["k"])
+        assert set(model.sample(400, random_state=0)["k"]) <= {"a", "c"}
+    model = KDEGenerator(smoothing=0.9).fit(X)
+    assert set(model.complete(asked, random_state=0)["k"]) == {"a", "c"}
+    every = pd.DataFrame({"x": 50.0, "k": pd.Categorical(list("abcd"), dtype=levels), "m": 1})
+    assert np.isneginf(model.log_prob(every)[[1, 3]]).all()
+    # told such a level, the other columns decide
+    odd = pd.DataFrame({"x": [3.0, 90.0], "k": pd.Categorical(["b", "d"], dtype=levels), "m": np.nan})
+    assert model.complete(odd, random_state=0)["m"].notna().all()
+
+
 def degenerate_tables():
     rng = np.random.default_rng(11)
     constant = np.column_stack([np.r_[np.full(10, 3.0), rng.normal(size=20)], rng.normal(size=30)])
