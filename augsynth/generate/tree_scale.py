@@ -41,7 +41,8 @@ class ColumnScale:
         low, high = float(distinct[0]), float(distinct[-1])
         self.by_density = not integer or high - low > _WIDE
         if integer or low == high:
-            low, high = low - 0.5, high + 0.5
+            pad = max(0.5, float(np.spacing(max(abs(low), abs(high)))))  # half a unit is lost beside 2**70
+            low, high = low - pad, high + pad
         share = np.linspace(0, 1, min(_KNOTS, -(-len(rest) // _KNOT_ROWS)))
         inner = np.quantile(rest, share, method="inverted_cdf") if len(rest) else rest
         knots = np.unique(np.concatenate([[low, high], inner, self.atoms]))

@@ -298,3 +298,15 @@ def test_a_column_that_is_constant_or_missing_in_one_class_stays_so():
     new = TreeGenerator(random_state=0).fit(X, y).sample(y=y)
     assert (new["only"][y == 1] == 7.5).mean() > 0.95 and (new["only"][y == 0] == 7.5).mean() < 0.05
     assert new["never"].isna()[y == 0].mean() > 0.95 and new["never"].notna()[y == 1].mean() > 0.95
+
+
+def test_whole_numbers_that_are_one_float_are_one_value():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": [2**70 + k for k in range(60)], "b": rng.normal(size=60)}, dtype=object)
+    X.loc[::5, "a"] = None
+    model = TreeGenerator(random_state=0).fit(X)
+    made = model.sample(30, random_state=0)
+    assert set(made["a"].dropna().astype(float)) == {float(2**70)} and made["a"].isna().any()
+    filled = model.complete(X, random_state=0)["a"]
+    assert set(filled.astype(float)) == {float(2**70)}
+    assert (filled[X["a"].notna()] == X["a"].dropna()).all()  # what was there stays exact
