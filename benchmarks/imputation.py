@@ -32,12 +32,11 @@ import imputation_sets
 import imputation_summary
 import numpy as np
 from imputation_measures import Yardstick, downstream
-from imputation_methods import OURS, PEERS, Completed, complete, full_name
+from imputation_methods import OTHER_WAYS, OURS, PEERS, Completed, complete, full_name
 from imputation_sets import MECHANISMS, OWN_HOLES, ROWS, ROWS_OF, SETS, SHARES, Case, load_table, make_case
 
 DRAWS = 3  # the column draws says how many a row has
 FOLDS = 5
-OTHER_WAYS = ("ridge:codes", "forest:dummies")  # of coding categories
 QUICK_ROWS = 120
 KEY = ("data", "mechanism", "share", "seed", "method")
 PROTOCOL = {

@@ -15,7 +15,8 @@ knn          KNNImputer, 5 neighbours
 ridge        IterativeImputer, BayesianRidge; its draws: the same with sample_posterior=True
 forest       IterativeImputer, RandomForestRegressor of 100 trees, 10 rounds
 miceforest   5 rounds; the point completion without mean matching (its predictions), its draws with,
-             categories drawn by their probability (its matching fails on rare levels); one draw, for its cost
+             categories drawn by their probability (its matching fails on rare levels); one draw, for its
+             cost. Under pandas 3.1 its completions of hold-out rows are no better than its random start
 missforest   MissForest of PyPI, LightGBM, 5 rounds
 """
 
@@ -40,6 +41,7 @@ PEERS = (
 )  # fmt: skip
 ENCODING = {"knn": "dummies", "ridge": "dummies", "forest": "codes"}
 DRAW_ENCODING = "codes"
+OTHER_WAYS = ("ridge:codes", "forest:dummies")
 DEFAULT = "chained"
 OURS = (
     DEFAULT, "chained:pmm", "chained:bayes", "chained:trees", "donors", "generative:gmm", "generative:trees",
