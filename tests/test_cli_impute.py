@@ -186,6 +186,33 @@ def test_columns_that_tell_nothing_and_tables_without_holes_are_named(tmp_path):
     assert "left as it is" in done.stdout and "column 'empty'" in done.stdout
 
 
+def test_large_whole_numbers_and_a_nameless_index(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=60)
+    big = [str(2**63 + 1000 * int(each)) for each in 20 + 5 * x]
+    frame = pd.DataFrame({"big": big, "x": x.round(3)}, index=np.arange(60) + 100)
+    frame.loc[frame.index[::7], "big"] = ""
+    frame.to_csv(tmp_path / "t.csv")
+    done = call("impute", tmp_path / "t.csv", "-o", tmp_path / "o.csv", *QUICK)
+    assert done.exit_code == 0 and "9 missing cells" in done.stderr, done.stderr
+    said = " ".join(done.stdout.split())
+    assert "column 'Unnamed: 0' has another value in every row" in said and "--ignore" in said
+    before, after = (pd.read_csv(tmp_path / name, dtype=str, index_col=0) for name in ("t.csv", "o.csv"))
+    assert (tmp_path / "o.csv").read_text().startswith(",big,x\n") and after.index.equals(before.index)
+    assert after["big"].str.fullmatch(r"\d{19}").all()
+    seen = before["big"].notna()
+    assert (after["big"][seen] == before["big"][seen]).all()
+
+
+def test_a_table_of_one_column(tmp_path):
+    (tmp_path / "t.csv").write_text("a\n" + "1\n3\n\n" * 10)
+    done = call("impute", tmp_path / "t.csv", "-o", tmp_path / "o.csv", *QUICK)
+    assert done.exit_code == 0 and "10 missing cells" in done.stderr, done.stderr
+    assert cells(tmp_path / "o.csv")["a"].tolist() == ["1", "3", "2"] * 10
+    (tmp_path / "t.csv").write_text("a;b\n" + "1;\n3;2\n" * 10)
+    assert "separator" in call("impute", tmp_path / "t.csv", "-o", tmp_path / "p.csv", *QUICK).stderr
+
+
 def test_what_is_refused_leaves_nothing(source, tmp_path):
     out = tmp_path / "o.csv"
     before = source.read_bytes()

@@ -26,6 +26,7 @@ from augsynth.recipe.tables import (
     open_write,
     read_dates,
     read_source,
+    read_table,
     table_format,
 )
 
@@ -65,12 +66,15 @@ class HoledTable:
         Of a text file.
     fields : object or None
         The schema of a Parquet file.
+    nameless : list of str
+        Columns without a name in a text file, such as pandas' index.
     """
 
     frame: pd.DataFrame
     texts: pd.DataFrame | None = None
     separator: str = ","
     fields: Any = None
+    nameless: Sequence[str] = ()
 
     def typed_like(self, other: pd.DataFrame) -> None:
         """Give columns the dtypes that they have in another table: an empty one has none of its own."""
@@ -79,7 +83,7 @@ class HoledTable:
                 continue
             wanted, given = other[name].dtype, self.frame[name].dtype
             if pd.api.types.is_integer_dtype(wanted) and self.frame[name].isna().any():
-                wanted = "Int64"
+                wanted = "UInt64" if pd.api.types.is_unsigned_integer_dtype(wanted) else "Int64"
             if pd.api.types.is_bool_dtype(wanted) and self.frame[name].isna().any():
                 wanted = "boolean"
             if self.frame[name].isna().all() or pd.api.types.is_numeric_dtype(given):
@@ -109,17 +113,25 @@ def read_holes(
     DataError
         Whatever `read_table` refuses.
     """
-    frame = read_source(str(source), missing=missing, separator=separator)
     if str(source).startswith(SKLEARN):
-        return HoledTable(frame)
+        return HoledTable(read_source(str(source)))
+    frame = read_table(source, missing=missing, separator=separator, least_columns=1)
     style = table_format(source)
     if style.kind == "parquet":
         return _of_parquet(Path(source), style.compression, frame)
     separator = separator or _SEPARATORS[style.kind]
     with open_read(Path(source), style.compression) as stream:
         texts = pd.read_csv(
-            stream, sep=separator, dtype=str, keep_default_na=False, na_filter=False, index_col=False
+            stream,
+            sep=separator,
+            header=None,
+            dtype=str,
+            keep_default_na=False,
+            na_filter=False,
+            index_col=False,
+            skip_blank_lines=frame.shape[1] > 1,
         )
+    header, texts = texts.iloc[0].tolist(), texts.iloc[1:].reset_index(drop=True)
     if texts.shape != frame.shape:
         raise DataError(
             sentence(str(source), "the file must stay as it is while it is read", "one that changed")
@@ -128,7 +140,8 @@ def read_holes(
     frame = read_dates(frame, dates)
     for name in frame.columns:
         frame[name] = _with_gaps(frame[name], texts[name])
-    return HoledTable(frame, texts, separator)
+    nameless = [name for name, text in zip(frame.columns, header, strict=True) if not text]
+    return HoledTable(frame, texts, separator, nameless=nameless)
 
 
 def _with_gaps(values: pd.Series, texts: pd.Series) -> pd.Series:
@@ -203,7 +216,8 @@ def _write(table: HoledTable, frame: pd.DataFrame, path: Path, temporary: Path) 
         table.separator if table.texts is not None and style.kind == "csv" else _SEPARATORS[style.kind]
     )
     with open_write(temporary, style.compression) as stream:
-        texts.to_csv(stream, index=False, sep=separator, lineterminator="\n", encoding="utf-8")
+        names = ["" if name in table.nameless else name for name in texts.columns]
+        texts.to_csv(stream, header=names, index=False, sep=separator, lineterminator="\n", encoding="utf-8")
 
 
 def _write_parquet(table: HoledTable, frame: pd.DataFrame, temporary: Path, compression: str) -> None:

@@ -24,6 +24,7 @@ from augsynth.recipe.wording import duration, meant, warned
 __all__ = ["ImputeColumns", "Imputing", "column_report", "imputer_spec", "methods"]
 
 _READING = ("dates", "missing", "separator")
+_MANY = 20  # rows, from which values that are all different look like an id
 _FEW = 10  # hidden cells, below which nothing is said of a column
 
 
@@ -176,6 +177,7 @@ class Imputing:
         tell(f"data: {size}, {int(holes.to_numpy().sum()):,} missing cells ({share:.1%})")
         known = " and the labels" if self.columns.use_target else ""
         tell(f"fitting: {self.method} on {len(X):,} rows{known}")
+        self.notes += _ids_among(X)
         started = time.perf_counter()
         self.imputer = registry.build("imputer", self.spec)
         y = training.frame[self.columns.target] if self.columns.target else None
@@ -233,6 +235,21 @@ class Imputing:
             )
             todo = "Leave a column out with --ignore, or the labels with --target."
             raise DataError(sentence("--fit-on", "both tables must have the same columns", given, todo))
+
+
+def _ids_among(X: pd.DataFrame) -> list[str]:
+    """Name the columns of texts or whole numbers that have another value in every row."""
+    found = []
+    for name, values in X.items():
+        seen = values.dropna()
+        kinds = pd.api.types
+        able = kinds.is_integer_dtype(seen.dtype) or kinds.is_string_dtype(seen.dtype)
+        if able and len(seen) >= _MANY and seen.is_unique:
+            found.append(name)
+    if not found:
+        return []
+    of = f"columns {offenders(found)} have" if len(found) > 1 else f"column {found[0]!r} has"
+    return [f"{of} another value in every row, as an id has, which tells nothing: --ignore leaves it out."]
 
 
 def _as_option(text: str) -> str:

@@ -7,7 +7,6 @@ the end: whoever kills the run finds the old file or the new one.
 from __future__ import annotations
 
 import bz2
-import codecs
 import contextlib
 import errno
 import gzip
@@ -16,7 +15,6 @@ import lzma
 import os
 import secrets
 import shutil
-import warnings
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -26,6 +24,7 @@ import pandas as pd
 
 from augsynth.core.errors import DataError, OutputExistsError, offenders, sentence
 from augsynth.core.files import atomic_path
+from augsynth.recipe.text_tables import open_read, read_text
 
 __all__ = [
     "BUNDLED",
@@ -86,21 +85,6 @@ def table_format(path: str | Path) -> TableFormat:
     return TableFormat(kind, compression)
 
 
-def open_read(path: Path, compression: str) -> Any:
-    """Open a file for bytes that are unpacked on their way."""
-    if compression == "gz":
-        return gzip.open(path, "rb")
-    if compression == "bz2":
-        return bz2.open(path, "rb")
-    if compression == "xz":
-        return lzma.open(path, "rb")
-    if compression == "zst":
-        import pyarrow as pa
-
-        return io.BufferedReader(pa.input_stream(str(path), compression="zstd"))
-    return path.open("rb")
-
-
 @contextlib.contextmanager
 def open_write(path: Path, compression: str) -> Iterator[IO[bytes]]:
     """Open a file for bytes that are compressed on their way: the same bytes give the same file."""
@@ -122,7 +106,11 @@ def open_write(path: Path, compression: str) -> Iterator[IO[bytes]]:
 
 
 def read_table(
-    path: str | Path, *, missing: Sequence[str] | None = None, separator: str | None = None
+    path: str | Path,
+    *,
+    missing: Sequence[str] | None = None,
+    separator: str | None = None,
+    least_columns: int = 2,
 ) -> pd.DataFrame:
     """Read a CSV, TSV or Parquet file, compressed or not, as a DataFrame.
 
@@ -135,12 +123,14 @@ def read_table(
         what pandas takes for missing (empty, NA, NaN, null, None, ...).
     separator : str, optional
         The separator of CSV and TSV; the default is read off the file name.
+    least_columns : int, default=2
+        Fewer columns are refused; so is one that looks like several with another separator.
 
     Raises
     ------
     DataError
-        If the file is absent, unreadable, or is not a table with rows, at least
-        two columns and distinct column names.
+        If the file is absent, unreadable, or is not a table with rows, enough
+        columns and distinct column names.
     """
     path = Path(path)
     if not path.exists():
@@ -152,7 +142,7 @@ def read_table(
         if kind == "parquet":
             frame, names = _read_parquet(path, compression)
         else:
-            frame, names = _read_text(
+            frame, names = read_text(
                 path, compression, separator or ("," if kind == "csv" else "\t"), missing
             )
     except UnicodeDecodeError as error:
@@ -165,31 +155,8 @@ def read_table(
         reason = " ".join(str(error).split()) or type(error).__name__
         said = f"this file cannot be read as a table ({reason[:200]}). Check the file and its ending."
         raise DataError(f"{path}: {said}") from error
-    _check_table(path, frame, names, kind)
+    _check_table(path, frame, names, kind, least_columns)
     return frame
-
-
-def _read_text(
-    path: Path, compression: str, separator: str, missing: Sequence[str] | None
-) -> tuple[pd.DataFrame, list[str]]:
-    with open_read(path, compression) as stream:
-        start = stream.read(65536)
-    if not start.strip():
-        raise DataError(f"{path}: the file is empty. A table needs a header line and rows.")
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise DataError(f"{path}: a text table must be encoded in UTF-8; given UTF-16. Save it as UTF-8.")
-    if b"\0" in start:
-        raise DataError(f"{path}: this is a binary file, not a text table. Check the file and its ending.")
-    na: dict[str, Any] = {} if missing is None else {"na_values": list(missing), "keep_default_na": False}
-    with open_read(path, compression) as stream:
-        header = pd.read_csv(stream, sep=separator, header=None, nrows=1, dtype=str, keep_default_na=False)
-    with open_read(path, compression) as stream, warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)  # it would cut rows longer than the header
-        try:
-            frame = pd.read_csv(stream, sep=separator, low_memory=False, index_col=False, **na)
-        except pd.errors.ParserWarning:
-            raise DataError(f"{path}: rows have more fields than the header. Check the file.") from None
-    return frame, [str(name) for name in header.iloc[0]]
 
 
 def _read_parquet(path: Path, compression: str) -> tuple[pd.DataFrame, list[str]]:
@@ -208,14 +175,15 @@ def _read_parquet(path: Path, compression: str) -> tuple[pd.DataFrame, list[str]
     return frame.reset_index(drop=frame.index.names == [None]), [str(name) for name in frame.columns]
 
 
-def _check_table(path: Path, frame: pd.DataFrame, names: list[str], kind: str) -> None:
+def _check_table(path: Path, frame: pd.DataFrame, names: list[str], kind: str, least: int) -> None:
     repeated = sorted({name for name in names if names.count(name) > 1}) if len(names) < 20_000 else []
     if repeated:
         given = f"{offenders(repeated)} more than once"
         raise DataError(sentence(str(path), "column names must be distinct", given, "Rename them."))
-    if frame.shape[1] < 2:
-        hint = "Is the separator another one? Say data.separator=';'." if kind != "parquet" else ""
-        given = f"{frame.shape[1]} column"
+    split = kind != "parquet" and len(names) == 1 and any(mark in names[0] for mark in ",;|\t")
+    if frame.shape[1] < least or split:
+        hint = "Is the separator another one? Say data.separator=';'." if split else ""
+        given = f"{frame.shape[1]} column" + (f", {names[0]!r}" if names else "")
         raise DataError(sentence(str(path), "a table needs at least two columns", given, hint))
     if frame.shape[0] == 0:
         raise DataError(sentence(str(path), "a table needs rows", "a header and 0 rows"))

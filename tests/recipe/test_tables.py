@@ -40,7 +40,9 @@ def test_rubbish_is_refused_in_one_sentence(tmp_path, style):
         ("a\n1\n", "at least two columns"),
         ("a;b\n1;2\n", "separator"),
         ("a,b,a\n1,2,3\n", "'a' more than once"),
-        ("a,b\n1,2\n1,2,3\n", "cannot be read as a table"),
+        ("a,b\n1,2\n1,2,3\n", "more fields than the header: 3 in line 3, 2 in the header"),
+        ("a,b\n3,4,5\n", "more fields than the header"),
+        ('a,b\n"1,2\n3,4\n', "a quoted cell does not end"),
         ("a,b\n1,2,3\n4,5,6\n", "more fields than the header"),
         (b"a,b\n\xe9,2\n", "encoded in UTF-8; given byte 0xe9"),
         ("a,b\n1,2\n".encode("utf-16"), "UTF-16"),
@@ -113,3 +115,26 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         write_table(FRAME.head(1), tmp_path / "t.csv")
     assert (tmp_path / "t.csv").read_bytes() == before and os.listdir(tmp_path) == ["t.csv"]
+
+
+def test_one_column_where_it_is_plainly_one(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a\n1\n\n3\n")
+    assert read_table(path, least_columns=1)["a"].isna().tolist() == [False, True, False]
+    with pytest.raises(DataError, match="at least two columns; given 1 column, 'a'.$"):
+        read_table(path)
+    path.write_text("a;b\n1;2\n")
+    with pytest.raises(DataError, match="Is the separator another one"):
+        read_table(path, least_columns=1)
+
+
+def test_whole_numbers_beyond_64_signed_bits_keep_their_gaps(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text(f"a,b\n{2**63 + 1},1\n,{-5}\nNA,\n{2**63 + 3},{2**63}\n")
+    frame = read_table(path)
+    assert frame["a"].dtype == "UInt64" and frame["a"].isna().tolist() == [False, True, True, False]
+    assert frame["a"][0] == 2**63 + 1
+    assert frame["b"].isna().tolist() == [False, False, True, False]
+    assert [int(each) for each in frame["b"].dropna()] == [1, -5, 2**63]
+    path.write_text(f"a,b\n{2**63 + 1},1\n?,2\n")
+    assert read_table(path, missing=["?"])["a"].isna().tolist() == [False, True]
