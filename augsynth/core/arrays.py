@@ -19,6 +19,7 @@ __all__ = [
     "check_weights",
     "concat_rows",
     "count_rows",
+    "from_tensor",
     "has_columns",
     "is_missing",
     "is_table",
@@ -43,11 +44,14 @@ class Container:
         Of an array, list or tensor.
     sparse : dict
         Column name to dtype of the columns of a DataFrame that pandas keeps sparse.
+    narrow : str
+        "bfloat16" of a tensor of that type, which numpy lacks: its numbers are handled as float32.
     """
 
     kind: str
     dtype: Any = None
     sparse: dict[Any, Any] = field(default_factory=dict)
+    narrow: str = ""
 
     def give_back(self, frame: pd.DataFrame) -> Any:
         """Return a decoded frame in the container that came in, rows numbered from 0."""
@@ -65,7 +69,8 @@ class Container:
         if self.kind == "tensor":
             import torch
 
-            return torch.from_numpy(array)
+            made = torch.from_numpy(array)
+            return made.to(getattr(torch, self.narrow)) if self.narrow else made
         return array
 
 
@@ -103,8 +108,10 @@ def take_in(X: Any, *, where: str) -> tuple[pd.DataFrame, Container]:
         raise DataError(_one_dimensional(where, f"a Series of {len(X)} values"))
     X = as_rows(X, where=where)
     kind = "list" if isinstance(X, (list, tuple)) else "array"
+    narrow = ""
     if _is_tensor(X):
-        kind, X = "tensor", X.detach().cpu().numpy()
+        kind, narrow = "tensor", "bfloat16" if str(X.dtype) == "torch.bfloat16" else ""
+        X = from_tensor(X, where=where)
     array = _as_array(X, where)
     if array.ndim != 2:
         shown = f"{array.ndim}D array instead of shape {array.shape}"
@@ -113,7 +120,7 @@ def take_in(X: Any, *, where: str) -> tuple[pd.DataFrame, Container]:
     frame = pd.DataFrame(array, copy=False)
     if array.dtype == object:
         frame = frame.infer_objects()
-    return frame, Container(kind, array.dtype)
+    return frame, Container(kind, array.dtype, narrow=narrow)
 
 
 def _take_frame(X: pd.DataFrame, sparse: dict[Any, Any], where: str) -> pd.DataFrame:
@@ -177,6 +184,21 @@ def _not_flat(where: str, shape: tuple[int, ...]) -> str:
 def _is_tensor(X: Any) -> bool:
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(X, torch.Tensor)
+
+
+def from_tensor(X: Any, *, where: str) -> Any:
+    """Return a tensor as an array, bfloat16 as float32; anything else as it is."""
+    if not _is_tensor(X):
+        return X
+    if str(X.dtype) == "torch.bfloat16":
+        X = X.float()
+    try:
+        array: np.ndarray = X.detach().cpu().numpy()
+    except (TypeError, RuntimeError):  # 8-bit floats, sparse tensors
+        must, todo = "X must be a dense tensor of a type that numpy knows", "Pass X.float()."
+        given = f"{X.dtype}, layout {X.layout}"
+        raise InputTypeError(sentence(where, must, given, todo)) from None
+    return array
 
 
 def as_rows(X: Any, *, where: str) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from augsynth.core.arrays import unmask
+from augsynth.core.arrays import from_tensor, unmask
 from augsynth.core.errors import ConditionError, DataError, offenders, sentence
 from augsynth.core.persistence import persistent
 
@@ -69,7 +69,7 @@ def take_label(y: Any, where: str, *, missing: bool = False) -> tuple[pd.Series,
         series, form = y.reset_index(drop=True), {"kind": "series", "name": y.name, "dtype": y.dtype}
     else:
         y = unmask(y) if isinstance(y, np.ma.MaskedArray) else y
-        array = np.asarray(y.detach().cpu().numpy() if type(y).__module__ == "torch" else y)
+        array = np.asarray(from_tensor(y, where=where))
         if array.ndim == 2 and array.shape[1] == 1:
             array = array[:, 0]
         if array.ndim != 1:

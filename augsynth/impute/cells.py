@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from augsynth.core.arrays import from_tensor
 from augsynth.core.errors import AugsynthWarning, DataError, LeakError, offenders, sentence
 from augsynth.core.random import ItemKeys
 from augsynth.core.sobol import mixed
@@ -166,7 +167,7 @@ def refuse_target_in(frame: pd.DataFrame, y: Any, where: str, *, values: bool = 
     if name is not None and name in frame.columns:
         must = "X must not hold the target, which does not exist when a row is predicted"
         raise LeakError(sentence(where, must, f"column {name!r}, of the name of y", todo))
-    target = np.asarray(y, dtype=object)
+    target = np.asarray(from_tensor(y, where=where), dtype=object)
     if not values or target.ndim != 1 or len(target) != len(frame) or len(target) < 3:
         return
     present = ~pd.isna(target)
@@ -182,6 +183,7 @@ def refuse_target_in(frame: pd.DataFrame, y: Any, where: str, *, values: bool = 
 
 def target_column(y: Any, n: int, where: str) -> pd.Series:
     """Return y as a Series (n,) under a name of its own."""
+    y = from_tensor(y, where=where)
     if isinstance(y, pd.DataFrame) and y.shape[1] == 1:
         y = y.iloc[:, 0]
     series = y.reset_index(drop=True) if isinstance(y, pd.Series) else pd.Series(np.ravel(np.asarray(y)))

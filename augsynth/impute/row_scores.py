@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from augsynth.core.arrays import from_tensor
 from augsynth.core.errors import DataError, ParameterError, offenders, sentence
 from augsynth.core.parameters import check_number
 from augsynth.encode.schema import Schema
@@ -68,7 +69,7 @@ def _target(y: Any, n: int) -> pd.Series:
     if isinstance(y, pd.DataFrame) and y.shape[1] == 1:
         y = y.iloc[:, 0]
     if not isinstance(y, (pd.Series, pd.api.extensions.ExtensionArray)):
-        y = np.asarray(y.detach().cpu() if hasattr(y, "detach") else y)
+        y = np.asarray(from_tensor(y, where=_WHERE))
         y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
     must = f"y must have one entry a row of X ({n})"
     if y.ndim != 1:

@@ -276,3 +276,17 @@ def test_a_constant_target_tells_nothing_and_is_no_error():
     assert np.isfinite(imputer.fill(X, ["a", "a", "a"])).all()
     with pytest.raises(DataError, match="y must have a value"):
         MeanImputer(use_target=True).fit(X, [np.nan] * 3)
+
+
+def test_half_precision_tensors_come_back_as_they_came():
+    torch = pytest.importorskip("torch")
+    X = torch.randn(60, 3, generator=torch.Generator().manual_seed(0)).to(torch.bfloat16)
+    X[::4, 1] = float("nan")
+    y = (torch.arange(60) % 5).to(torch.bfloat16)
+    imputer = MeanImputer(random_state=0, use_target=True).fit(X, y)
+    for filled in (imputer.transform(X), imputer.fill(X, y), *imputer.impute(X, 2, y=y)):
+        assert filled.dtype == torch.bfloat16 and not torch.isnan(filled).any()
+        seen = ~torch.isnan(X)
+        assert torch.equal(filled[seen], X[seen])
+    with pytest.raises(InputTypeError, match="dense tensor of a type that numpy knows"):
+        imputer.transform(X.to(torch.float8_e5m2))
