@@ -98,6 +98,11 @@ class MatchedLinearColumn(BayesLinearColumn):
 
     def _learned(self, fitted: np.ndarray, target: np.ndarray) -> None:
         self._matcher = Matcher(fitted, target, self.n_donors)
+        self._observed = float(target.min()), float(target.max())
+
+    def expect(self, view: PredictorView) -> np.ndarray:
+        """Return conditional means (n,), held to the observed range, as the draws are."""
+        return np.clip(super().expect(view), *self._observed)
 
     def draw(self, view: PredictorView, u: np.ndarray) -> np.ndarray:
         """Return observed values of near donors (n,)."""

@@ -125,6 +125,16 @@ def test_hostile_numbers_give_finite_sensible_values(model_class, case, rng):
             assert np.allclose(values, 4.0, atol=1e-6)
 
 
+def test_means_of_matched_values_stay_in_the_range_observed(rng):
+    x = rng.normal(size=(200, 1))
+    y = np.maximum(x[:, 0] + 0.1 * rng.normal(size=200), 0.0)  # no value is negative
+    model = MatchedLinearColumn(Block("y")).fit(view_of(x), y, rng, drawn=False)
+    free = BayesLinearColumn(Block("y")).fit(view_of(x), y, rng, drawn=False).expect(view_of(x))
+    expected = model.expect(view_of(x))
+    assert free.min() < -0.1 and expected.min() == 0.0 and expected.max() <= y.max()
+    assert np.allclose(expected, np.clip(free, 0.0, y.max()))
+
+
 # ------------------------------------------------------------------ logistic
 @pytest.mark.parametrize("n_levels", [2, 4])
 def test_probabilities_are_those_of_penalised_logistic_regression(n_levels, rng):
