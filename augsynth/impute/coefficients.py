@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,9 @@ from scipy.special import expit
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import Pipeline
 
-from augsynth.core.errors import DataError, ParameterError, sentence
+from augsynth.core.errors import AugsynthWarning, DataError, ParameterError, sentence
 
-__all__ = ["coefficients_of", "covariance_of"]
+__all__ = ["coefficients_of", "covariance_of", "warn_of_penalty"]
 
 
 def coefficients_of(estimator: Any) -> pd.Series:
@@ -104,9 +105,9 @@ def covariance_of(estimator: Any, X: Any, y: Any) -> np.ndarray:
             raise DataError(sentence(where, "there must be more rows than coefficients", f"{n} rows for {k}"))
         left = np.ravel(y) - design @ coefficients_of(last).to_numpy()
         return _inverse(design, np.ones(n), where) * float(left @ left) / (n - k)
-    if isinstance(last, LogisticRegression) and len(last.coef_) == 1 and _is_smooth(last):
+    if _is_smooth(last) and len(last.coef_) == 1:
         share = expit(design @ coefficients_of(last).to_numpy())
-        penalty = np.full(k, 0.0 if last.penalty is None else 1 / last.C)
+        penalty = np.full(k, _penalty(last))
         penalty[: k - last.coef_.shape[1]] = 0.0
         return _inverse(design, share * (1 - share), where, penalty)
     must = "the model must be an unweighted LinearRegression, or LogisticRegression of two classes (l2)"
@@ -114,9 +115,27 @@ def covariance_of(estimator: Any, X: Any, y: Any) -> np.ndarray:
     raise ParameterError(sentence(where, must, repr(last), todo))
 
 
+def warn_of_penalty(estimator: Any, where: str) -> None:
+    """Warn where a logistic regression's penalty shrinks the coefficients whose intervals are wanted."""
+    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    if _is_smooth(last) and _penalty(last) > 0:
+        warnings.warn(
+            f"{where}: LogisticRegression(C={last.C:g}) is penalised, so its coefficients are shrunk towards "
+            "zero and their intervals miss the truth too often. For inference say C=numpy.inf (or, before "
+            "scikit-learn 1.8, penalty=None).",
+            AugsynthWarning,
+            stacklevel=3,
+        )
+
+
+def _penalty(model: LogisticRegression) -> float:
+    return 0.0 if model.penalty is None else 1 / model.C
+
+
 def _is_smooth(model: Any) -> bool:
     return (
-        not model.l1_ratio
+        type(model) is LogisticRegression  # the one that chooses C by cross-validation is a subclass
+        and not model.l1_ratio
         and model.penalty in (None, "l2", "deprecated")
         and model.class_weight is None
         and model.solver != "liblinear"  # it penalises the intercept

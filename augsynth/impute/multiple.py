@@ -21,7 +21,7 @@ from augsynth.core.errors import AugsynthWarning, DataError, ParameterError, sen
 from augsynth.core.parameters import check_number
 from augsynth.core.random import resolve_seed
 from augsynth.core.routing import routed_fit, weight_parameter
-from augsynth.impute.coefficients import coefficients_of, covariance_of
+from augsynth.impute.coefficients import coefficients_of, covariance_of, warn_of_penalty
 from augsynth.impute.fitting import (
     as_list,
     check_parts,
@@ -71,9 +71,9 @@ class MultipleImputed(MetaEstimatorMixin, BaseEstimator):
         percentage of incomplete rows.
     covariance : {None, "model"} or function, default=None
         For `pooled`: how uncertain the coefficients are in one completed table. ``"model"``
-        is the textbook formula of LinearRegression and of two-class LogisticRegression; a
-        function ``covariance(estimator, X, y)`` returns a matrix (k, k) for the
-        coefficients in the order of ``coefficients_``.
+        is the textbook formula of LinearRegression and of two-class LogisticRegression (a
+        penalty is warned of); a function ``covariance(estimator, X, y)`` returns a matrix
+        (k, k) for the coefficients in the order of ``coefficients_``.
     random_state : None, int or Generator
         Of the completions, and of the imputer and estimator where they have none of their own
         (all m estimators get the same). None falls back to the imputer's own.
@@ -186,9 +186,11 @@ class MultipleImputed(MetaEstimatorMixin, BaseEstimator):
         measure = covariance_of if self.covariance == "model" else self.covariance
         fitted = Parallel(n_jobs=self.n_jobs)(
             delayed(fit_one)(seeded(clone(self.estimator), self._seed), completed, y, params, measure)
-            for completed in self._completions(X, told)
+            for completed in self._completions(X, self.m, told)
         )
         self.estimators_, self._covariances = [fit for fit, _ in fitted], [found for _, found in fitted]
+        if self.covariance == "model":
+            warn_of_penalty(self.estimators_[0], where)
         for name in ("n_features_in_", "feature_names_in_"):
             self.__dict__.pop(name, None)
             if hasattr(self.imputer_, name):
@@ -218,16 +220,16 @@ class MultipleImputed(MetaEstimatorMixin, BaseEstimator):
         self._by_vote = not hasattr(first, "predict_proba")
         if not self._by_vote:
             some = arrays.take_rows(X, np.arange(min(self._n_rows, _TRIAL_ROWS)))
-            trial = next(self._completions(some))
+            trial = next(self._completions(some, 1))
             told, shares = np.asarray(first.predict(trial)), as_list(first.predict_proba(trial))
             fits = [np.shape(share)[1] for share in shares] == [len(levels) for levels in self._levels]
             self._by_vote = not fits or not np.array_equal(told, self._labels(shares).reshape(told.shape))
 
-    def _completions(self, X: Any, y: Any = None) -> Iterator[Any]:
-        """Yield the m completions of rows, with the indicators that the imputer adds."""
+    def _completions(self, X: Any, m: int, y: Any = None) -> Iterator[Any]:
+        """Yield m completions of rows, with the indicators that the imputer adds."""
         how = getattr(self.imputer_, "iter_imputed", self.imputer_.impute)
         known = {} if y is None else {"y": y}
-        for completed in how(X, self.m, random_state=self._seed, **known):
+        for completed in how(X, m, random_state=self._seed, **known):
             flagged = getattr(self.imputer_, "add_indicator", False)
             yield self.imputer_._with_indicators(X, completed) if flagged else completed
 
@@ -237,7 +239,8 @@ class MultipleImputed(MetaEstimatorMixin, BaseEstimator):
         frame, _ = arrays.take_in(X, where=type(self).__name__)
         equal = first_of_equal(frame)
         rows = X if equal is None else arrays.take_rows(X, equal[0])
-        for estimator, completed in zip(self.estimators_, self._completions(rows), strict=True):
+        completions = self._completions(rows, len(self.estimators_))
+        for estimator, completed in zip(self.estimators_, completions, strict=True):
             said = getattr(estimator, method)(completed)
             if equal is not None:
                 place = equal[1]
@@ -249,7 +252,7 @@ class MultipleImputed(MetaEstimatorMixin, BaseEstimator):
         for said in self._each(X, method):
             parts = [np.asarray(part, dtype=np.float64) for part in as_list(said)]
             total = [old + new for old, new in zip(total, parts, strict=True)] if total else parts
-        mean = [part / self.m for part in total]
+        mean = [part / len(self.estimators_) for part in total]
         return mean if isinstance(said, list) else mean[0]
 
     def _votes(self, X: Any) -> list[np.ndarray]:
@@ -261,8 +264,8 @@ class MultipleImputed(MetaEstimatorMixin, BaseEstimator):
             if not shares:
                 shares = [np.zeros((len(told), len(levels))) for levels in self._levels]
             for j, levels in enumerate(self._levels):
-                shares[j][np.arange(len(told)), np.searchsorted(levels, told[:, j])] += 1 / self.m
-        return shares
+                shares[j][np.arange(len(told)), np.searchsorted(levels, told[:, j])] += 1
+        return [share / len(self.estimators_) for share in shares]
 
     def _labels(self, shares: list[np.ndarray]) -> np.ndarray:
         """Return the label of the greatest share, one column an output."""
@@ -311,12 +314,12 @@ class MultipleImputed(MetaEstimatorMixin, BaseEstimator):
             sample add to it.
         """
         check_is_fitted(self, "estimators_")
-        if self.m < 2:
+        if (m := len(self.estimators_)) < 2:
             must = "the spread of predictions needs at least 2 completions"
-            raise ParameterError(sentence(f"{type(self).__name__}.spread", must, f"m={self.m}"))
+            raise ParameterError(sentence(f"{type(self).__name__}.spread", must, f"m={m}"))
         classifies = is_classifier(self.estimator)
         if classifies and not hasattr(self.estimators_[0], "predict_proba"):
-            votes = [np.sqrt(self.m / (self.m - 1) * share * (1 - share)) for share in self._votes(X)]
+            votes = [np.sqrt(m / (m - 1) * share * (1 - share)) for share in self._votes(X)]
             return votes if len(self._levels) > 1 else votes[0]
         said = list(self._each(X, "predict_proba" if classifies else "predict"))
         parts = [np.std(part, axis=0, ddof=1) for part in zip(*map(as_list, said), strict=True)]
@@ -372,11 +375,8 @@ class MultipleImputed(MetaEstimatorMixin, BaseEstimator):
         where = f"{type(self).__name__}.pooled"
         table = self.coefficients_
         if self._covariances[0] is None:
-            must, todo = (
-                "an interval needs the variance within each completed table",
-                'Say covariance="model".',
-            )
-            raise ParameterError(sentence(where, must, "covariance=None", todo))
+            must = "an interval needs the variance within each completed table"
+            raise ParameterError(sentence(where, must, "covariance=None", 'Say covariance="model".'))
         if not getattr(self.imputer_, "has_target_", True):
             warnings.warn(
                 f"{where}: the imputer was kept from the outcome, which shrinks coefficients towards zero. "

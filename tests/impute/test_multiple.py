@@ -11,7 +11,13 @@ from sklearn.compose import make_column_transformer
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, RidgeClassifier
+from sklearn.linear_model import (
+    LinearRegression,
+    LogisticRegression,
+    LogisticRegressionCV,
+    Ridge,
+    RidgeClassifier,
+)
 from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV, cross_val_predict, cross_validate
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
@@ -366,6 +372,17 @@ def test_covariances_of_linear_models_against_other_ways():
 
 
 def test_what_cannot_be_pooled_is_said():
+    with pytest.raises(ParameterError, match="LogisticRegression of two classes"):
+        covariance_of(
+            LogisticRegressionCV(Cs=2, cv=2, use_legacy_attributes=False, l1_ratios=(0,)).fit(
+                NEW[:, 1:2], C[:40]
+            ),
+            NEW[:, 1:2],
+            C[:40],
+        )
+    with pytest.warns(AugsynthWarning, match="C=1. is penalised.*C=numpy.inf"):
+        multiple(LogisticRegression(), 2, use_target=True, covariance="model").fit(X, C)
+    multiple(LogisticRegression(C=np.inf), 2, use_target=True, covariance="model").fit(X, C)
     fitted = multiple(Ridge()).fit(X, Y)
     with pytest.raises(ParameterError, match="variance within"):
         fitted.pooled()
@@ -399,6 +416,16 @@ def test_bad_parts_get_a_sentence(parts, word):
     parts = {"estimator": Ridge(), "imputer": LineImputer(), **parts}
     with pytest.raises(ParameterError, match=word):
         MultipleImputed(**parts).fit(X, Y)
+
+
+def test_m_that_is_set_after_fit_waits_for_the_next_one():
+    for model, y in ((multiple(Ridge(), 3), Y), (multiple(RidgeClassifier(), 3), C)):
+        model.fit(X, y)
+        said, spread = model.predict(NEW), model.spread(NEW)
+        model.set_params(m=5)
+        np.testing.assert_array_equal(model.predict(NEW), said)
+        np.testing.assert_array_equal(model.spread(NEW), spread)
+        assert len(model.fit(X, y).estimators_) == 5
 
 
 def test_one_completion():
