@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from augsynth.check.imputation_trial import COLUMN_MEAN
-from augsynth.check.missing_plot import FAINT, PALETTE, labels_of, panel_figure, short
+from augsynth.check.panels import FAINT, PALETTE, labels_of, panel_figure, short_names
 from augsynth.check.preservation_plot import INK, write_figure
 
 if TYPE_CHECKING:
@@ -35,25 +34,21 @@ def error_plot(report: ImputationReport, path: Any = None) -> Figure:
     columns, groups = report.to_frame("column"), report.to_frame("group")
     listed = list(pd.unique(columns["column"]))[:_MOST_COLUMNS] if len(columns) else []
     group_names = [] if groups.empty else groups[["feature", "group"]].drop_duplicates()[:_MOST_GROUPS]
-    per_column = _LINE * len(names) + 0.16
-    per_group = _LINE * (len(names) + 1) + 0.16
-    tall = max(per_column * (len(listed) + 1), per_group * len(group_names), 1.0)
-    height = tall + 1.75
-    width = 7.4 if groups.empty else 12.2
+    per_column = per_group = _LINE * len(names) + 0.16
+    tall, own = per_column * (len(listed) + 1), per_group * len(group_names)
+    below = own + 1.0 if own else 0.0
+    width, height = 7.4, max(tall, 1.0) + below + 1.75
     figure = Figure(figsize=(width, height), dpi=130, facecolor="white")
-    share = tall / height
-    left = figure.add_axes((1.75 / width, 0.62 / height, 5.3 / width, share))
-    _gains(left, report.to_frame(), columns, names, listed, tall, per_column)
+    left, wide = 1.9 / width, 5.15 / width
+    upper = figure.add_axes((left, (0.62 + below) / height, wide, max(tall, 1.0) / height))
+    _gains(upper, report.to_frame(), columns, names, listed, tall, per_column)
     if len(group_names):
-        own = per_group * len(group_names)
-        right = figure.add_axes((9.0 / width, (0.62 + tall - own) / height, 2.95 / width, own / height))
-        _groups(right, groups, names, group_names, own, per_group)
+        lower = figure.add_axes((left, 0.62 / height, wide, own / height))
+        _groups(lower, groups, names, group_names, own, per_group)
     handles = [
         Line2D([], [], marker="o", lw=2, color=PALETTE[k % len(PALETTE)], label=name)
         for k, name in enumerate(names)
     ]
-    if len(group_names):
-        handles.append(Line2D([], [], marker="o", lw=2, color="#aab4bd", label=COLUMN_MEAN))
     figure.legend(
         handles=handles, loc="upper left", ncols=min(len(handles), 5), frameon=False, fontsize=9,
         labelcolor=INK, bbox_to_anchor=(0.005, 1 - 0.58 / height),
@@ -79,11 +74,10 @@ def _gains(
     tall: float,
     step: float,
 ) -> None:
-    labels, places = [], []
+    labels, places = ["all columns", *short_names([str(column) for column in listed], 22)], []
     for i, column in enumerate([None, *listed]):
         base = i * step
         places.append(base + step / 2)
-        labels.append("all columns" if column is None else short(str(column), 20))
         if i % 2 == 0:
             axis.axhspan(base, base + step, color="#f4f6f8", lw=0, zorder=0)
         for k, name in enumerate(names):
@@ -111,19 +105,19 @@ def _groups(
     axis: Axes, groups: pd.DataFrame, names: list[str], listed: Any, tall: float, step: float
 ) -> None:
     labels, places = [], []
-    drawn = [*names, COLUMN_MEAN]
+    shown = short_names([f"{feature}: {group}" for feature, group in listed.itertuples(index=False)], 24)
     for i, (feature, group) in enumerate(listed.itertuples(index=False)):
         base = i * step
         here = groups[(groups["feature"] == feature) & (groups["group"] == group)].set_index("imputer")
         places.append(base + step / 2)
-        labels.append(f"{short(feature, 14)}: {short(group, 12)}\n{here['rows'].iloc[0]:,} rows")
+        labels.append(f"{shown[i]}\n{here['rows'].iloc[0]:,} rows")
         if i % 2 == 0:
             axis.axhspan(base, base + step, color="#f4f6f8", lw=0, zorder=0)
-        for k, name in enumerate(drawn):
+        for k, name in enumerate(names):
             if name in here.index:
                 row = here.loc[name]
                 half = (row["high"] - row["low"]) / 2
-                colour = "#aab4bd" if name == COLUMN_MEAN else PALETTE[k % len(PALETTE)]
+                colour = PALETTE[k % len(PALETTE)]
                 y = base + 0.08 + (k + 0.5) * _LINE
                 low, high = row["error"] - half, row["error"] + half
                 _dot(axis, y, row["error"], low, high, colour, row["verdict"] == "imputed worse")
@@ -131,7 +125,9 @@ def _groups(
     axis.set_yticks(places, labels, fontsize=8.5, color=INK)
     axis.set_ylim(tall, 0)
     axis.set_xlim(left=0)
-    axis.set_title("By group: bar, and all others' mean (tick)", loc="left", size=9.5, color=INK)
+    axis.set_title(
+        "By group: its error (dot), and that of all others (tick)", loc="left", size=9.5, color=INK
+    )
     _finish(axis, "loss of a hidden cell   (1: column mean on average)")
 
 

@@ -8,34 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from augsynth.check.panels import FAINT, PALETTE, bare, labels_of, panel_figure, short_names
 from augsynth.check.preservation_plot import INK, write_figure
 from augsynth.core.arrays import take_in
 from augsynth.core.errors import DataError, InputTypeError, ParameterError, offenders, sentence
 from augsynth.core.parameters import check_number
-from augsynth.encode.column import Column
 from augsynth.encode.schema import Schema
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = [
-    "FAINT",
-    "PALETTE",
-    "filled_plot",
-    "labels_of",
-    "panel_figure",
-    "pattern_plot",
-    "short",
-    "trace_plot",
-]
+__all__ = ["filled_plot", "pattern_plot", "trace_plot"]
 
-FAINT = "#d5dae0"
 SEEN, GONE = "#c5dbe6", "#c0392b"
-# Okabe and Ito's, which colour-blind readers can tell apart
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8d6e00")
-_GRID = 200
-_SMOOTHED = 2000  # values a curve is drawn from
+_TRACED = 8  # columns
 
 
 def pattern_plot(X: Any, path: Any = None, *, max_patterns: int = 20, max_columns: int = 30) -> Figure:
@@ -72,7 +58,7 @@ def pattern_plot(X: Any, path: Any = None, *, max_patterns: int = 20, max_column
     top = np.argsort(-counts, kind="stable")[:max_patterns]
     rest = len(counts) - len(top)
     wide, tall = 0.42 * len(order), 0.3 * len(top)
-    names = [short(str(frame.columns[j])) for j in order]
+    names = short_names([str(frame.columns[j]) for j in order])
     below = 0.3 + 0.06 * max(len(name) for name in names) + (0.3 if rest else 0.0)
     left, right, above = 1.35, 2.1, 1.75
     width, height = max(left + wide + right, 6.0), below + tall + above
@@ -87,20 +73,20 @@ def pattern_plot(X: Any, path: Any = None, *, max_patterns: int = 20, max_column
     grid.set_xticks(np.arange(len(order)) + 0.5, names, rotation=50, ha="right", fontsize=8.5, color=INK)
     holes = cells.sum(axis=1) if len(order) == gone.shape[1] else shapes[top].sum(axis=1)
     grid.set_yticks(np.arange(len(top)) + 0.5, [_holes(int(k)) for k in holes], fontsize=8.5, color=INK)
-    _bare(grid)
+    bare(grid)
     rows = figure.add_axes(((left + wide + 0.12) / width, below / height, 1.15 / width, tall / height))
     rows.barh(np.arange(len(top)) + 0.5, counts[top], height=0.62, color="#8fa3ad")
     for i, count in enumerate(counts[top]):
         rows.text(count, i + 0.5, f"  {count:,} ({count / len(gone):.0%})", va="center", size=8, color=INK)
     rows.set_ylim(len(top), 0)
-    _bare(rows, hide=True)
+    bare(rows, hide=True)
     above_axes = figure.add_axes((left / width, (below + tall + 0.1) / height, wide / width, 0.62 / height))
     above_axes.bar(np.arange(len(order)) + 0.5, share[order], width=0.62, color=GONE, alpha=0.75)
     for j, part in enumerate(share[order]):
         above_axes.text(j + 0.5, part, _percent(part), ha="center", va="bottom", size=7.5, color=INK)
     above_axes.set_xlim(0, len(order))
     above_axes.set_ylim(0, max(float(share.max()), 1e-9) * 1.15)
-    _bare(above_axes, hide=True)
+    bare(above_axes, hide=True)
     left_edge = 0.15 / width
     figure.text(left_edge, 1 - 0.3 / height, "What is missing together", size=13, weight="bold", color=INK)
     told = (
@@ -139,7 +125,7 @@ def trace_plot(trace: Any, path: Any = None, *, columns: Sequence[Any] | None = 
         Columns ``chain``, ``round``, ``column``, ``mean``, ``sd``, as from `ChainedImputer.trace`.
     path : path-like, optional
     columns : list, optional
-        Default: the first 8.
+        Default: the 8 with the most holes, which the chain visits last.
 
     Examples
     --------
@@ -158,7 +144,7 @@ def trace_plot(trace: Any, path: Any = None, *, columns: Sequence[Any] | None = 
         todo = "Columns that go missing in one order (monotone) need no rounds."
         raise DataError(sentence("trace_plot", "the trace must have rounds", "none", todo))
     known = list(pd.unique(frame["column"]))
-    chosen = known[:8] if columns is None else list(columns)
+    chosen = known[::-1][:_TRACED] if columns is None else list(columns)
     unknown = [name for name in chosen if name not in known]
     if unknown:
         raise ParameterError(sentence("trace_plot", "columns must be in the trace", offenders(unknown)))
@@ -166,6 +152,7 @@ def trace_plot(trace: Any, path: Any = None, *, columns: Sequence[Any] | None = 
     figure = Figure(figsize=(8.4, height), dpi=130, facecolor="white")
     axes = figure.subplots(len(chosen), 2, sharex=True, squeeze=False)
     chains = list(pd.unique(frame["chain"]))
+    shown = short_names([str(name) for name in chosen], 24)
     for i, name in enumerate(chosen):
         part = frame[frame["column"] == name]
         for j, what in enumerate(("mean", "sd")):
@@ -181,7 +168,7 @@ def trace_plot(trace: Any, path: Any = None, *, columns: Sequence[Any] | None = 
             if i == len(chosen) - 1:
                 axis.set_xlabel("round", color=INK, size=9)
                 axis.xaxis.get_major_locator().set_params(integer=True)
-        axes[i, 0].set_ylabel(short(str(name)), color=INK, size=9, rotation=0, ha="right", va="center")
+        axes[i, 0].set_ylabel(shown[i], color=INK, size=9, rotation=0, ha="right", va="center")
     axes[0, 0].set_title("mean of the filled-in values", color=INK, size=9.5)
     axes[0, 1].set_title("standard deviation", color=INK, size=9.5)
     told = f"{len(chains)} {'chain' if len(chains) == 1 else 'chains'}"
@@ -195,8 +182,9 @@ def trace_plot(trace: Any, path: Any = None, *, columns: Sequence[Any] | None = 
 def filled_plot(X: Any, filled: Any, path: Any = None, *, max_columns: int = 12) -> Figure:
     """Draw observed values against those that were filled in, column by column.
 
-    Densities of numbers, bars of categories. A difference is no error by itself: under MAR the
-    missing values are others than the observed ones. Best guesses are narrower than draws.
+    Densities of numbers; bars of categories, and of few whole numbers, where fractions count at the
+    nearest. A difference is no error by itself: under MAR the missing values are others than the
+    observed ones. Best guesses are narrower than draws.
 
     Parameters
     ----------
@@ -247,122 +235,3 @@ def _matched(frame: pd.DataFrame, table: Any) -> pd.DataFrame:
         must = f"filled must have the shape of X {frame.shape}"
         raise DataError(sentence("filled_plot", must, str(made.shape)))
     return made.reset_index(drop=True).set_axis(frame.columns, axis=1)
-
-
-def panel_figure(
-    panels: Sequence[tuple[str, str, Any, dict[str, np.ndarray]]], title: str, path: Any
-) -> Figure:
-    """Draw a panel a column: the first series filled in grey, the others as lines (numbers) or bars."""
-    from matplotlib.figure import Figure
-    from matplotlib.patches import Patch
-
-    across = min(3, len(panels))
-    down = -(-len(panels) // across)
-    height = 1.95 * down + 0.95
-    figure = Figure(figsize=(max(3.3 * across, 5.0), height), dpi=130, facecolor="white")
-    axes = figure.subplots(down, across, squeeze=False)
-    for k, axis in enumerate(axes.ravel()):
-        if k >= len(panels):
-            axis.set_visible(False)
-            continue
-        name, told, levels, values = panels[k]
-        if isinstance(levels, list):
-            _bars(axis, values, levels)
-        else:
-            _density(axis, values, levels)
-        axis.set_title(f"{short(name)}   ", loc="left", size=9.5, color=INK, weight="bold")
-        axis.set_title(told, loc="right", size=8, color="#757f8a")
-    names = list(panels[0][3])
-    colours = ["#aab4bd", *(PALETTE[k % len(PALETTE)] for k in range(len(names) - 1))]
-    figure.legend(
-        handles=[Patch(color=colour, label=name) for name, colour in zip(names, colours, strict=True)],
-        loc="upper right", ncols=min(len(names), 5), frameon=False, fontsize=9, labelcolor=INK,
-        bbox_to_anchor=(0.995, 1 - 0.28 / height),
-    )  # fmt: skip
-    figure.text(0.012, 1 - 0.26 / height, title, size=13, weight="bold", color=INK)
-    figure.tight_layout(rect=(0, 0, 1, 1 - 0.55 / height))
-    write_figure(figure, path)
-    return figure
-
-
-def _density(axis: Axes, values: dict[str, np.ndarray], write: Any = None) -> None:
-    """Draw smoothed densities, all with the bandwidth of the first one, which is drawn as an area."""
-    whole = np.concatenate([part for part in values.values() if len(part)] or [np.zeros(1)])
-    low, high = np.quantile(whole, [0.002, 0.998])
-    spread = (high - low) or max(abs(high), 1.0)
-    grid = np.linspace(low - 0.08 * spread, high + 0.08 * spread, _GRID)
-    first = next(iter(values.values()))
-    if len(first) > 1:
-        quartiles = np.subtract(*np.quantile(first, [0.75, 0.25])) / 1.34
-        spread = min(s for s in (np.std(first), quartiles or np.inf, spread) if s > 0)
-    if high == low:
-        spread *= 0.1
-    width = max(1.06 * spread * max(len(first), 2) ** -0.2, 1.5 * (grid[1] - grid[0]))
-    top = 0.0
-    for k, part in enumerate(values.values()):
-        # some of the sorted values stand for all: the curve is as smooth
-        some = np.sort(part)[np.linspace(0, len(part) - 1, min(len(part), _SMOOTHED)).astype(int)]
-        gaps = (grid[:, None] - some) / width
-        heights = np.exp(-0.5 * gaps**2).mean(axis=1) if len(some) else np.zeros(len(grid))
-        if k == 0:
-            axis.fill_between(grid, heights, color="#aab4bd", alpha=0.55, lw=0)
-            top = float(heights.max())
-        else:
-            axis.plot(grid, heights, color=PALETTE[(k - 1) % len(PALETTE)], lw=1.7)
-    if top:
-        axis.set_ylim(0, min(axis.get_ylim()[1], 3.5 * top))
-    _bare(axis)
-    axis.set_yticks([])
-    axis.spines["bottom"].set_visible(True)
-    axis.spines["bottom"].set_color(FAINT)
-    axis.tick_params(axis="x", labelsize=7.5, colors=INK, length=2)
-    axis.locator_params(axis="x", nbins=5 if write is None else 3)
-    if write is not None:
-        axis.xaxis.set_major_formatter(write)
-
-
-def labels_of(column: Column) -> Any:
-    """Return the names of a column's levels, what writes its dates, or None for plain numbers."""
-    if column.levels is not None:
-        return [str(level) for level in column.levels]
-    if column.kind != "datetime":
-        return None
-    return lambda value, _: str(column.decode(np.array([value])).iloc[0])[:10]
-
-
-def _bars(axis: Axes, values: dict[str, np.ndarray], levels: list[str], most: int = 6) -> None:
-    """Draw the share of each level, the most frequent ones first."""
-    shares = np.array(
-        [np.bincount(part.astype(int), minlength=len(levels)) / max(len(part), 1) for part in values.values()]
-    )
-    order = np.argsort(-shares[0], kind="stable")
-    kept, names = shares[:, order[:most]], [short(levels[j], 9) for j in order[:most]]
-    if len(levels) > most:
-        kept = np.hstack([kept, shares[:, order[most:]].sum(axis=1, keepdims=True)])
-        names.append("others")
-    width = 0.84 / len(kept)
-    for k, line in enumerate(kept):
-        colour = "#aab4bd" if k == 0 else PALETTE[(k - 1) % len(PALETTE)]
-        axis.bar(np.arange(len(names)) - 0.42 + (k + 0.5) * width, line, width * 0.92, color=colour)
-    _bare(axis)
-    axis.set_yticks([])
-    crowded = sum(len(name) for name in names) > 28
-    style: dict[str, Any] = {"fontsize": 7 if crowded else 7.5, "color": INK}
-    style |= {"rotation": 24, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
-    axis.set_xticks(np.arange(len(names)), names, **style)
-    axis.tick_params(axis="x", length=0)
-
-
-def _bare(axis: Axes, *, hide: bool = False) -> None:
-    """Take spines and tick marks away; the labels too where asked."""
-    for side in axis.spines.values():
-        side.set_visible(False)
-    axis.tick_params(length=0)
-    if hide:
-        axis.set_xticks([])
-        axis.set_yticks([])
-
-
-def short(label: str, most: int = 18) -> str:
-    """Cut a label to a length that fits."""
-    return label if len(label) <= most else label[: most - 1] + "…"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from augsynth.core.errors import ParameterError, sentence
 from augsynth.core.files import atomic_path
 
 if TYPE_CHECKING:
@@ -87,12 +88,17 @@ def _panel(axis: Axes, name: str, lines: pd.DataFrame, result: LabelPreservation
 
 
 def _short(label: str) -> str:
-    return label if len(label) <= 18 else label[:17] + "…"
+    return label if len(label) <= 18 else f"{label[:8]}…{label[-9:]}"
 
 
 def write_figure(figure: Figure, path: Any) -> None:
     """Write a figure whole or not at all; the ending of the path says the format."""
     if path is None:
         return
+    ending = Path(path).suffix.lstrip(".").lower() or "png"
+    known = sorted(figure.canvas.get_supported_filetypes())
+    if ending not in known:
+        must = "path must end in a format of pictures"
+        raise ParameterError(sentence("plot", must, repr(f".{ending}"), f"Known: {', '.join(known)}."))
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format=Path(path).suffix.lstrip(".") or "png")
+        figure.savefig(temporary, format=ending)

@@ -80,3 +80,26 @@ def test_observed_against_filled_in():
         filled_plot(truth, truth)
     with pytest.raises(DataError, match="must have the shape of X"):
         filled_plot(holes, truth.iloc[:5])
+
+
+def test_few_whole_numbers_are_bars_and_long_names_stay_apart(tmp_path):
+    long = ["abdominocentesis_of_the_horse_appearance", "abdominocentesis_of_the_pony_appearance"]
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({long[0]: rng.integers(1, 4, 40).astype(float), long[1]: rng.normal(size=40)})
+    frame.iloc[:10] = np.nan
+    figure = filled_plot(frame, frame.fillna(2.2))
+    bars, curve = figure.axes
+    assert [t.get_text() for t in bars.get_xticklabels()] == ["1", "2", "3"]
+    assert [bar.get_height() for bar in bars.patches][3:] == [0, 1, 0]  # 2.2 counts as 2
+    titles = [axis.get_title(loc="left") for axis in figure.axes]
+    assert len(set(titles)) == 2 and all(title.endswith("appearance") for title in titles)
+    line, *_ = curve.lines
+    assert line.get_ydata()[[0, -1]].max() < 0.01 * line.get_ydata().max()
+    with pytest.raises(ParameterError, match="must end in a format of pictures; given '.html'. Known: .*png"):
+        filled_plot(frame, frame.fillna(2.2), tmp_path / "x.html")
+
+
+def test_traces_show_the_columns_with_most_holes():
+    lines = [(0, r, f"c{k}", 1.0, 1.0) for r in (1, 2) for k in range(10)]  # visited by ascending holes
+    figure = trace_plot(pd.DataFrame(lines, columns=["chain", "round", "column", "mean", "sd"]))
+    assert [axis.get_ylabel() for axis in figure.axes[::2]] == [f"c{k}" for k in range(9, 1, -1)]
