@@ -20,6 +20,7 @@ __all__ = ["LittleTest", "little_mcar"]
 
 _WHERE = "little_mcar"
 _ALPHA = 0.05
+_ROUGH = "p is rough"
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,11 @@ class LittleTest:
         """Return the finding and what it does not say."""
         lines = [f"Little's test of missing completely at random: {self.verdict}."]
         if self.df:
+            rough = f" ({_ROUGH})" if any(_ROUGH in note for note in self.notes) else ""
             lines.append(
-                f"chi-square {self.statistic:.1f} on {self.df} degrees of freedom, p = {self.p_value:.3g}; "
-                f"{self.rows:,} rows, {len(self.columns)} numeric columns, {self.patterns} patterns of holes"
+                f"chi-square {self.statistic:.1f} on {self.df} degrees of freedom, "
+                f"p = {self.p_value:.3g}{rough}; {self.rows:,} rows, {len(self.columns)} numeric columns, "
+                f"{self.patterns} patterns of holes"
                 + (f" in {self.pools} pools." if self.pools != self.patterns else ".")
             )
         if self.verdict == "rejects MCAR":
@@ -328,5 +331,5 @@ def _caveats(z: np.ndarray, fit: NormalFit) -> list[str]:
             "too often where patterns have few rows. Take logarithms first."
         )
     if not fit.converged:
-        told.append("The estimates had not settled (much is missing, or never seen together): p is rough.")
+        told.append(f"The estimates had not settled (much is missing, or never seen together): {_ROUGH}.")
     return told
