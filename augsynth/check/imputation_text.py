@@ -66,14 +66,17 @@ def _main_table(report: ImputationReport) -> str:
     kinds = [kind for kind in ("numeric", "categorical") if frame[kind].notna().any()]
     titles = {"numeric": "RMSE (sd)", "categorical": "falsely classified"}
     head = ["imputer", "verdict", *(titles[kind] for kind in kinds), "error saved", "95 % interval"]
-    head += ["energy", "of a draw", "covered", *(["score"] if "score" in frame else []), "CPU s"]
+    drawn = _has_draws(report)
+    head += ["energy", *(["energy of a draw", "covered"] if drawn else [])]
+    head += [*([str(report.settings["score"])] if "score" in frame else []), "CPU s"]
     rows = [head]
     for name, row in frame.iterrows():
         seconds = row[["seconds_fit", "seconds_transform"]].sum()
         plain = name == COLUMN_MEAN
         cells = [str(name), str(row["verdict"]), *(_number(row[kind]) for kind in kinds)]
         cells += ["", ""] if plain else [f"{row['gain']:.0%}", _interval(row["low"], row["high"])]
-        cells += [f"{row['energy']:.4f}", _number(row["energy_draw"], 4), _share(row["covered"])]
+        cells += [f"{row['energy']:.4f}"]
+        cells += [_number(row["energy_draw"], 4), _share(row["covered"])] if drawn else []
         cells += [_number(row["score"])] if "score" in frame else []
         rows.append([*cells, "" if plain else f"{seconds:.2f}"])
     return "\n".join(aligned(rows))
@@ -213,12 +216,21 @@ def _groups(report: ImputationReport, name: str) -> list[str]:
 
 def _foot(report: ImputationReport) -> str:
     told = (
-        "error saved: 0 % is the column mean, 100 % the truth. energy: distance of completed rows to the "
-        "true ones, 0 is best. covered: hidden numbers within the range of the draws."
+        "error saved: 0 % is the column mean, 100 % the truth. energy: energy distance of the completed "
+        "rows to the true ones, 0 is best."
     )
+    if _has_draws(report):
+        told += (
+            " energy of a draw: that of a random draw instead of the best guesses. "
+            "covered: hidden numbers within the range of the draws."
+        )
     if report.settings["mechanism"] == "MNAR":
         return told
     return f"{told} Holes that depend on what is missing are filled worse: try mechanism='MNAR'."
+
+
+def _has_draws(report: ImputationReport) -> bool:
+    return bool(report.to_frame()[["energy_draw", "covered"]].notna().to_numpy().any())
 
 
 def _interval(low: float, high: float, decimals: int | None = None) -> str:
