@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,21 @@ import pandas as pd
 from sklearn.base import is_classifier, is_regressor
 from sklearn.utils import get_tags
 
-from augsynth.core.errors import ParameterError, sentence
-from augsynth.impute.cells import refuse_target_in
+from augsynth.core import arrays
+from augsynth.core.errors import AugsynthWarning, ParameterError, sentence
+from augsynth.impute.base import BaseImputer
+from augsynth.impute.cells import content_keys, refuse_target_in
 
-__all__ = ["as_list", "check_parts", "first_of_equal", "fit_one", "follow", "refuse_target", "seeded"]
+__all__ = [
+    "as_list",
+    "check_parts",
+    "fit_one",
+    "follow",
+    "joined",
+    "refuse_target",
+    "seeded",
+    "without_twins",
+]
 
 
 def check_parts(estimator: Any, imputer: Any, where: str) -> None:
@@ -53,23 +65,53 @@ def fit_one(estimator: Any, X: Any, y: Any, params: dict[str, Any], covariance: 
     return estimator, None if covariance is None else np.asarray(covariance(estimator, X, y), dtype=float)
 
 
-def first_of_equal(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return positions of rows of which no two with holes are equal, and where each row is among them.
+def without_twins(X: Any, frame: pd.DataFrame, imputer: Any) -> tuple[list[Any], np.ndarray | None]:
+    """Return parts of a table in which no two rows share noise, and each row's place in the parts end to end.
 
-    None where there are no equal rows with holes. Imputers give equal rows draws of their own;
-    predictions that depend on the row alone need one draw for them all.
+    Imputers give equal rows draws of their own; predictions that depend on the row alone need
+    one draw for them all. Equal rows are completed once. Rows that differ, but that our
+    imputers code alike (in a category that fit has not seen, or a column that was constant),
+    go to different parts. The place is None where the one part is the table as it is.
     """
     holes = frame.isna().any(axis=1).to_numpy()
-    some = frame[holes]
-    if not some.duplicated().any():
-        return None
-    codes = np.column_stack([pd.factorize(some.iloc[:, j])[0] for j in range(some.shape[1])])
+    some = np.flatnonzero(holes)
+    if not len(some):
+        return [X], None
+    part = frame.iloc[some]
+    codes = np.column_stack([pd.factorize(part.iloc[:, j])[0] for j in range(part.shape[1])])
     _, first, back = np.unique(codes, axis=0, return_index=True, return_inverse=True)
-    whole = np.flatnonzero(~holes)
+    turn = _turns(X, some[first], imputer)
+    if len(first) == len(some) and not turn.any():
+        return [X], None
+    # Rows without holes come last in the first part: whatever their noise, they do not need it.
+    shown = np.concatenate([some[first], np.flatnonzero(~holes)])
+    turn = np.concatenate([turn, np.zeros(len(shown) - len(turn), dtype=turn.dtype)])
+    order = np.argsort(turn, kind="stable")
     place = np.empty(len(frame), dtype=np.int64)
-    place[whole] = np.arange(len(whole))
-    place[holes] = len(whole) + back.ravel()
-    return np.concatenate([whole, np.flatnonzero(holes)[first]]), place
+    place[shown[order]] = np.arange(len(order))
+    place[some] = place[some[first]][back.ravel()]
+    return [arrays.take_rows(X, shown[turn == k]) for k in range(int(turn.max()) + 1)], place
+
+
+def _turns(X: Any, rows: np.ndarray, imputer: Any) -> np.ndarray:
+    """Return how many of the rows before each (n,) an imputer of ours would take for the same row."""
+    if not isinstance(imputer, BaseImputer):
+        return np.zeros(len(rows), dtype=np.int64)
+    where = f"{type(imputer).__name__}.impute"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AugsynthWarning)  # impute will say it
+        frame, _ = imputer._take(arrays.take_rows(X, rows), None, where)
+    z = imputer._encode(frame, None, where)[:, : len(imputer.codec_.names)]
+    return np.where(np.isnan(z).any(axis=1), content_keys(z)[1], 0)
+
+
+def joined(said: list[Any], place: np.ndarray | None) -> Any:
+    """Return what a model says of the parts of a table, row by row of the table."""
+    if place is None:
+        return said[0]
+    if isinstance(said[0], list):
+        return [joined(list(outputs), place) for outputs in zip(*said, strict=True)]
+    return np.concatenate([np.asarray(part) for part in said])[place]
 
 
 def as_list(said: Any) -> list[Any]:

@@ -25,11 +25,12 @@ from augsynth.impute.coefficients import coefficients_of, covariance_of, warn_of
 from augsynth.impute.fitting import (
     as_list,
     check_parts,
-    first_of_equal,
     fit_one,
     follow,
+    joined,
     refuse_target,
     seeded,
+    without_twins,
 )
 from augsynth.impute.pooled import Pooled
 from augsynth.impute.pooling import pool
@@ -237,15 +238,10 @@ class MultipleImputed(MetaEstimatorMixin, BaseEstimator):
         """Yield what each model says of its completion of the rows."""
         check_is_fitted(self, "estimators_")
         frame, _ = arrays.take_in(X, where=type(self).__name__)
-        equal = first_of_equal(frame)
-        rows = X if equal is None else arrays.take_rows(X, equal[0])
-        completions = self._completions(rows, len(self.estimators_))
-        for estimator, completed in zip(self.estimators_, completions, strict=True):
-            said = getattr(estimator, method)(completed)
-            if equal is not None:
-                place = equal[1]
-                said = [part[place] for part in said] if isinstance(said, list) else np.asarray(said)[place]
-            yield said
+        parts, place = without_twins(X, frame, self.imputer_)
+        completions = [self._completions(part, len(self.estimators_)) for part in parts]
+        for estimator, *completed in zip(self.estimators_, *completions, strict=True):
+            yield joined([getattr(estimator, method)(part) for part in completed], place)
 
     def _mean(self, X: Any, method: str) -> Any:
         total: list[np.ndarray] = []

@@ -1,5 +1,7 @@
 """MultipleImputed against what its parts say by hand, scikit-learn's checks, and intervals of a known slope."""
 
+import warnings
+
 import joblib
 import numpy as np
 import pandas as pd
@@ -184,6 +186,20 @@ def test_a_row_is_predicted_alone_and_the_same_each_time():
         multiple(KNeighborsRegressor()).fit(X, Y).predict(frame.to_numpy()),
         multiple(KNeighborsRegressor()).fit(pd.DataFrame(X), Y).predict(frame),
     )
+
+
+def test_rows_that_only_the_imputer_takes_for_equal_are_predicted_alone():
+    frame = pd.DataFrame(X[:60], columns=list("abc")).assign(job=np.resize(["p", "q"], 60), site=1.0)
+    model = multiple(make_pipeline(encoder(), KNeighborsRegressor(3)), 2).fit(frame, Y[:60])
+    row = frame[frame["a"].isna()].iloc[:1]
+    new = pd.concat([row.assign(job="q"), *[row.assign(job=job) for job in ("s", None, "t", "s")]])
+    new = pd.concat([new.assign(a=1.0).iloc[1:3], new, row.assign(site=2.0), row.assign(site=3.0), frame[:9]])
+    with pytest.warns(AugsynthWarning, match="not seen in fit"):
+        told = model.predict(new)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AugsynthWarning)
+        alone = np.concatenate([model.predict(new.iloc[i : i + 1]) for i in range(len(new))])
+    assert np.array_equal(told, alone)
 
 
 def test_seeds():
@@ -372,15 +388,12 @@ def test_covariances_of_linear_models_against_other_ways():
 
 
 def test_what_cannot_be_pooled_is_said():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of its defaults
+        chosen = LogisticRegressionCV(Cs=2, cv=2).fit(NEW[:, 1:2], C[:40])
     with pytest.raises(ParameterError, match="LogisticRegression of two classes"):
-        covariance_of(
-            LogisticRegressionCV(Cs=2, cv=2, use_legacy_attributes=False, l1_ratios=(0,)).fit(
-                NEW[:, 1:2], C[:40]
-            ),
-            NEW[:, 1:2],
-            C[:40],
-        )
-    with pytest.warns(AugsynthWarning, match="C=1. is penalised.*C=numpy.inf"):
+        covariance_of(chosen, NEW[:, 1:2], C[:40])
+    with pytest.warns(AugsynthWarning, match="LogisticRegression.C=1. is penalised.*C=numpy.inf"):
         multiple(LogisticRegression(), 2, use_target=True, covariance="model").fit(X, C)
     multiple(LogisticRegression(C=np.inf), 2, use_target=True, covariance="model").fit(X, C)
     fitted = multiple(Ridge()).fit(X, Y)
