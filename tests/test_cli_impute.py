@@ -222,6 +222,7 @@ def test_what_is_refused_leaves_nothing(source, tmp_path):
         (["-o", tmp_path], 2, "a table goes to a file"),
         (["-o", tmp_path / "o.docx"], 3, "must end in a known format"),
         (["-o", out, "-m", "chaind"], 2, "did you mean 'chained'"),
+        (["-o", out, "-m", "gan"], 2, "'gan' does not fill missing cells; there are: chained"),
         (["-o", out, "--set", "n_rouns=3"], 2, "--set n_rouns: unknown key; did you mean 'n_rounds'"),
         (["-o", out, "--set", "data.separators=;"], 2, "did you mean 'separator'"),
         (["-o", out, "-t", "il"], 3, "Did you mean 'ill'?"),

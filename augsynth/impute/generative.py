@@ -19,7 +19,7 @@ from augsynth.impute.base import BaseImputer
 from augsynth.impute.cells import content_keys
 from augsynth.impute.self_check import column_starts
 
-__all__ = ["GenerativeImputer"]
+__all__ = ["GenerativeImputer", "completes", "completing"]
 
 MOST_ROWS = 20_000  # that a generator learns from which is fitted again and again
 ROUNDS = 8
@@ -123,10 +123,10 @@ class GenerativeImputer(BaseImputer):
         given = f"{self.generator!r:.80}"
         if isinstance(self.generator, type) or not hasattr(self.generator, "complete"):
             must = "generator must be a generator that completes rows"
-            raise ParameterError(sentence(where, must, given, f"Use one of {', '.join(_completing())}."))
+            raise ParameterError(sentence(where, must, given, f"Use one of {_classes()}."))
         if not getattr(self.generator, "_allows_missing", True):
             must = "generator must be one whose fit takes missing cells"
-            raise ParameterError(sentence(where, must, given, f"Use one of {', '.join(_completing())}."))
+            raise ParameterError(sentence(where, must, given, f"Use one of {_classes()}."))
         if getattr(self.generator, "schema", None) is not None:
             must, todo = "the generator must have no schema", "Give it to the imputer: schema=..."
             raise ParameterError(sentence(where, must, repr(self.generator.schema), todo))
@@ -253,11 +253,16 @@ def _free_name(columns: pd.Index) -> Any:
     return name
 
 
-def _completing() -> list[str]:
-    """Name the registered generators that complete rows."""
-    found = []
-    for kind in registry.names("generator"):
-        cls = registry.resolve("generator", kind)
-        if hasattr(cls, "_complete") and getattr(cls, "_allows_missing", True):
-            found.append(cls.__name__)
-    return found
+def _classes() -> str:
+    return ", ".join(registry.resolve("generator", kind).__name__ for kind in completing())
+
+
+def completes(kind: str) -> bool:
+    """Tell whether a registered kind of generator learns from missing cells and fills them."""
+    cls = registry.resolve("generator", kind)
+    return hasattr(cls, "_complete") and getattr(cls, "_allows_missing", True)
+
+
+def completing() -> list[str]:
+    """Return the registered kinds of generators that complete rows."""
+    return [kind for kind in registry.names("generator") if completes(kind)]

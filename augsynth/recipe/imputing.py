@@ -15,6 +15,7 @@ import pandas as pd
 from augsynth import registry
 from augsynth.core.errors import DataError, ParameterError, RecipeError, offenders, sentence
 from augsynth.core.parameters import check_number
+from augsynth.impute.generative import completes, completing
 from augsynth.recipe.holes import HoledTable, read_holes, write_filled
 from augsynth.recipe.overrides import override
 from augsynth.recipe.problems import component_problems
@@ -57,15 +58,7 @@ class ImputeColumns:
 
 def methods() -> list[str]:
     """Return what ``--method`` may name: kinds of imputers, and of generators that complete rows."""
-    return [*(kind for kind in registry.names("imputer") if kind != "generative"), *_completing()]
-
-
-def _completing() -> list[str]:
-    return [
-        kind
-        for kind in registry.names("generator")
-        if kind not in ("bootstrap", "function", "perturbed", "smote")
-    ]
+    return [*(kind for kind in registry.names("imputer") if kind != "generative"), *completing()]
 
 
 def imputer_spec(method: str) -> dict[str, Any]:
@@ -78,8 +71,11 @@ def imputer_spec(method: str) -> dict[str, Any]:
     """
     if method in registry.names("imputer"):
         return {"kind": method}
-    if method in registry.names("generator"):
+    if method in registry.names("generator") and completes(method):
         return {"kind": "generative", "generator": {"kind": method}}
+    if method in registry.names("generator"):
+        there = f"there are: {', '.join(methods())}"
+        raise RecipeError([f"--method: the generator {method!r} does not fill missing cells; {there}"])
     near = difflib.get_close_matches(method, methods(), n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(methods())}"
     raise RecipeError([f"--method: unknown method {method!r}; {hint}"])

@@ -10,7 +10,7 @@ from augsynth import GaussianMixtureGenerator, KDEGenerator, TreeGenerator
 from augsynth.core.errors import ParameterError
 from augsynth.generate.autoregressive import AutoregressiveGenerator
 from augsynth.generate.smote import SmoteGenerator
-from augsynth.impute.generative import GenerativeImputer
+from augsynth.impute.generative import GenerativeImputer, completing
 from augsynth.nn.backbones import MLPBackbone
 from augsynth.nn.trainer import Trainer
 
@@ -176,3 +176,7 @@ def test_what_cannot_impute_is_said_in_a_sentence():
         GenerativeImputer(ONE_BELL, refit="often").fit(holes)
     with pytest.raises(ParameterError, match="Give it to the imputer"):
         GenerativeImputer(GaussianMixtureGenerator(schema={0: "continuous"})).fit(holes)
+
+
+def test_the_kinds_that_complete_rows_are_those_that_know_how():
+    assert set(completing()) == {"autoregressive", "diffusion", "gmm", "kde", "trees", "vae"}
