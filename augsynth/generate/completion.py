@@ -34,9 +34,13 @@ def normals(uniforms: np.ndarray) -> np.ndarray:
 def middle(draws: np.ndarray, categorical: np.ndarray) -> np.ndarray:
     """Return the mean of several completions (m, n, p), in the categorical columns the commonest level."""
     result = draws.mean(axis=0)
-    for j in categorical if len(draws) > 1 else []:
-        votes = (draws[:, None, :, j] == draws[None, :, :, j]).sum(axis=1)
-        result[:, j] = np.take_along_axis(draws[:, :, j], votes.argmax(axis=0)[None], axis=0)[0]
+    rows = np.arange(draws.shape[1])
+    for j in categorical if draws.shape[1] and len(draws) > 1 else []:
+        codes = draws[:, :, j].astype(np.intp)
+        n_levels = int(codes.max()) + 1
+        counts = np.bincount((codes + rows * n_levels).ravel(), minlength=len(rows) * n_levels)
+        votes = counts[codes + rows * n_levels]  # of each draw's level; of equals the first draw wins
+        result[:, j] = draws[votes.argmax(axis=0), rows, j]
     return result
 
 

@@ -11,6 +11,7 @@ from augsynth import GaussianMixtureGenerator, KDEGenerator, TreeGenerator
 from augsynth.core.errors import DataError
 from augsynth.core.random import ItemKeys
 from augsynth.generate.autoregressive import AutoregressiveGenerator
+from augsynth.generate.completion import middle
 from augsynth.generate.diffusion import DiffusionGenerator
 from augsynth.nn.backbones import MLPBackbone
 from augsynth.nn.trainer import Trainer
@@ -61,3 +62,14 @@ def test_keys_must_be_as_many_as_rows():
     model = GaussianMixtureGenerator(n_components=1).fit(X)
     with pytest.raises(DataError, match="one entry for each of the 30 rows; given 29"):
         next(model.iter_completed(X.mask(X > 1), [ItemKeys(0, 0, np.arange(29))]))
+
+
+def test_the_commonest_level_wins_and_of_equals_the_first_drawn():
+    rng = np.random.default_rng(5)
+    draws = rng.integers(0, 4, (7, 50, 2)).astype(float)
+    got = middle(draws, np.array([1]))
+    np.testing.assert_array_equal(got[:, 0], draws[:, :, 0].mean(axis=0))
+    for i in range(50):
+        votes = draws[:, i, 1].tolist()
+        assert got[i, 1] == max(votes, key=votes.count)  # max takes the first of equals
+    assert middle(draws[:, :0], np.array([1])).shape == (0, 2)
