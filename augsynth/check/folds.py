@@ -25,9 +25,9 @@ from augsynth.check.leak import refuse_test_rows
 from augsynth.check.metric import Metric
 from augsynth.check.splits import Split
 from augsynth.core.errors import LeakError
-from augsynth.core.random import keyed_rng
+from augsynth.core.random import keyed_rng, seeded
 
-__all__ = ["Outcome", "Plan", "one_thread", "run_method", "seeded", "take"]
+__all__ = ["Outcome", "Plan", "one_thread", "run_method", "take"]
 
 _MODEL_STREAM, _METHOD_STREAM, _THRESHOLD_STREAM = 102, 103, 104
 
@@ -166,21 +166,6 @@ def _fit(plan: Plan, split: Split, method: str, resampler: Any) -> tuple[Any, in
 
 def _n_rows(X: Any) -> int:
     return int(X.shape[0]) if hasattr(X, "shape") else len(X)
-
-
-def seeded(component: Any, *keys: int) -> Any:
-    """Give every unset ``random_state`` of a component a seed of its own."""
-    rng = keyed_rng(*keys)
-    if not hasattr(component, "get_params"):
-        if getattr(component, "random_state", 0) is None:
-            component.random_state = int(rng.integers(2**31))
-        return component
-    unset = [
-        name
-        for name, value in sorted(component.get_params(deep=True).items())
-        if value is None and name.rsplit("__", 1)[-1] == "random_state"
-    ]
-    return component.set_params(**{name: int(rng.integers(2**31)) for name in unset})
 
 
 def _resample(

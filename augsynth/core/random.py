@@ -26,6 +26,7 @@ __all__ = [
     "keyed",
     "keyed_rng",
     "resolve_seed",
+    "seeded",
     "step_key",
 ]
 
@@ -63,6 +64,31 @@ def resolve_seed(random_state: Any = None) -> int:
             repr(random_state),
         )
     )
+
+
+def seeded(component: Any, *keys: int) -> Any:
+    """Give every unset ``random_state`` of a component, and of those inside it, a seed of its own; return it.
+
+    Parameters
+    ----------
+    component : object
+        With ``get_params`` and ``set_params``, or an attribute ``random_state``; it is changed.
+    *keys : int
+        As in `keyed_rng`.
+    """
+    rng = keyed_rng(*keys)
+    if not hasattr(component, "get_params"):
+        if getattr(component, "random_state", 0) is None:
+            component.random_state = int(rng.integers(2**31))
+        return component
+    unset = [
+        name
+        for name, value in sorted(component.get_params(deep=True).items())
+        if value is None and name.rsplit("__", 1)[-1] == "random_state"
+    ]
+    if unset:
+        component.set_params(**{name: int(rng.integers(2**31)) for name in unset})
+    return component
 
 
 def keyed_rng(seed: int, *keys: int) -> np.random.Generator:

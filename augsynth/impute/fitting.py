@@ -1,4 +1,4 @@
-"""What several models of one table need: their parts checked, seeded and fitted, equal rows found."""
+"""What several models of one table need: their parts checked and fitted, equal rows found."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ __all__ = [
     "follow",
     "joined",
     "refuse_target",
-    "seeded",
     "without_twins",
 ]
 
@@ -46,17 +45,6 @@ def refuse_target(frame: pd.DataFrame, y: Any, where: str) -> None:
     for one in [y[name] for name in y.columns] if isinstance(y, pd.DataFrame) else [y]:
         if one is not None:
             refuse_target_in(frame, one, where)
-
-
-def seeded(component: Any, seed: int) -> Any:
-    """Give a component, and those inside it, a seed where they have none; return it."""
-    params = component.get_params(deep=True) if hasattr(component, "get_params") else {}
-    unset = {
-        name: seed % 2**31
-        for name, value in params.items()
-        if value is None and name.rpartition("__")[2] == "random_state"
-    }
-    return component.set_params(**unset) if unset else component
 
 
 def fit_one(estimator: Any, X: Any, y: Any, params: dict[str, Any], covariance: Any) -> tuple[Any, Any]:

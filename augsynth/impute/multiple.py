@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 from augsynth.core import arrays
 from augsynth.core.errors import AugsynthWarning, DataError, ParameterError, sentence
 from augsynth.core.parameters import check_number
-from augsynth.core.random import resolve_seed
+from augsynth.core.random import resolve_seed, seeded
 from augsynth.core.routing import routed_fit, weight_parameter
 from augsynth.impute.coefficients import coefficients_of, covariance_of, warn_of_penalty
 from augsynth.impute.fitting import (
@@ -29,7 +29,6 @@ from augsynth.impute.fitting import (
     follow,
     joined,
     refuse_target,
-    seeded,
     without_twins,
 )
 from augsynth.impute.pooled import Pooled

@@ -6,7 +6,7 @@ import pytest
 
 from augsynth.core import random
 from augsynth.core.errors import ParameterError
-from augsynth.core.random import ItemKeys, Streams, item_rng, keyed_rng, resolve_seed, step_key
+from augsynth.core.random import ItemKeys, Streams, item_rng, keyed_rng, resolve_seed, seeded, step_key
 
 
 def test_an_int_stands_for_itself():
@@ -122,3 +122,24 @@ def test_neighbouring_streams_are_uncorrelated():
     off = np.corrcoef(x)[np.triu_indices(40, 1)]
     assert abs(off.mean()) < 4 / np.sqrt(500 * off.size)  # four standard errors
     assert abs(off.std() - 500**-0.5) < 0.006
+
+
+def test_unset_seeds_are_set_and_others_kept():
+    class Plain:
+        random_state = None
+
+    class Nested(Plain):
+        def __init__(self):
+            self.params = {"random_state": None, "inner__random_state": 3, "b__random_state": None, "m": None}
+
+        def get_params(self, deep=True):
+            return dict(self.params)
+
+        def set_params(self, **params):
+            self.params.update(params)
+            return self
+
+    one, two, other = (seeded(Nested(), *keys).params for keys in ((7, 1), (7, 1), (8, 1)))
+    assert one == two != other and one["inner__random_state"] == 3 and one["m"] is None
+    assert one["random_state"] != one["b__random_state"] != None  # noqa: E711
+    assert isinstance(seeded(Plain(), 7).random_state, int)
