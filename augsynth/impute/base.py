@@ -83,12 +83,22 @@ class BaseImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC):
         LeakError
             Where ``X`` holds the target.
         """
-        where = type(self).__name__
-        frame, _ = arrays.take_in(X, where=where)
-        validate_data(self, X=X, skip_check_array=True)
+        self._forget()
+        try:
+            self._learn(X, y, type(self).__name__)
+        except BaseException:
+            self._forget()  # half a fit is none
+            raise
+        return self
+
+    def _forget(self) -> None:
         for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
             if name not in ("n_features_in_", "feature_names_in_"):
                 delattr(self, name)
+
+    def _learn(self, X: Any, y: Any, where: str) -> None:
+        frame, _ = arrays.take_in(X, where=where)
+        validate_data(self, X=X, skip_check_array=True)
         schema = Schema.infer(frame, self.schema, where=where)
         self.codec_ = TableCodec().fit(frame, schema)
         self.missing_columns_ = [c.name for c in schema if c.missing]
@@ -107,7 +117,6 @@ class BaseImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC):
             self.self_check_ = self._errors(z, rng)
             if self.missing_columns_:
                 warn_if_no_better(self.self_check_, where)
-        return self
 
     def transform(self, X: Any) -> Any:
         """Return the rows with each missing cell at its conditional mean or most probable category.
@@ -338,7 +347,7 @@ class BaseImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC):
                 f"{where}: no cell of column {offenders(empty)} is observed, so its holes stay. "
                 "Drop the column, or fill it with a constant of your choice.",
                 AugsynthWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
 
     def __sklearn_tags__(self) -> Any:

@@ -43,7 +43,7 @@ def hide_unseen(frame: pd.DataFrame, schema: Schema, where: str) -> pd.DataFrame
             f"{where}: categories not seen in fit are kept as they are, and count as missing "
             f"for the cells beside them; {named}.",
             AugsynthWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     return frame
 
@@ -66,8 +66,8 @@ def put_in(values: pd.Series, holes: np.ndarray, column: Column, z: np.ndarray, 
     Parameters
     ----------
     values : Series, (n,)
-        The column as the user gave it; its index and dtype are kept. A column without any
-        value (whose dtype says nothing) gets that of fit.
+        The column as the user gave it; its index and dtype are kept. A column of floats or
+        objects without any value (which says nothing of its kind) gets that of fit.
     holes : ndarray of bool, (n,)
     column : Column
         As in fit.
@@ -78,7 +78,7 @@ def put_in(values: pd.Series, holes: np.ndarray, column: Column, z: np.ndarray, 
     """
     drawn = column.decode(z)
     dtype = values.dtype
-    if holes.all() and not (_is_float(dtype) and _is_float(column.dtype)):
+    if holes.all() and _says_nothing(dtype, column.dtype):
         return pd.Series(drawn.array, index=values.index, name=values.name)
     if _is_float(dtype):
         if column.kind == "integer" and not whole and not column.origin:
@@ -102,6 +102,14 @@ def put_in(values: pd.Series, holes: np.ndarray, column: Column, z: np.ndarray, 
     else:
         array[holes] = _rounded(drawn, dtype).astype(dtype).array
     return pd.Series(array, index=values.index, name=values.name)
+
+
+def _says_nothing(dtype: Any, learned: Any) -> bool:
+    """Whether a column without a value has the dtype of none in particular, or one that cannot hold it."""
+    if _is_float(dtype):
+        return not _is_float(learned)
+    plain = isinstance(dtype, np.dtype) and dtype.kind == "O"
+    return plain or is_time(dtype) != is_time(learned) or pd.api.types.is_bool_dtype(dtype)
 
 
 def _is_float(dtype: Any) -> bool:

@@ -19,6 +19,7 @@ from augsynth.impute.base import BaseImputer
 from augsynth.impute.cells import draw_keys
 from augsynth.impute.chain import Chain
 from augsynth.impute.column_model import ColumnModel
+from augsynth.impute.design import center_and_scale
 
 __all__ = ["ChainedImputer"]
 
@@ -28,7 +29,7 @@ _MODELS = {  # method -> the models of numeric and of categorical columns
     "bayes": ("linear_columns:BayesLinearColumn", "linear_columns:LogisticColumn"),
     "trees": ("tree_columns:TreeColumn", "tree_columns:TreeColumn"),
 }
-_POINT_ROUNDS, _DRAW_ROUNDS = 1, 10
+_POINT_ROUNDS, _DRAW_ROUNDS, _TREE_ROUNDS = 1, 10, 5
 _THIN = 10  # observed cells that each column has among the kept rows, if it has as many
 
 
@@ -48,8 +49,8 @@ class ChainedImputer(BaseImputer):
         trees with matching; ``"auto"`` a stack of linear models and trees. A mapping
         gives a column's name its method; columns that it leaves out get ``"auto"``.
     n_rounds : int, optional
-        Rounds over the columns of each random draw, by default 10. (The point completion
-        takes one: it starts where a linear chain would end.)
+        Rounds over the columns of each random draw, by default 10, and 5 where trees take
+        part. (The point completion takes one: it starts where a linear chain would end.)
     n_donors : int, default=5
         From how many observed values matching draws.
     max_rows : int, default=20000
@@ -161,7 +162,20 @@ class ChainedImputer(BaseImputer):
 
     def _draw(self, z: np.ndarray, keys: ItemKeys, rng: np.random.Generator) -> np.ndarray:
         train_keys = self._train_keys(keys.seed, int(keys.copy[0]))
-        return self.chain_.draw(z, keys, train_keys, rng, self.n_rounds or _DRAW_ROUNDS)
+        grown = any(method in ("auto", "trees") for method in self.methods_.values())
+        rounds = self.n_rounds or (_TREE_ROUNDS if grown else _DRAW_ROUNDS)
+        return self.chain_.draw(z, keys, train_keys, rng, rounds)
+
+    def _errors(self, z: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
+        """Tell of rows that the models held out, where they know; masking cells flatters who learned them."""
+        told = super()._errors(z, rng)
+        for j, model in self.chain_.models.items():
+            if np.isnan(model.error):
+                continue
+            seen = self.chain_.z[~self.chain_.holes[:, j], j]
+            unit = center_and_scale(seen)[1] if self.layout_[j].is_numeric else 1.0
+            told.loc[j, ["n", "error", "baseline"]] = len(seen), model.error / unit, model.baseline / unit
+        return told
 
     def _train_keys(self, seed: int, draw: int) -> ItemKeys:
         """Return the keys that `impute` would give the training rows: the noise of a row is its own."""

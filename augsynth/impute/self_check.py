@@ -114,5 +114,5 @@ def warn_if_no_better(errors: pd.DataFrame, where: str) -> None:
             f"{where}: did no better than the column mean on seen cells hidden from it: {lines[0]}. "
             "The columns may tell nothing of each other; self_check_ has the figures by column.",
             AugsynthWarning,
-            stacklevel=3,
+            stacklevel=4,
         )

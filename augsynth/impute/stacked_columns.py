@@ -41,8 +41,10 @@ class StackedColumn(ColumnModel):
     most 20,000 rows are learned from (categories: 4,000).
 
     ``draw`` of numbers matches on the predictions, with the slopes drawn from their
-    posterior and few, random trees; of categories, it is that of `TreeColumn`, whose
-    joint distribution with the other columns measured closer to the truth.
+    posterior, few, random trees, and a bootstrap sample of the rows as donors, whose
+    predictions are of trees that have not seen them (at most 4,000 rows); of categories,
+    it is that of `TreeColumn`, whose joint distribution with the other columns measured
+    closer to the truth.
 
     Notes
     -----
@@ -84,7 +86,7 @@ class StackedColumn(ColumnModel):
         if drawn and not self.block.is_numeric:
             self._leaves = TreeColumn(self.block).fit(view, target, rng, drawn=True)
             return self
-        most = _MOST_ROWS if self.block.is_numeric else _MOST_FOREST_ROWS
+        most = _MOST_ROWS if self.block.is_numeric and not drawn else _MOST_FOREST_ROWS
         if len(target) > most:
             where = np.sort(rng.permutation(len(target))[:most])
             view, target = view.take(where), target[where]
@@ -101,8 +103,9 @@ class StackedColumn(ColumnModel):
         if not drawn:
             self._judge(held_out, y, target)
             return self
-        held_out = np.where(np.isnan(held_out), self._predicted(view), held_out)
-        self._matcher = Matcher(held_out[:, 0], target, self.n_donors)
+        donors = np.flatnonzero(~np.isnan(held_out[:, 0]))
+        donors = donors[rng.integers(0, len(donors), len(donors))]  # a sample too: between draws they differ
+        self._matcher = Matcher(held_out[donors, 0], target[donors], self.n_donors)
         self._slopes, self._intercepts = self._drawn  # donors by the mean, recipients by the draw
         return self
 
@@ -139,9 +142,9 @@ class StackedColumn(ColumnModel):
         self, x: np.ndarray, rest: np.ndarray, rng: np.random.Generator, drawn: bool
     ) -> np.ndarray:
         """Fit trees to the residuals (n, k); return predictions of rows they did not see, others NaN."""
-        seed = int(rng.integers(2**31))
+        seed = int(rng.integers(2**31 - 1))
         target = rest[:, 0] if rest.shape[1] == 1 else rest
-        if len(x) > _FEW and rest.shape[1] == 1:
+        if len(x) > _FEW and rest.shape[1] == 1 and not drawn:
             last = rng.permutation(len(x))[: int(_HELD_OUT * len(x))]
             first = np.delete(np.arange(len(x)), last)
             boosted = HistGradientBoostingRegressor(
@@ -151,19 +154,23 @@ class StackedColumn(ColumnModel):
             held_out = np.full(rest.shape, np.nan)
             held_out[last, 0] = boosted.predict(x[last])
             return held_out
-        common = {"bootstrap": True, "oob_score": True, "min_samples_leaf": _LEAF, "random_state": seed}
+        common = {"bootstrap": True, "oob_score": True, "min_samples_leaf": _LEAF}
         n_trees = _DRAW_TREES if drawn else _POINT_TREES
         self._trees = [
-            ExtraTreesRegressor(n_trees, max_features=1.0, **common),
-            RandomForestRegressor(n_trees, max_features=0.5, **common),
+            ExtraTreesRegressor(n_trees, max_features=1.0, random_state=seed, **common),
+            RandomForestRegressor(n_trees, max_features=0.5, random_state=seed + 1, **common),
         ]
-        held_out = np.zeros_like(rest)
+        total, times = np.zeros_like(rest), np.zeros(len(rest))
         for trees in self._trees:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of rows that are in every bootstrap sample
                 trees.fit(x, target)
-            held_out += trees.oob_prediction_.reshape(rest.shape)
-        return held_out / len(self._trees)
+            spared = np.zeros(len(rest), dtype=bool)
+            for sample in trees.estimators_samples_:
+                spared |= np.bincount(sample, minlength=len(rest)) == 0
+            total[spared] += trees.oob_prediction_.reshape(rest.shape)[spared]
+            times += spared
+        return np.where(times[:, None] > 0, total / np.maximum(times, 1.0)[:, None], np.nan)
 
     def _predicted(self, view: PredictorView) -> np.ndarray:
         linear = self._bounded(view.dot(self._slopes) + self._intercepts)

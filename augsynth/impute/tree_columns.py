@@ -26,8 +26,8 @@ class TreeColumn(ColumnModel):
     Trees see the design's columns: standardised numbers and indicators of levels.
     ``expect`` averages the trees; ``draw`` takes a random tree and in it a random training
     row of the leaf, so that drawn values are observed ones, of rows alike. At most
-    10,000 rows are learned from, 3 a leaf. Parameters are drawn by a bootstrap of the
-    rows, which each tree has of its own.
+    10,000 rows are learned from, 3 a leaf. Parameters are drawn by one bootstrap of the
+    rows, on which all trees of a draw grow.
 
     Notes
     -----
@@ -65,6 +65,9 @@ class TreeColumn(ColumnModel):
         if len(target) > _MOST_ROWS:
             where = np.sort(rng.permutation(len(target))[:_MOST_ROWS])
             view, target = view.take(where), target[where]
+        if drawn:  # one sample for all trees: what is drawn differs between draws, not only between rows
+            where = np.sort(rng.integers(0, len(target), len(target)))
+            view, target = view.take(where), target[where]
         numeric = self.block.is_numeric
         self._mean, self._scale = center_and_scale(target) if numeric else (0.0, 1.0)
         y = (target - self._mean) / self._scale if numeric else target.astype(np.intp)
@@ -78,7 +81,7 @@ class TreeColumn(ColumnModel):
         forest = ExtraTreesRegressor if numeric else ExtraTreesClassifier
         self._forest = forest(
             _DRAW_TREES if drawn else _POINT_TREES,
-            bootstrap=True,
+            bootstrap=not drawn,
             oob_score=not drawn,
             min_samples_leaf=_LEAF if numeric else 1,
             min_samples_split=2 if numeric else 4,
@@ -111,15 +114,15 @@ class TreeColumn(ColumnModel):
         self.baseline = 1.0 - float(self._plain.max())
 
     def _remember(self, x: np.ndarray, target: np.ndarray) -> None:
-        """Keep the bootstrap rows of each leaf, tree by tree, sorted by leaf."""
+        """Keep the rows of each leaf, tree by tree, sorted by leaf."""
         leaves = self._forest.apply(x)
         self._donors, self._first, self._count = [], [], []
-        for t, sample in enumerate(self._forest.estimators_samples_):
-            mine = leaves[sample, t]
+        for t in range(leaves.shape[1]):
+            mine = leaves[:, t]
             order = np.argsort(mine, kind="stable")
             n_nodes = self._forest.estimators_[t].tree_.node_count
             count = np.bincount(mine, minlength=n_nodes)
-            self._donors.append(target[sample[order]])
+            self._donors.append(target[order])
             self._first.append(np.cumsum(count) - count)
             self._count.append(count)
 

@@ -290,3 +290,13 @@ def test_half_precision_tensors_come_back_as_they_came():
         assert torch.equal(filled[seen], X[seen])
     with pytest.raises(InputTypeError, match="dense tensor of a type that numpy knows"):
         imputer.transform(X.to(torch.float8_e5m2))
+
+
+def test_a_fit_that_fails_leaves_nothing():
+    from sklearn.exceptions import NotFittedError
+
+    imputer = MeanImputer().fit(np.array([[1.0, 2.0], [np.nan, 3.5]]))
+    with pytest.raises(DataError):
+        imputer.fit(np.array([[np.inf, 2.0]]))
+    with pytest.raises(NotFittedError):
+        imputer.transform(np.array([[1.0, 2.0]]))
