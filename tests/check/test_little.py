@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from augsynth.check import little, normal_em
 from augsynth.check.little import little_mcar
 from augsynth.check.normal_em import fit_normal
 from augsynth.core.errors import DataError
@@ -133,3 +134,24 @@ def test_hostile_columns():
         little_mcar(ampute(related(5), "MCAR", 0.2, random_state=0))
     with pytest.raises(DataError, match="finite"):
         little_mcar(np.array([[1.0, np.inf], [2.0, np.nan], [1.0, 2.0], [4.0, 2.0]]))
+
+
+def test_batches_are_the_same_as_all_at_once_and_wide_tables_are_cut(monkeypatch):
+    rng = np.random.default_rng(11)
+    z = rng.normal(size=(200, 5))
+    z[rng.random(z.shape) < 0.3] = np.nan
+    z = z[~np.isnan(z).all(axis=1)]
+    whole, test = fit_normal(z), little_mcar(z)
+    direct = np.zeros((5, 5))
+    for row in z[:40]:
+        at = np.ix_(*[np.flatnonzero(~np.isnan(row))] * 2)
+        direct[at] += np.linalg.inv(whole.covariance[at])
+    np.testing.assert_allclose(whole.information(np.arange(40)), direct)
+    monkeypatch.setattr(normal_em, "_CELLS", 75)  # three matrices at once
+    parts = fit_normal(z)
+    np.testing.assert_allclose(parts.scores, whole.scores, atol=1e-9)
+    np.testing.assert_allclose(parts.covariance, whole.covariance, atol=1e-9)
+    monkeypatch.setattr(little, "_MOST_COLUMNS", 3)
+    cut = little_mcar(z)
+    assert len(cut.columns) == 3 and len(cut.left_out) == 2 and cut.df < test.df
+    assert "Of 5 numeric columns the 3 with the most values" in str(cut)
