@@ -6,9 +6,9 @@
     python benchmarks/imputation_coverage.py --report            # only write the tables again
 
 y = x1 + x2 + e with standard normal x1, x2 (correlation 0.5) and e, 300 rows, 1,000
-replications (fewer where they take hours). In the tables `one`, 40 % of x1 is missing; in `two`, about 30 % of x1 and
-30 % of x2, so that the chain needs its rounds. Holes: MCAR, or MAR: more of them where
-y (one) is large, or y and x2 are (one, both), or y is (two).
+replications (fewer where they take hours). In the tables `one`, 40 % of x1 is missing;
+in `two`, about 30 % of x1 and 30 % of x2, so that the chain needs its rounds. Holes:
+MCAR, or MAR: more of them where y (one) is large, or y and x2 are (one, both), or y is (two).
 
 A method completes the table 20 times, y among its columns. Least squares of y on x1 and x2 in each,
 pooled by Rubin's rules with Barnard and Rubin's degrees of freedom: bias of the slopes,
