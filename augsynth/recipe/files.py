@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from augsynth.core.errors import RecipeError
-from augsynth.recipe.catalogue import find, read_text
+from augsynth.recipe.catalogue import find, read_text, shipped
 from augsynth.recipe.overrides import from_yaml, override
 from augsynth.recipe.problems import problem, recipe_problems
 from augsynth.recipe.schema import TASKS, ImputeRecipe, Recipe
@@ -29,7 +29,10 @@ def load(name: str | Path, overrides: Iterable[str] = ()) -> Recipe | ImputeReci
         With every problem, each with its path in the recipe.
     """
     path = find(name)
-    return parse(from_yaml(read_text(path), str(path)), overrides, where=path.name)
+    recipe = parse(from_yaml(read_text(path), str(path)), overrides, where=path.name)
+    if path in shipped().values():  # holes of its example, which the user never chose
+        recipe._notes = [note for note in recipe.notes if ": data.holes of " not in note]
+    return recipe
 
 
 def parse(raw: Any, overrides: Iterable[str] = (), *, where: str = "recipe") -> Recipe | ImputeRecipe:

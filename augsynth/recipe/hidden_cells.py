@@ -18,7 +18,10 @@ _FEW = 20  # rows, below which there is no verdict
 
 
 class Verdict(NamedTuple):
-    """Whether an imputer beats the column means: a word, and the gain a row with its 95 % interval."""
+    """Whether an imputer beats the column means: a word, and the gain with its 95 % interval.
+
+    The gain is the share of the column means' error that it saves: 1 is the truth.
+    """
 
     word: str
     gain: float
@@ -101,11 +104,14 @@ class HiddenCells:
         """Say whether the loss a row is smaller than that of the column means, beyond chance.
 
         The loss of a row is the mean over its hidden cells, squared errors in variances of the
-        column or 0 and 1; the interval is that of the mean over rows.
+        column or 0 and 1; the interval is that of the mean over rows. All are told in shares of
+        what the column means lose.
         """
         count = self.hidden.sum(axis=1)
         rows = count > 0
         gain = (self.loss_of_means - self.loss).sum(axis=1)[rows] / count[rows]
+        whole = float((self.loss_of_means.sum(axis=1)[rows] / count[rows]).mean()) if rows.any() else 0.0
+        gain = gain / (whole or 1.0)
         if len(gain) < _FEW:
             return Verdict(
                 "no evidence", float(gain.mean()) if len(gain) else 0.0, float("nan"), float("nan"), len(gain)

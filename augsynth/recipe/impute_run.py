@@ -6,7 +6,7 @@ import contextlib
 import json
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import pandas as pd
 from augsynth.check.folds import one_thread
 from augsynth.core.errors import DataError
 from augsynth.core.progress import quiet
+from augsynth.core.random import keyed_rng
 from augsynth.recipe.filling import build_imputer
 from augsynth.recipe.hidden_cells import HiddenCells, Verdict, hide_cells
 from augsynth.recipe.holes import HoledTable, read_holes, take_out, write_filled
@@ -37,6 +38,8 @@ from augsynth.recipe.wording import duration, warned
 __all__ = ["HoledParts", "ImputeRun", "read_holed_parts", "run_imputing"]
 
 _SMALL = 10_000  # training rows
+_PICTURE = 6  # key of the random stream
+_DRAWN, _DRAWN_ROWS = 5, 5000  # random completions and rows that are drawn
 _CLASSES = 20  # different labels, above which they are numbers and the split is by lot alone
 
 
@@ -159,8 +162,8 @@ def run_imputing(
         few = parts.training.sum() < _SMALL
         with one_thread() if few else contextlib.nullcontext():
             result = _learn(recipe, parts, tell)
-            tell("writing" + (f" {recipe.draws} random completions too" if recipe.draws else ""))
-            result.files = _write(result, destination, caught)
+            tell("writing")
+            result.files = _write(result, destination, caught, tell)
     return result
 
 
@@ -230,9 +233,25 @@ def _held_out(recipe: ImputeRecipe, parts: HoledParts, imputer: Any) -> HiddenCe
     return HiddenCells(truth, hidden, imputer.fill(held_out), parts.X[parts.training])
 
 
-def _write(run: ImputeRun, destination: Destination, caught: list[warnings.WarningMessage]) -> list[Path]:
+def _write(
+    run: ImputeRun,
+    destination: Destination,
+    caught: list[warnings.WarningMessage],
+    tell: Callable[[str], None],
+) -> list[Path]:
     recipe, parts, style = run.recipe, run.parts, run.recipe.output.format
     columns = list(parts.truth.columns)
+    shown: list[pd.DataFrame] = []  # random completions for the picture
+    rows = np.sort(keyed_rng(recipe.seed, _PICTURE).permutation(len(parts.X))[:_DRAWN_ROWS])
+
+    def numbered() -> Iterator[tuple[Path, pd.DataFrame]]:
+        y = _labels(run.imputer, parts.y)
+        draws = run.imputer.iter_imputed(parts.X, recipe.draws, y=y, random_state=recipe.seed)
+        for k, draw in enumerate(draws, 1):
+            tell(f"draw {k} of {recipe.draws}")
+            if k <= _DRAWN:
+                shown.append(draw.iloc[rows])
+            yield folder / f"filled_{k}.{style}", whole(draw)
 
     def whole(filled: pd.DataFrame) -> pd.DataFrame:
         table = parts.table.frame.copy(deep=False)
@@ -243,13 +262,11 @@ def _write(run: ImputeRun, destination: Destination, caught: list[warnings.Warni
     with destination.staged() as folder:
         write_filled(parts.table, [(folder / f"filled.{style}", whole(run.filled))])
         if recipe.draws:
-            y = _labels(run.imputer, parts.y)
-            draws = run.imputer.iter_imputed(parts.X, recipe.draws, y=y, random_state=recipe.seed)
-            numbered = ((folder / f"filled_{k + 1}.{style}", whole(draw)) for k, draw in enumerate(draws))
-            write_filled(parts.table, numbered)
+            write_filled(parts.table, numbered())
         write_table(parts.X.isna().astype(int), folder / f"missing.{style}")
         run.errors.to_csv(folder / "errors.csv", index=False)
-        _picture(run, folder / "holes.png")
+        filled = {"random completions": shown} if shown else {"best guesses": run.filled.iloc[rows]}
+        _picture(parts.X.iloc[rows], filled, folder / "holes.png")
         (folder / "recipe.yaml").write_text(recipe.to_yaml(), encoding="utf-8")
         run.notes = [*recipe.notes, *parts.notes, *warned(caught)]
         written = sorted([*(path.name for path in folder.iterdir()), "report.json"])
@@ -258,15 +275,17 @@ def _write(run: ImputeRun, destination: Destination, caught: list[warnings.Warni
     return [destination.directory / name for name in written]
 
 
-def _picture(run: ImputeRun, path: Path) -> None:
-    from augsynth.recipe.pictures import plot_marginals
+def _picture(X: pd.DataFrame, filled: dict[str, Any], path: Path) -> None:
+    from augsynth.check.missing_plot import filled_plot
 
-    holes = run.parts.X.isna()
-    names = [name for name in holes.columns if holes[name].sum() >= 5]
+    holes = X.isna()
+    names = [name for name in X.columns if 0 < holes[name].sum() < len(X)]
     if names:
-        title = "observed cells beside those that were filled in; the columns that differ most"
-        observed = run.parts.X[names]
-        plot_marginals(observed, run.filled[names].where(holes[names]), path, title=title)
+        made = {
+            told: [table[names] for table in (tables if isinstance(tables, list) else [tables])]
+            for told, tables in filled.items()
+        }
+        filled_plot(X[names], made, path)
 
 
 def _report(run: ImputeRun, files: list[str]) -> dict[str, Any]:
@@ -292,10 +311,12 @@ def _report(run: ImputeRun, files: list[str]) -> dict[str, Any]:
 def verdict_sentence(run: ImputeRun) -> str:
     """Say in one sentence whether the imputer beats the column means on held-out rows."""
     word, gain, low, high, rows = run.verdict
-    judged = run.errors[run.errors["n"] > 0]
+    judged = run.errors[(run.errors["n"] > 0) & run.errors["name"].astype(str).isin(run.report["column"])]
     better = int((judged["error"] < judged["baseline"]).sum())
-    interval = "" if np.isnan(low) else f", 95 % interval [{low:.3f}, {high:.3f}]"
-    of_mean = (
-        f"{run.recipe.imputer.kind}: loss a row smaller by {gain:.3f} than that of the column means{interval}"
+    interval = "" if np.isnan(low) else f"95 % interval of what is saved [{low:.0%}, {high:.0%}]; "
+    saved = f"{gain:.0%} smaller" if gain >= 0 else f"{-gain:.0%} larger"
+    return (
+        f"{run.recipe.imputer.kind}: its error is {saved} than that of column means and most frequent values "
+        f"({interval}squared errors of numbers, wrong categories), over {rows:,} held-out "
+        f"rows; better in {better} of the {len(judged)} columns with holes ({word})."
     )
-    return f"{of_mean}, over {rows:,} held-out rows; better in {better} of {len(judged)} columns ({word})."

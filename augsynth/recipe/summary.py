@@ -272,7 +272,8 @@ def summarise_imputing(job: Imputing, files: list[Path], screen: Console) -> Non
 
 _IMPUTING_UNITS = (
     "error: on seen cells that were hidden from it; of numbers in standard deviations of the "
-    "column, of categories the share that is wrong."
+    "column, of categories the share that is wrong. mean / mode: the same for the column's mean, or "
+    "its most frequent value."
 )
 
 
@@ -280,7 +281,7 @@ def imputing_table(report: pd.DataFrame) -> Table:
     """Lay out the report of an imputer, a column a line."""
     judged = report["word"].ne("").any()  # rich cuts the names short beside a column that is empty
     table = _table(
-        "column", "missing", "filled with", "error", "column mean", *([""] if judged else []), right=(1, 3, 4)
+        "column", "missing", "filled with", "error", "mean / mode", *([""] if judged else []), right=(1, 3, 4)
     )
     for _, row in report.head(_MAX_COLUMNS).iterrows():
         left = f" ({row['left']:,} left)" if 0 < row["left"] < row["missing"] else ""
@@ -304,7 +305,7 @@ def summarise_impute_run(run: ImputeRun, screen: Console, *, quiet: bool = False
         screen.print(Padding(Text(_IMPUTING_UNITS), (0, 0, 1, 2), expand=False))
         if len(run.groups):
             _heading(screen, "By group: is one imputed worse?")
-            table = _table("group", "kind", "cells", "error", "column mean", right=(2, 3, 4))
+            table = _table("group", "kind", "cells", "error", "mean / mode", right=(2, 3, 4))
             for _, row in run.groups.head(_MAX_COLUMNS).iterrows():
                 figures = f"{row['n']:,}", f"{row['error']:.3f}", f"{row['baseline']:.3f}"
                 table.add_row(*_cells(row["group"], row["kind"], *figures))

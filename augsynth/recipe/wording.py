@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import warnings
 from collections.abc import Iterable
 from typing import Any
@@ -46,5 +47,6 @@ def warned(caught: list[warnings.WarningMessage]) -> list[str]:
             continue
         ours = issubclass(each.category, AugsynthWarning)
         line = " ".join(f"{'' if ours else each.category.__name__ + ': '}{each.message}".split())
-        lines.setdefault(line[:60], line)  # folds warn of the same thing in slightly other words
+        said = re.sub(r"^\w+\.\w+: ", "", line)  # methods of one object warn of the same thing
+        lines.setdefault(said[:60], line)  # and folds do in slightly other words
     return list(lines.values())

@@ -52,6 +52,10 @@ class Spy(DonorImputer):
         Spy.fills.append(X["row"].tolist())
         return super().fill(X, y)
 
+    def transform(self, X):
+        Spy.fills.append(X["row"].tolist())
+        return super().transform(X)
+
 
 @pytest.fixture
 def spied(tmp_path, monkeypatch):
