@@ -213,6 +213,27 @@ def test_a_table_of_one_column(tmp_path):
     assert "separator" in call("impute", tmp_path / "t.csv", "-o", tmp_path / "p.csv", *QUICK).stderr
 
 
+def test_words_for_missing_and_codes_are_pointed_out(tmp_path):
+    """The settings that the notes name do what they say."""
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=80)
+    frame = pd.DataFrame({"a": a.round(2).astype(str), "b": (a + 1).round(2).astype(str)})
+    frame["pain"] = np.clip(np.rint(a + 3), 1, 5).astype(int).astype(str)
+    frame.loc[::7, "a"], frame.loc[2::9, "b"], frame.loc[3::9, "pain"] = "?", "unknown", ""
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    done = call("impute", tmp_path / "t.csv", "-o", tmp_path / "o.csv", "-m", "bayes", "-n", 2)
+    said = " ".join(done.stdout.split())
+    assert "columns 'a', 'b' hold '?', 'unknown', which may stand for missing" in said
+    missing, schema = "data.missing=['', 'NA', '?', 'unknown']", "schema={pain: categorical}"
+    assert f'--set "{missing}"' in said and f'--set "{schema}"' in said
+    assert "draw 1 of 2\ndraw 2 of 2" in done.stderr
+    told = ["-m", "pmm", "--set", missing, "--set", schema]
+    again = call("impute", tmp_path / "t.csv", "-o", tmp_path / "p.csv", *told)
+    assert again.exit_code == 0 and "may stand for" not in again.stdout, again.stderr
+    made = pd.read_csv(tmp_path / "p.csv")
+    assert made["a"].dtype == made["b"].dtype == float and set(made["pain"]) <= {1, 2, 3, 4, 5}
+
+
 def test_what_is_refused_leaves_nothing(source, tmp_path):
     out = tmp_path / "o.csv"
     before = source.read_bytes()

@@ -38,7 +38,10 @@ def impute(
     method: Annotated[
         str,
         typer.Option(
-            "--method", "-m", metavar="NAME", help="chained, donors, or a generator: trees, gmm, ..."
+            "--method",
+            "-m",
+            metavar="NAME",
+            help="chained, pmm or bayes (chained with that model), donors, or a generator: trees, gmm, ...",
         ),
     ] = "chained",
     fit_on: Annotated[
@@ -50,7 +53,11 @@ def impute(
         typer.Option("--target", "-t", metavar="NAME", help="Column of the labels: neither filled nor used."),
     ] = None,
     use_target: Annotated[
-        bool, typer.Option("--use-target", help="Learn from the labels; not for rows to be predicted.")
+        bool,
+        typer.Option(
+            "--use-target",
+            help="Let the labels help to fill the other columns; not if they are to be predicted.",
+        ),
     ] = False,
     ignore: Annotated[
         list[str] | None,
@@ -66,7 +73,11 @@ def impute(
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="A parameter, or data.missing=['?'] ; repeatable."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="A parameter, schema={pain: categorical}, or data.missing=['?'] ; repeatable.",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Same seed, same bytes.")] = 0,
     force: Force = False,

@@ -16,6 +16,7 @@ from augsynth import registry
 from augsynth.core.errors import DataError, ParameterError, RecipeError, offenders, sentence
 from augsynth.core.parameters import check_number
 from augsynth.impute.generative import completes, completing
+from augsynth.recipe.hints import hints
 from augsynth.recipe.holes import HoledTable, read_holes, write_filled
 from augsynth.recipe.overrides import override
 from augsynth.recipe.problems import component_problems
@@ -25,6 +26,7 @@ from augsynth.recipe.wording import duration, meant, warned
 __all__ = ["ImputeColumns", "Imputing", "column_report", "imputer_spec", "methods"]
 
 _READING = ("dates", "missing", "separator")
+_CHAINED = ("pmm", "bayes")  # methods of the chained imputer; its "trees" is a generator's name too
 _MANY = 20  # rows, from which values that are all different look like an id
 _FEW = 10  # hidden cells, below which nothing is said of a column
 
@@ -58,7 +60,8 @@ class ImputeColumns:
 
 def methods() -> list[str]:
     """Return what ``--method`` may name: kinds of imputers, and of generators that complete rows."""
-    return [*(kind for kind in registry.names("imputer") if kind != "generative"), *completing()]
+    kinds = (kind for kind in registry.names("imputer") if kind != "generative")
+    return [*kinds, *_CHAINED, *completing()]
 
 
 def imputer_spec(method: str) -> dict[str, Any]:
@@ -71,6 +74,8 @@ def imputer_spec(method: str) -> dict[str, Any]:
     """
     if method in registry.names("imputer"):
         return {"kind": method}
+    if method in _CHAINED:
+        return {"kind": "chained", "method": method}
     if method in registry.names("generator") and completes(method):
         return {"kind": "generative", "generator": {"kind": method}}
     if method in registry.names("generator"):
@@ -173,7 +178,8 @@ class Imputing:
         tell(f"data: {size}, {int(holes.to_numpy().sum()):,} missing cells ({share:.1%})")
         known = " and the labels" if self.columns.use_target else ""
         tell(f"fitting: {self.method} on {len(X):,} rows{known}")
-        self.notes += _ids_among(X)
+        self.notes += [*_ids_among(X), *hints(X)]
+        self._tell = tell
         started = time.perf_counter()
         self.imputer = registry.build("imputer", self.spec)
         y = training.frame[self.columns.target] if self.columns.target else None
@@ -197,7 +203,9 @@ class Imputing:
         X = frame[self._shown]
         y = frame[self.columns.target] if self.columns.use_target and self.columns.target in frame else None
         made = [self.imputer.fill(X, y)] if draws is None else self.imputer.iter_imputed(X, draws, y=y)
-        for filled in made:
+        for k, filled in enumerate(made, 1):
+            if draws is not None:
+                self._tell(f"draw {k} of {draws}")
             self.report = column_report(self.imputer, X, filled, drawn=draws is not None)
             whole = frame.copy(deep=False)
             for name in self._shown:
@@ -344,5 +352,5 @@ def _how(values: pd.Series, line: _Line, drawn: bool) -> str:
 def _word(line: _Line, n: int) -> str:
     typical = "most frequent value" if line.kind == "categorical" else "column mean"
     if n < _FEW:
-        return "too few cells to say"
+        return f"too few cells to say ({n})"
     return f"no better than the {typical}" if line.error >= line.baseline else ""

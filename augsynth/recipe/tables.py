@@ -326,9 +326,8 @@ class Destination:
                 raise OutputExistsError(f"{path}: {said}")
         if taken and not self.force:
             todo = "Choose another --out, or replace them with --force."
-            raise OutputExistsError(
-                f"{self.directory}: outputs are there already, {offenders(taken)}. {todo}"
-            )
+            where = "" if self.directory == Path() else f"{self.directory}: "
+            raise OutputExistsError(f"{where}outputs are there already, {offenders(taken)}. {todo}")
 
     @contextlib.contextmanager
     def staged(self) -> Iterator[Path]:
