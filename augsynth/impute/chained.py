@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -20,14 +19,18 @@ from augsynth.impute.cells import draw_keys
 from augsynth.impute.chain import Chain
 from augsynth.impute.column_model import ColumnModel
 from augsynth.impute.design import center_and_scale
+from augsynth.impute.linear_columns import BayesLinearColumn, LogisticColumn, MatchedLinearColumn
+from augsynth.impute.stacked_columns import StackedColumn
+from augsynth.impute.tree_columns import TreeColumn
 
 __all__ = ["ChainedImputer"]
 
-_MODELS = {  # method -> the models of numeric and of categorical columns
-    "auto": ("stacked_columns:StackedColumn", "stacked_columns:StackedColumn"),
-    "pmm": ("linear_columns:MatchedLinearColumn", "linear_columns:LogisticColumn"),
-    "bayes": ("linear_columns:BayesLinearColumn", "linear_columns:LogisticColumn"),
-    "trees": ("tree_columns:TreeColumn", "tree_columns:TreeColumn"),
+# method -> the models of numeric and of categorical columns
+_MODELS: dict[str, tuple[type[ColumnModel], type[ColumnModel]]] = {
+    "auto": (StackedColumn, StackedColumn),
+    "pmm": (MatchedLinearColumn, LogisticColumn),
+    "bayes": (BayesLinearColumn, LogisticColumn),
+    "trees": (TreeColumn, TreeColumn),
 }
 _POINT_ROUNDS, _DRAW_ROUNDS, _TREE_ROUNDS = 1, 10, 5
 _THIN = 10  # observed cells that each column has among the kept rows, if it has as many
@@ -218,8 +221,7 @@ class ChainedImputer(BaseImputer):
 
 
 def _model_class(method: str, block: Block) -> type[ColumnModel]:
-    module, name = _MODELS[method][0 if block.is_numeric else 1].split(":")
-    return getattr(importlib.import_module(f"augsynth.impute.{module}"), name)
+    return _MODELS[method][0 if block.is_numeric else 1]
 
 
 def _kept(z: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
