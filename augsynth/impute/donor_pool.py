@@ -117,7 +117,10 @@ class DonorPool:
             rows = np.flatnonzero(holes[:, j] & ~empty)
             for part, donors in self.lenders(~np.isnan(self.z[:, j]), group[rows]):
                 some = rows[part]
-                out = None if exclude is None else exclude[some]
+                if exclude is not None and len(donors) == 1:
+                    filled[some[exclude[some] == donors[0]], j] = self.starts[j]  # nobody else can lend
+                    some = some[exclude[some] != donors[0]]
+                out = None if exclude is None or len(donors) == 1 else exclude[some]
                 distance, position = self.nearest(
                     donors, self.weights[j], scores[some], self.n_neighbors, out
                 )
@@ -147,7 +150,7 @@ class DonorPool:
         k: int,
         exclude: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return distances and positions (n, k or fewer) of the nearest donors.
+        """Return distances and positions (n, k or fewer) of the nearest donors; of two under ``exclude``.
 
         The last column that is compared is 0 in every row, so that it adds to a donor's
         squared distance what its filled cells are expected to add.
@@ -169,9 +172,7 @@ class DonorPool:
             return far, donors[found]
         place = np.full(len(self.z), -1)
         place[donors] = np.arange(len(donors))
-        most = max(min(k, len(donors) - 1), 1)
-        if len(donors) == 1:
-            return np.zeros((len(scores), 1)), np.broadcast_to(donors, (len(scores), 1))
+        most = min(k, len(donors) - 1)
         far, found = NeighborIndex(known, distance).query(queries, most, exclude=place[exclude])
         return far, donors[found]
 

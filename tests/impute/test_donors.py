@@ -310,3 +310,16 @@ def test_a_weight_of_nought_keeps_a_column_out(rng):
     imputer = DonorImputer(weights={"sex": 0.0}, random_state=0).fit(table)
     twin = table.assign(sex=np.where(table["sex"] == "f", "m", "f"))
     np.testing.assert_array_equal(imputer.transform(table)["y"][::4], imputer.transform(twin)["y"][::4])
+
+
+def test_a_row_does_not_lend_to_itself():
+    table = pd.DataFrame({"sex": ["m", "f", "f", "f"], "x": [1.0, 2.0, 3.0, 4.0], "y": [9.0, 1.0, 2.0, 3.0]})
+    pool = DonorImputer(n_neighbors=1, within=("sex",), random_state=0).fit(table).pool_
+    hidden = pool.z.copy()
+    hidden[:, 2] = np.nan
+    filled = pool.completed(hidden, pool.group, exclude=np.arange(4))[:, 2]
+    alone = pool.z[:, 2] == 9.0  # the one man
+    assert filled[alone] == pool.starts[2] == pytest.approx(3.75)
+    assert (filled[~alone] <= 3.0).all() and (filled[~alone] != pool.z[~alone, 2]).all()
+    other = pool.completed(hidden, pool.group, exclude=np.full(4, np.flatnonzero(~alone)[0]))[:, 2]
+    assert other[alone] == 9.0
