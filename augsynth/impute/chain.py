@@ -95,7 +95,7 @@ class Chain:
         holes = np.isnan(z)
         matrix = np.asfortranarray(self.gaussian.expect(holed))
         filled = np.where(holes, self.design.decode(matrix), z)
-        return CompletedRows(filled, self.design, ~holes, matrix=matrix, joint=matrix.copy(order="F"))
+        return CompletedRows(filled, self.design, matrix=matrix)
 
     def point(self, z: np.ndarray) -> np.ndarray:
         """Return rows (n, p) with every hole filled by the point models; each row on its own."""
@@ -183,7 +183,7 @@ class _Run:
         for j, ranked in enumerate(chain._sorted):  # start: any observed value of the column
             rows, u = self._uniforms(j, 0)
             filled[rows, j] = ranked[np.minimum((u[:, 0] * len(ranked)).astype(np.intp), len(ranked) - 1)]
-        self.state = CompletedRows(filled, chain.design, ~self.holes)
+        self.state = CompletedRows(filled, chain.design)
 
     def _uniforms(self, j: int, step: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows whose column ``j`` is missing, and their uniform numbers (n, 2) of a round."""

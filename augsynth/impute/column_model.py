@@ -9,9 +9,9 @@ from typing import Self
 import numpy as np
 
 from augsynth.encode.layout import Block, Layout
-from augsynth.impute.design import Design, center_and_scale, most_likely
+from augsynth.impute.design import Design, most_likely
 
-__all__ = ["ColumnModel", "CompletedRows", "Design", "PredictorView", "center_and_scale"]
+__all__ = ["ColumnModel", "CompletedRows", "PredictorView"]
 
 
 class ColumnModel(ABC):
@@ -84,13 +84,8 @@ class CompletedRows:
     z : ndarray (n, p)
         Rows with every cell filled; copied.
     design : Design
-    observed : ndarray (n, p) of bool, optional
-        Which cells were given and not filled; all, by default.
     matrix : ndarray (n, width), optional
         The design, where filled categories have probabilities in place of indicators.
-    joint : ndarray (n, width), optional
-        The conditional mean of every design cell given the observed cells of the other
-        columns, under one joint normal distribution.
 
     Attributes
     ----------
@@ -102,16 +97,12 @@ class CompletedRows:
         self,
         z: np.ndarray,
         design: Design,
-        observed: np.ndarray | None = None,
         *,
         matrix: np.ndarray | None = None,
-        joint: np.ndarray | None = None,
     ):
         self.z = np.array(z, dtype=np.float64, order="F")
         self.design = design
-        self.observed = np.ones(z.shape, dtype=bool) if observed is None else observed
         self._matrix = matrix
-        self.joint = joint
 
     @property
     def matrix(self) -> np.ndarray:
@@ -156,8 +147,8 @@ class PredictorView:
     >>> layout = Layout((Block("age"), Block("job", n_levels=3), Block("pay")))
     >>> z = np.array([[30.0, 0, 5], [50.0, 2, 6], [40.0, 0, 7]])
     >>> view = PredictorView.of(z, layout, target=2)
-    >>> view.raw[1].tolist(), view.is_categorical.tolist()
-    ([50.0, 2.0], [False, True])
+    >>> view.raw[1].tolist()
+    [50.0, 2.0]
     >>> view.design.shape
     (3, 2)
     """
@@ -187,44 +178,10 @@ class PredictorView:
     def __len__(self) -> int:
         return len(self._completed.z) if self.rows is None else len(self.rows)
 
-    @property
-    def n_columns(self) -> int:
-        """Number of columns of `raw`, p - 1 unless only some predict."""
-        return len(self.columns)
-
-    @property
-    def n_levels(self) -> np.ndarray:
-        """Number of levels of each column of `raw`, (p - 1,) int; 0 where numeric."""
-        return self._completed.design.layout.n_levels[self.columns]
-
-    @property
-    def is_categorical(self) -> np.ndarray:
-        """Whether each column of `raw` holds level codes, (p - 1,) bool."""
-        return self.n_levels > 0
-
     @cached_property
     def raw(self) -> np.ndarray:
         """Numbers in data units and level codes, (n, p - 1): for trees. Do not write into it."""
         return self._cut(self._completed.z, self.columns)
-
-    @cached_property
-    def observed(self) -> np.ndarray:
-        """Which cells of `raw` were given and not filled, (n, p - 1) bool."""
-        return self._cut(self._completed.observed, self.columns)
-
-    @cached_property
-    def joint_mean(self) -> np.ndarray | None:
-        """The target's mean (n,), or probabilities (n, n_levels), from the rows' observed cells alone.
-
-        It is the conditional mean under one joint normal distribution of all columns,
-        and never looks at the target's own cell, so it is as good on rows of fit as on
-        rows to fill: an honest linear member of a stack. None in random chains.
-        """
-        joint = self._completed.joint
-        if joint is None:
-            return None
-        part = joint[:, self._completed.design.slices[self.target]]
-        return self._completed.design.expectation(self.target, part if self.rows is None else part[self.rows])
 
     @cached_property
     def design_columns(self) -> np.ndarray:

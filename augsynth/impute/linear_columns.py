@@ -13,11 +13,10 @@ from augsynth.encode.layout import Block
 from augsynth.impute.column_model import ColumnModel, PredictorView
 from augsynth.impute.design import center_and_scale
 from augsynth.impute.matching import Matcher
-from augsynth.impute.ridge import fit_ridge
+from augsynth.impute.ridge import MOST_PREDICTORS, fit_ridge
 
-__all__ = ["BayesLinearColumn", "LogisticColumn", "MatchedLinearColumn", "draw_levels", "fit_ridge"]
+__all__ = ["BayesLinearColumn", "LogisticColumn", "MatchedLinearColumn", "draw_levels"]
 
-_MOST_PREDICTORS = 200  # design columns of one fit: those most correlated with the target
 _MOST_LEVELS = 50  # levels with coefficients of their own; the rarer ones share one class
 _MOST_LOGISTIC_ROWS = 20_000
 _PRIOR = 1.0  # precision of the standardised logistic slopes
@@ -166,13 +165,6 @@ class LogisticColumn(ColumnModel):
         self._intercepts = slopes[0]
         return self
 
-    @staticmethod
-    def _class_shares(
-        labels: np.ndarray, n_classes: int, rng: np.random.Generator, drawn: bool
-    ) -> np.ndarray:
-        counts = np.bincount(labels, minlength=n_classes).astype(float)
-        return rng.dirichlet(counts) if drawn else counts / counts.sum()
-
     def expect(self, view: PredictorView) -> np.ndarray:
         """Return probabilities of the levels (n, n_levels)."""
         return np.where(self._class >= 0, self._classes(view)[:, self._class] * self._share, 0.0)
@@ -211,11 +203,11 @@ def draw_levels(probabilities: np.ndarray, u: np.ndarray) -> np.ndarray:
 def _predictors(x: np.ndarray, labels: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
     """Return a column of ones and the design columns of a fit, and their positions."""
     columns = np.arange(x.shape[1])
-    if len(columns) > _MOST_PREDICTORS:
+    if len(columns) > MOST_PREDICTORS:
         means = np.stack([x[labels == k].mean(axis=0) for k in range(n_classes)])
         shares = np.bincount(labels, minlength=n_classes) / len(labels)
         between = shares @ (means - x.mean(axis=0)) ** 2 / np.maximum(x.var(axis=0), 1e-18)
-        columns = np.sort(np.argsort(-between, kind="stable")[:_MOST_PREDICTORS])
+        columns = np.sort(np.argsort(-between, kind="stable")[:MOST_PREDICTORS])
         x = x[:, columns]
     return np.column_stack([np.ones(len(x)), x]), columns
 

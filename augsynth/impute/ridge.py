@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["RidgeFit", "fit_ridge"]
+__all__ = ["MOST_PREDICTORS", "RidgeFit", "fit_ridge"]
 
-_MOST_PREDICTORS = 200  # design columns of one fit: those most correlated with the target
+MOST_PREDICTORS = 200  # design columns of one fit: those most correlated with the target
 _TINY = np.finfo(float).tiny
 
 
@@ -70,9 +70,9 @@ def fit_ridge(x: np.ndarray, y: np.ndarray, *, flat: bool = False) -> RidgeFit:
     """
     n, columns = len(y), np.arange(x.shape[1])
     means, center = x.mean(axis=0), y.mean()
-    if len(columns) > _MOST_PREDICTORS:
+    if len(columns) > MOST_PREDICTORS:
         strength = np.abs((y - center) @ x) / np.maximum(x.std(axis=0), 1e-9)
-        columns = np.sort(np.argsort(-strength, kind="stable")[:_MOST_PREDICTORS])
+        columns = np.sort(np.argsort(-strength, kind="stable")[:MOST_PREDICTORS])
         x, means = x[:, columns], means[columns]
     x = x - means
     y = y - center

@@ -11,8 +11,8 @@ from augsynth.impute.linear_columns import (
     LogisticColumn,
     MatchedLinearColumn,
     draw_levels,
-    fit_ridge,
 )
+from augsynth.impute.ridge import fit_ridge
 
 
 def view_of(x):
