@@ -11,6 +11,31 @@ from augsynth.cli.options import Force
 
 __all__ = ["check", "impute"]
 
+Method = Annotated[
+    str,
+    typer.Option(
+        "--method",
+        "-m",
+        metavar="NAME",
+        help="chained, pmm or bayes (chained with that model), donors, or a generator: trees, gmm, ...",
+    ),
+]
+UseTarget = Annotated[
+    bool,
+    typer.Option(
+        "--use-target",
+        help="Let the labels help to fill the other columns; not if they are to be predicted.",
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="A parameter, schema={pain: categorical}, or data.missing=['?'] ; repeatable.",
+    ),
+]
+
 
 def check(
     table: Annotated[str, typer.Argument(help="The real table.")],
@@ -35,15 +60,7 @@ def impute(
         str,
         typer.Option("--out", "-o", metavar="FILE", help="The table to write; its ending says the format."),
     ],
-    method: Annotated[
-        str,
-        typer.Option(
-            "--method",
-            "-m",
-            metavar="NAME",
-            help="chained, pmm or bayes (chained with that model), donors, or a generator: trees, gmm, ...",
-        ),
-    ] = "chained",
+    method: Method = "chained",
     fit_on: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Another table to learn from, such as the training rows."),
@@ -52,13 +69,7 @@ def impute(
         str | None,
         typer.Option("--target", "-t", metavar="NAME", help="Column of the labels: neither filled nor used."),
     ] = None,
-    use_target: Annotated[
-        bool,
-        typer.Option(
-            "--use-target",
-            help="Let the labels help to fill the other columns; not if they are to be predicted.",
-        ),
-    ] = False,
+    use_target: UseTarget = False,
     ignore: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="A column to leave alone, such as an id; repeatable."),
@@ -71,14 +82,7 @@ def impute(
         int | None,
         typer.Option("--draws", "-n", min=1, metavar="N", help="Random completions, in FILE_1, FILE_2, ..."),
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="A parameter, schema={pain: categorical}, or data.missing=['?'] ; repeatable.",
-        ),
-    ] = None,
+    settings: Settings = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Same seed, same bytes.")] = 0,
     force: Force = False,
 ) -> None:

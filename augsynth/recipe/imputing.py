@@ -81,7 +81,8 @@ def imputer_spec(method: str) -> dict[str, Any]:
     if method in registry.names("generator"):
         there = f"there are: {', '.join(methods())}"
         raise RecipeError([f"--method: the generator {method!r} does not fill missing cells; {there}"])
-    near = difflib.get_close_matches(method, methods(), n=1)
+    known = [*registry.names("imputer"), *_CHAINED, *registry.names("generator")]  # without importing them
+    near = difflib.get_close_matches(method, known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(methods())}"
     raise RecipeError([f"--method: unknown method {method!r}; {hint}"])
 
