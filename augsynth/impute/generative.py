@@ -158,7 +158,7 @@ class GenerativeImputer(BaseImputer):
         latest = rows
         for _ in range(self._rounds):
             latest = self._completed(self.generators_[-1], rows, resolve_seed(rng))
-            self.generators_ = [*self.generators_, self._learn(latest)][-max(1, self._rounds * 3 // 4) :]
+            self.generators_ = [*self.generators_, self._fitted_to(latest)][-max(1, self._rounds * 3 // 4) :]
         self.generator_ = self.generators_[-1]
         if self._refits:
             self.rows_, self._latest = rows, latest
@@ -201,10 +201,10 @@ class GenerativeImputer(BaseImputer):
             )
             if self._rounds:  # what was filled in is no observation: it is drawn again too
                 again = self._completed(made, self.rows_, resolve_seed(rng))
-                made = self._learn(again, sample_weight=weights)
+                made = self._fitted_to(again, sample_weight=weights)
         return made
 
-    def _learn(self, z: np.ndarray, **options: Any) -> Any:
+    def _fitted_to(self, z: np.ndarray, **options: Any) -> Any:
         return clone(self._plain).fit(self._frame(z), **options)
 
     def _completed(self, generator: Any, z: np.ndarray, seed: int) -> np.ndarray:
