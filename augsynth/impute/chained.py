@@ -188,7 +188,9 @@ class ChainedImputer(BaseImputer):
     def trace(self, m: int = 3, n_rounds: int = 20, *, random_state: Any = None) -> pd.DataFrame:
         """Return means and standard deviations of the drawn cells, round by round, of m chains.
 
-        Chains that have converged are mixed and show no trend. See `split_r_hat`.
+        Chains that have converged are mixed and show no trend: `augsynth.check.trace_plot` draws
+        them, `augsynth.impute.convergence.split_r_hat` puts a number on it. The chains are those of
+        the training rows, so no table is asked for.
 
         Parameters
         ----------
