@@ -11,8 +11,8 @@ from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor,
 from augsynth.encode.layout import Block
 from augsynth.impute.column_model import ColumnModel, PredictorView
 from augsynth.impute.design import center_and_scale
-from augsynth.impute.linear_columns import fit_ridge
 from augsynth.impute.matching import Matcher
+from augsynth.impute.ridge import fit_ridge
 from augsynth.impute.tree_columns import TreeColumn
 
 __all__ = ["StackedColumn"]
