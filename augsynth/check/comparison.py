@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from augsynth.check.baselines import NOTHING, TUNED_THRESHOLD
 from augsynth.check.folds import Outcome
 from augsynth.check.metric import Metric
+from augsynth.check.records import plain, records
 from augsynth.check.splits import Split
 from augsynth.check.table import sentences, text_table
 from augsynth.check.verdict import differences, overall_verdicts
@@ -161,12 +161,12 @@ class Comparison:
             "verdicts": {name: row.to_dict() for name, row in self.verdicts.iterrows()},
             "sentences": sentences(self),
             "baselines": self.baselines,
-            "differences": _records(self._differences),
-            "folds": _records(main[["repeat", "fold", "method", "score"]]),
-            "costs": _records(self.costs.reset_index()),
-            "failures": _records(self.failures),
+            "differences": records(self._differences),
+            "folds": records(main[["repeat", "fold", "method", "score"]]),
+            "costs": records(self.costs.reset_index()),
+            "failures": records(self.failures),
             "notes": list(self.notes),
-            "settings": {name: _plain(value) for name, value in self.settings.items()},
+            "settings": {name: plain(value) for name, value in self.settings.items()},
         }
 
 
@@ -242,17 +242,3 @@ def _told_once(outcomes: Sequence[Outcome]) -> list[str]:
         notes.append(f"{method} warned on {len(messages)} folds: {first}")
         warnings.warn(f"compare: {notes[-1]}", category, stacklevel=4)
     return notes
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value if isinstance(value, (int, float, str, bool, type(None))) else str(value)
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(key): _plain(value) for key, value in row.items()} for row in frame.to_dict("records")]

@@ -12,6 +12,7 @@ import pandas as pd
 from augsynth.check.imputation_downstream import HOLD_OUT
 from augsynth.check.imputation_trial import COLUMN_MEAN
 from augsynth.check.intervals import Interval, corrected_interval
+from augsynth.check.records import plain, records
 from augsynth.core.errors import ParameterError, sentence
 
 if TYPE_CHECKING:
@@ -137,13 +138,13 @@ class ImputationReport:
         return {
             "verdicts": dict(self.verdicts),
             "sentences": sentences(self),
-            "imputers": _records(self._frames["imputer"].reset_index()),
-            "columns": _records(self._frames["column"]),
-            "groups": _records(self._frames["group"]),
-            "controls": {name: _plain(value) for name, value in self.controls.items()},
+            "imputers": records(self._frames["imputer"].reset_index()),
+            "columns": records(self._frames["column"]),
+            "groups": records(self._frames["group"]),
+            "controls": {name: plain(value) for name, value in self.controls.items()},
             "failures": self.failures,
             "notes": self.notes,
-            "settings": {name: _plain(value) for name, value in self.settings.items()},
+            "settings": {name: plain(value) for name, value in self.settings.items()},
         }
 
 
@@ -217,15 +218,3 @@ def _scores(whole: pd.DataFrame, plain: pd.DataFrame) -> dict[str, float]:
         "score_low": low,
         "score_high": high,
     }
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value if isinstance(value, (int, float, str, bool, type(None))) else str(value)
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(key): _plain(value) for key, value in row.items()} for row in frame.to_dict("records")]

@@ -41,8 +41,6 @@ class Chain:
         How many of them, at the start of the order, miss no cell.
     models : dict
         The point models, by column.
-    n_iter : int
-        Rounds in which `point` applies them.
     monotone : bool
         Whether each row misses just the last columns of the order: then one pass, each
         column drawn given the columns before it, is exact.
@@ -63,13 +61,12 @@ class Chain:
         self.design = Design(z, layout)
         self.starts = column_starts(z, layout)
         self.monotone = is_monotone(self.holes[:, self.order])
-        self.n_iter = 0
         self._sorted = [np.sort(z[~self.holes[:, j], j]) for j in range(len(layout))]
 
     # ---- the point completion
 
-    def fit(self, rng: np.random.Generator, n_rounds: int) -> Chain:
-        """Fit the point models, which `point` applies in ``n_rounds`` rounds.
+    def fit(self, rng: np.random.Generator) -> Chain:
+        """Fit the point models, which `point` applies once.
 
         Ordinary rounds fill a row's predictors with the help of the very value that is to
         be predicted from them, and regressions on such fills inflate what they find, round
@@ -87,7 +84,6 @@ class Chain:
             rows = self._started(self.z[seen], blind)
             view, own = rows.view(j), keyed_rng(seed, 1, j)
             self.models[j] = self.makers[j]().fit(view, self.z[seen, j], own, drawn=False)
-        self.n_iter = n_rounds
         return self
 
     def _started(self, z: np.ndarray, holed: np.ndarray) -> CompletedRows:
@@ -108,15 +104,13 @@ class Chain:
     def _completed(self, z: np.ndarray) -> np.ndarray:
         holes = np.isnan(z)
         state = self._started(z, self.design.holed(z))
-        several = holes.sum(axis=1) > 1  # a single hole is final after one visit
-        for step in range(self.n_iter):
-            found = []
-            for j, model in self.models.items():
-                rows = np.flatnonzero(holes[:, j] if step == 0 else holes[:, j] & several)
-                if len(rows):
-                    found.append((j, rows, model.expect(state.view(j, rows))))
-            for j, rows, expected in found:  # after the round: the models learned from starts
-                state.put(j, rows, expected)
+        found = []
+        for j, model in self.models.items():
+            rows = np.flatnonzero(holes[:, j])
+            if len(rows):
+                found.append((j, rows, model.expect(state.view(j, rows))))
+        for j, rows, expected in found:  # after all of them: the models learned from starts
+            state.put(j, rows, expected)
         return state.z
 
     # ---- random chains

@@ -32,7 +32,7 @@ _MODELS: dict[str, tuple[type[ColumnModel], type[ColumnModel]]] = {
     "bayes": (BayesLinearColumn, LogisticColumn),
     "trees": (TreeColumn, TreeColumn),
 }
-_POINT_ROUNDS, _DRAW_ROUNDS, _TREE_ROUNDS = 1, 10, 5
+_DRAW_ROUNDS, _TREE_ROUNDS = 10, 5
 _THIN = 10  # observed cells that each column has among the kept rows, if it has as many
 
 
@@ -67,8 +67,6 @@ class ChainedImputer(BaseImputer):
         The method of each column.
     order_ : list
         The columns in the order of visits: by ascending number of missing cells.
-    n_iter_ : int
-        Rounds of the point models.
     monotone_ : bool
         Whether the kept rows miss cells in a nested way, which one pass of a draw exploits.
     chain_ : Chain
@@ -155,9 +153,8 @@ class ChainedImputer(BaseImputer):
             for name, block in zip(names, self.layout_, strict=True)
         ]
         self.chain_ = Chain(_kept(z, self.max_rows, rng), self.layout_, makers)
-        self.chain_.fit(rng, _POINT_ROUNDS)
+        self.chain_.fit(rng)
         self.order_ = [names[j] for j in self.chain_.order]
-        self.n_iter_ = self.chain_.n_iter
         self.monotone_ = self.chain_.monotone
 
     def _point(self, z: np.ndarray) -> np.ndarray:
