@@ -1,0 +1,3 @@
+"""One report of everything: verdict, downstream, groups, fidelity, diversity, memorisation."""
+
+__all__: list[str] = []

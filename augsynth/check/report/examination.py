@@ -1,0 +1,70 @@
+"""Every check on the new rows, and on each control in their place."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from augsynth.check.controls import make_controls
+from augsynth.check.evidence import Evidence
+from augsynth.check.finding import Check, Finding, judge
+from augsynth.check.folds import one_thread
+from augsynth.core.random import keyed_rng
+
+__all__ = ["examine"]
+
+_STREAM = 321
+
+
+def examine(
+    evidence: Evidence,
+    checks: Sequence[Check],
+    *,
+    alpha: float = 0.05,
+    controls: bool = True,
+    tell: Callable[[str], None] = lambda line: None,
+) -> tuple[list[Finding], list[str], dict[str, float]]:
+    """Run the checks that apply, put the controls beside each, and judge them together.
+
+    Returns
+    -------
+    findings : list of Finding
+    notes : list of str
+    seconds : dict
+        CPU-seconds of each check, its controls included.
+    """
+    beside, notes = make_controls(evidence) if controls else ({}, [])
+    findings: list[Finding] = []
+    seconds: dict[str, float] = {}
+    with one_thread():
+        for check in checks:
+            tell(check.title)
+            started = time.process_time()
+            reason = check.applies(evidence)
+            if reason:
+                findings.append(Finding(check.part, check.name, check.title, float("nan"), caution=reason))
+                continue
+            found = check.run(evidence, _rng(evidence, check, "new rows"))
+            figures = {
+                name: _figure(check, other, name)
+                for name, other in beside.items()
+                if name in check.controlled
+            }
+            findings.append(replace(found, controls=figures))
+            seconds[check.name] = time.process_time() - started
+    return judge(findings, alpha), [*evidence.notes, *notes], seconds
+
+
+def _figure(check: Check, evidence: Evidence, name: str) -> float:
+    if check.applies(evidence):
+        return float("nan")
+    return float(check.value(evidence, _rng(evidence, check, name)))
+
+
+def _rng(evidence: Evidence, check: Check, name: str) -> np.random.Generator:
+    """Return a stream by name: leaving a check out leaves the others as they were."""
+    return keyed_rng(evidence.seed, _STREAM, zlib.crc32(f"{check.name}/{name}".encode()))
