@@ -20,6 +20,7 @@ FLOORS = {
     "impute": 4,
     "bayes": 5,
     "compose": 5,
+    "remedies": 5,
     "check": 6,
     "datasets": 6,
     "testing": 6,
