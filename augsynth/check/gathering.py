@@ -66,7 +66,8 @@ def gather(
     held = _held_out(holdout)
     parts = [(X, y, sensitive_features), (X_new, y_new, sensitive_features_new)] + ([held] if held else [])
     names = ["X", "X_new", "holdout"][: len(parts)]
-    tables = [_rows(each[0], name) for each, name in zip(parts, names, strict=True)]
+    flat = is_table(X)
+    tables = [_rows(each[0], name, flat) for each, name in zip(parts, names, strict=True)]
     modality = _modality(tables[0], features)
     frames, z, layout, left_out = _encoded(tables, names, modality, features)
     lengths = [count_rows(each) for each in tables]
@@ -104,8 +105,8 @@ def _held_out(holdout: Any) -> tuple[Any, Any, Any] | None:
     return (*holdout, None) if len(holdout) == 2 else tuple(holdout)  # type: ignore[return-value]
 
 
-def _rows(X: Any, name: str) -> Any:
-    if is_table(X):
+def _rows(X: Any, name: str, flat: bool) -> Any:
+    if flat:
         return take_in(X, where=f"{_WHERE}: {name}")[0].reset_index(drop=True)
     if hasattr(X, "detach"):
         X = X.detach().cpu().numpy()
@@ -132,7 +133,7 @@ def _encoded(
         return tables, z, layout, []
     frames = _aligned(tables, names)
     whole = pd.concat(frames, ignore_index=True)
-    left_out = [name for name in whole if _is_identifier(whole[name])]
+    left_out = [name for name in whole if _is_identifier(frames[0][name], whole[name])]
     kept = whole.drop(columns=left_out)
     if not kept.shape[1]:
         raise DataError(sentence(_WHERE, "X must have a column that is no identifier", offenders(left_out)))
@@ -150,11 +151,14 @@ def _encoded(
     )
 
 
-def _is_identifier(column: pd.Series) -> bool:
-    if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):
+def _is_identifier(real: pd.Series, all_rows: pd.Series) -> bool:
+    kind = pd.api.types
+    if kind.is_numeric_dtype(all_rows) or kind.is_datetime64_any_dtype(all_rows):
         return False
-    distinct = column.astype(str).nunique()
-    return bool(distinct > _MOST_LEVELS or (distinct > 50 and distinct > 0.9 * column.notna().sum()))
+    distinct = real.astype(str).nunique()
+    if distinct > 50 and distinct > 0.9 * real.notna().sum():
+        return True
+    return bool(all_rows.astype(str).nunique() > _MOST_LEVELS)
 
 
 def _aligned(frames: list[pd.DataFrame], names: list[str]) -> list[pd.DataFrame]:

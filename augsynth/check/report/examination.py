@@ -18,6 +18,7 @@ from augsynth.core.random import keyed_rng
 __all__ = ["examine"]
 
 _STREAM = 321
+_NOTHING_TO_MATCH = "No new row is of a class and group that real rows have: there is nothing to compare."
 
 
 def examine(
@@ -40,11 +41,12 @@ def examine(
     beside, notes = make_controls(evidence) if controls else ({}, [])
     findings: list[Finding] = []
     seconds: dict[str, float] = {}
+    alien = not len(evidence.matched[0])
     with one_thread():
         for check in checks:
             tell(check.title)
             started = time.process_time()
-            reason = check.applies(evidence)
+            reason = _NOTHING_TO_MATCH if alien else check.applies(evidence)
             if reason:
                 findings.append(Finding(check.part, check.name, check.title, float("nan"), caution=reason))
                 continue
@@ -60,7 +62,7 @@ def examine(
 
 
 def _figure(check: Check, evidence: Evidence, name: str) -> float:
-    if check.applies(evidence):
+    if not len(evidence.matched[0]) or check.applies(evidence):
         return float("nan")
     return float(check.value(evidence, _rng(evidence, check, name)))
 
