@@ -111,9 +111,8 @@ class Evidence:
     def with_made(self, made: Rows, holdout: Rows | None = None) -> Evidence:
         """Return the same evidence about other new rows (a control), and other held-out rows if given."""
         other = replace(self, made=made, holdout=self.holdout if holdout is None else holdout)
-        for name in ("distance", "_design"):  # learned from the training rows alone
-            if name in self.__dict__:
-                other.__dict__[name] = self.__dict__[name]
+        for name in ("distance", "_design", "_indices"):  # none of them depends on the new rows
+            other.__dict__[name] = getattr(self, name)
         return other
 
     # ---- samples
@@ -155,11 +154,17 @@ class Evidence:
         """The distance of rows: standardised numbers, and one unit for a category that differs."""
         return MixedDistance.fit(self.train.z, self.layout, missing="state")
 
-    def index(self, rows: Rows) -> NeighborIndex:
-        """Return the nearest-neighbour index of some rows, in this distance."""
-        return NeighborIndex(rows.z, self.distance)
+    @cached_property
+    def _indices(self) -> dict[int, tuple[Rows, NeighborIndex]]:
+        return {}
 
-    @property
+    def index(self, rows: Rows) -> NeighborIndex:
+        """Return the nearest-neighbour index of some rows, in this distance; made once for each object."""
+        if id(rows) not in self._indices:
+            self._indices[id(rows)] = rows, NeighborIndex(rows.z, self.distance)
+        return self._indices[id(rows)][1]
+
+    @cached_property
     def joint_layout(self) -> Layout:
         """The layout of `joint`."""
         if self.target_kind == "none":
