@@ -56,9 +56,9 @@ def _gain(trial: Trial) -> Finding:
     metric, confidence = trial.metric, f"{1 - trial.alpha:.0%}".replace("%", " %")
     told = (
         f"Trained on real and new rows together, {trial.main} reaches {_a(metric)} of "
-        f"{both['value']:.3f} on the held-out rows, instead of {real['value']:.3f} on the real rows alone: {both['difference']:+.4f}, "
-        f"{confidence} interval {interval_text(both['diff_low'], both['diff_high'], 4)}; "
-        f"{_WORDS[str(both['verdict'])]}."
+        f"{both['value']:.3f} on the held-out rows, instead of {real['value']:.3f} on the real rows "
+        f"alone: {both['difference']:+.4f}, {confidence} interval "
+        f"{interval_text(both['diff_low'], both['diff_high'], 4)}; {_WORDS[str(both['verdict'])]}."
     )
     if WEIGHTED in rows.index:
         weights = rows.loc[WEIGHTED]
@@ -87,9 +87,9 @@ def _alone(trial: Trial) -> Finding:
     word = "worse" if fair.p_below() <= trial.alpha / 2 else "not shown to be worse"
     told = (
         f"Trained on the new rows alone, {trial.main} reaches {_a(trial.metric)} of {value:.3f} on "
-        f"the held-out rows; on all real rows {real['value']:.3f}. With as many rows of every class and group, new ones "
-        f"give {new['value']:.3f} and real ones {null:.3f}: {fair.value:+.4f}, interval "
-        f"{interval_text(low, high, 4)}; the new rows are {word}."
+        f"the held-out rows; on all real rows {real['value']:.3f}. With as many rows of every "
+        f"class and group, new ones give {new['value']:.3f} and real ones {null:.3f}: "
+        f"{fair.value:+.4f}, interval {interval_text(low, high, 4)}; the new rows are {word}."
     )
     beside = {control: each["tstr"] for control, each in trial.controls.items()}
     return Finding(
