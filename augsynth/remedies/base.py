@@ -32,7 +32,9 @@ __all__ = [
 class Fitted(Protocol):
     """A fitted remedy: predicts rows, and may look at their groups to do so."""
 
-    classes_: np.ndarray
+    @property
+    def classes_(self) -> np.ndarray:
+        """The classes, in the order of the columns of ``predict_proba``."""
 
     def predict(self, X: Any, *, sensitive_features: Any) -> np.ndarray:
         """Return labels (n,)."""
@@ -44,7 +46,9 @@ class Fitted(Protocol):
 class Remedy(Protocol):
     """A way to treat groups better that makes no rows."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What it is called in tables."""
 
     def why_not(self, estimator: Any, y: Any, sensitive_features: Any) -> str:
         """Return "" where it applies, else the reason why not."""

@@ -1,0 +1,192 @@
+"""Remedies: what each does on data where the truth is known, determinism, and clear refusals."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.compose import make_column_transformer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.svm import LinearSVC
+
+from augsynth.core.errors import DataError, ParameterError, ThinCellWarning
+from augsynth.nn.trainer import Trainer
+from augsynth.remedies import (
+    REMEDIES,
+    CellWeights,
+    CorrelationFree,
+    GroupThresholds,
+    IndependentClassifier,
+    IndependentNetwork,
+    remedy,
+)
+from augsynth.resample.weights import balanced_weights
+
+SHORT = Trainer(steps=150, batch_size=128, options={"progress": False, "ema": 0.9})
+
+
+def rows(n=900, seed=0):
+    """Group b is a third, with its positive rows shifted, so that one threshold misses them."""
+    rng = np.random.default_rng(seed)
+    group = np.where(rng.random(n) < 1 / 3, "b", "a")
+    y = (rng.random(n) < 0.35).astype(int)
+    X = pd.DataFrame(
+        {
+            "score": 1.5 * y - 1.2 * (group == "b") + rng.normal(size=n),
+            "noise": rng.normal(size=n),
+            "job": rng.choice(["cook", "clerk", "none"], n),
+            "group": group,
+        }
+    )
+    X.loc[rng.random(n) < 0.05, "noise"] = np.nan
+    return X, np.where(y == 1, "yes", "no"), pd.Series(group, name="group")
+
+
+def pipeline(model=None):
+    hot = OneHotEncoder(handle_unknown="ignore")
+    encode = make_column_transformer((StandardScaler(), ["score"]), (hot, ["job", "group"]))
+    return make_pipeline(encode, LogisticRegression() if model is None else model)
+
+
+def rates(predicted, y, group):
+    """Return the recall of "yes" and the false-alarm rate, by group."""
+    said = pd.Series(np.asarray(predicted) == "yes")
+    return said[y == "yes"].groupby(group[y == "yes"].to_numpy()).mean(), said[y == "no"].groupby(
+        group[y == "no"].to_numpy()
+    ).mean()
+
+
+@pytest.mark.parametrize("name", REMEDIES)
+def test_protocol_and_determinism(name):
+    X, y, group = rows(300)
+    X.index = X.index[::-1]
+    found = remedy(name)
+    assert found.name == name and found.why_not(pipeline(), y, group) == ""
+    if name == "independence penalty":
+        X = X.iloc[:, :2]
+    states = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
+    estimator = pipeline() if "job" in X else LogisticRegression()
+    fits = [found.fit(estimator, X, y, sensitive_features=group, random_state=3) for _ in range(2)]
+    assert not hasattr(estimator, "classes_")  # a clone was fitted
+    assert list(fits[0].classes_) == ["no", "yes"]
+    labels = [each.predict(X, sensitive_features=group) for each in fits]
+    assert (labels[0] == labels[1]).all() and set(labels[0]) <= {"no", "yes"}
+    chances = fits[0].predict_proba(X, sensitive_features=group)
+    assert chances.shape == (300, 2) and np.allclose(chances.sum(axis=1), 1)
+    assert (np.random.get_state()[1] == states[0]).all()  # noqa: NPY002
+    assert (torch.get_rng_state() == states[1]).all()
+
+
+def test_cell_weights_are_balanced_weights_in_fit():
+    X, y, group = rows()
+    found = CellWeights().fit(pipeline(), X, y, sensitive_features=group)
+    by_hand = pipeline().fit(X, y, logisticregression__sample_weight=balanced_weights(y, group))
+    assert (found.predict_proba(X) == by_hand.predict_proba(X)).all()
+
+
+def test_correlation_remover_leaves_no_linear_trace_of_the_group():
+    X, y, group = rows()
+    seen = {}
+
+    class Spy(LogisticRegression):
+        def fit(self, X, y, sample_weight=None):
+            seen["X"] = X
+            return super().fit(X, y, sample_weight)
+
+    for estimator in (pipeline(Spy()), Spy()):  # with an encoder of its own, and without
+        found = CorrelationFree().fit(estimator, X, y, sensitive_features=group)
+        inside = (group == "b").to_numpy(float)
+        cross = (seen["X"] - seen["X"].mean(axis=0)).T @ (inside - inside.mean())
+        assert np.abs(cross).max() / len(y) < 1e-8
+        strange = X.assign(group="c", job="pilot")
+        assert len(found.predict(strange, sensitive_features=["c"] * len(X))) == len(X)
+
+
+def test_group_thresholds_equalise_error_rates():
+    X, y, group = rows(3000)
+    test = rows(3000, seed=1)
+    estimator = pipeline()
+    plain = rates(clone(estimator).fit(X[["score"]].assign(job="cook", group="a"), y).predict(
+        test[0].assign(job="cook", group="a")), *test[1:])  # fmt: skip
+    gap = max(abs(each["a"] - each["b"]) for each in plain)
+    found = GroupThresholds().fit(estimator, X, y, sensitive_features=group, random_state=0)
+    after = rates(found.predict(test[0], sensitive_features=test[2]), *test[1:])
+    assert gap > 0.25 and max(abs(each["a"] - each["b"]) for each in after) < 0.1  # s.e. of a gap: .03
+    even = GroupThresholds(constraint="demographic_parity").fit(
+        estimator, X, y, sensitive_features=group, random_state=0
+    )
+    said = even.predict(test[0], sensitive_features=test[2]) == "yes"
+    assert abs(said[test[2] == "a"].mean() - said[test[2] == "b"].mean()) < 0.08
+
+
+def test_thin_and_unseen_groups_share_thresholds():
+    X, y, group = rows(300)
+    thin = group.where(np.arange(300) > 3, "c")
+    with pytest.warns(ThinCellWarning, match="given 'c'"):
+        found = GroupThresholds().fit(pipeline(), X, y, sensitive_features=thin, random_state=0)
+    assert len(found.predict(X, sensitive_features=["never seen"] * 300)) == 300
+
+
+def test_scores_without_probabilities_will_do():
+    X, y, group = rows(300)
+    found = GroupThresholds().fit(pipeline(LinearSVC()), X, y, sensitive_features=group, random_state=0)
+    assert not hasattr(found, "predict_proba") and set(found.predict(X, sensitive_features=group)) <= set(y)
+
+
+def test_independent_classifier_tells_classes_but_not_groups():
+    X, y, group = rows(2000)
+    y = np.where((y == "yes") & ((group == "a") | (X["noise"] > 0)), "yes", "no")  # fewer "yes" in b
+    gaps = {}
+    for strength in (0, 3):
+        model = IndependentClassifier(strength, trainer=SHORT, random_state=0)
+        said = model.fit(X, y, sensitive_features=group).predict_proba(X)[:, 1]
+        gaps[strength] = abs(said[group == "a"].mean() - said[group == "b"].mean())
+        assert (model.predict(X) == y).mean() > np.mean(y == "no")
+    assert gaps[0] > 0.1 and gaps[3] < 0.04
+
+
+def test_independent_classifier_and_a_sensitive_number():
+    rng = np.random.default_rng(0)
+    age = rng.normal(40, 10, 800)
+    X = np.column_stack([rng.normal(size=800), age])
+    y = (X[:, 0] + (age - 40) / 10 + rng.normal(size=800) > 0).astype(int)
+    found = []
+    for strength in (0, 5):
+        model = IndependentClassifier(strength, trainer=SHORT, random_state=0)
+        said = model.fit(X, y, sensitive_features=age).predict_proba(X)[:, 1]
+        found.append(abs(np.corrcoef(said, age)[0, 1]))
+    assert found[0] > 0.5 and found[1] < 0.2
+
+
+def test_independent_classifier_takes_any_table():
+    X, y, group = rows(200)
+    X["when"] = pd.Timestamp("2020-01-01") + pd.to_timedelta(np.arange(200), unit="D")
+    X["whole"] = pd.array(np.arange(200), dtype="Int64")
+    X.loc[3, "whole"] = pd.NA
+    model = IndependentClassifier(hidden=(8,), trainer=Trainer(steps=5, options={"progress": False}))
+    model.fit(X, y, sensitive_features=X[["group", "job"]], sample_weight=np.ones(200))
+    assert model.predict(X.assign(job="pilot").iloc[:1]).shape == (1,)
+    with pytest.raises(DataError, match="columns of the training rows"):
+        model.predict(X.drop(columns="job"))
+
+
+def test_reasons_and_sentences():
+    X, y, group = rows(60)
+    for each in REMEDIES.values():
+        assert each.why_not(Ridge(), y, group) == "the target is a number, not a class"
+        assert each.why_not(pipeline(), y, None) == "there are no sensitive features"
+        assert each.why_not(pipeline(), y, ["a"] * 60) == "there is only one group"
+    assert "3 classes" in GroupThresholds().why_not(pipeline(), np.arange(60) % 3, group)
+    assert "fewer than 10" in GroupThresholds().why_not(pipeline(), [1] * 5 + [0] * 55, group)
+    with pytest.raises(ParameterError, match="'cell weights', 'correlation remover'"):
+        remedy("weights")
+    with pytest.raises(ParameterError, match="constraint must be"):
+        GroupThresholds("parity").fit(pipeline(), X, y, sensitive_features=group)
+    with pytest.raises(ParameterError, match="strength must be"):
+        IndependentClassifier(-1).fit(X, y)
+    with pytest.raises(DataError, match="at least two classes"):
+        IndependentNetwork().fit(None, X, ["no"] * 60, sensitive_features=group)
+    with pytest.raises(DataError, match="60 rows as X has"):
+        IndependentClassifier().fit(X, y, sensitive_features=group[:9])
