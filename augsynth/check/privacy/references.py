@@ -1,0 +1,136 @@
+"""Training and held-out rows in equal number, and the nearest of them to each new row."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from augsynth.check.evidence import Evidence, match_cells
+from augsynth.core.random import keyed_rng
+from augsynth.encode.neighbors import NeighborIndex
+
+__all__ = ["MIN_PAIRS", "Nearest", "References", "made_places", "nearest", "needs_holdout", "references"]
+
+MIN_PAIRS = 20
+_MADE = 401
+_TIED = 16  # rows at the same distance that are told apart; more are mixed anyway
+
+_kept: weakref.WeakKeyDictionary[Any, dict[tuple, tuple[Any, References]]] = weakref.WeakKeyDictionary()
+_found: weakref.WeakKeyDictionary[Any, dict[int, Nearest]] = weakref.WeakKeyDictionary()
+
+
+@dataclass(frozen=True, eq=False)
+class References:
+    """As many training as held-out rows in every cell.
+
+    Attributes
+    ----------
+    train, holdout : ndarray (k,) of int
+        Places in the two samples; row i of one is of the same cell as row i of the other.
+    z : ndarray (2 k, p)
+        Their encoded rows, training rows first.
+    index : NeighborIndex
+        Of ``z``.
+    """
+
+    train: np.ndarray
+    holdout: np.ndarray
+    z: np.ndarray
+    index: NeighborIndex
+
+    @property
+    def n_pairs(self) -> int:
+        """Rows of each kind."""
+        return len(self.train)
+
+
+@dataclass(frozen=True, eq=False)
+class Nearest:
+    """The nearest references of some new rows.
+
+    Attributes
+    ----------
+    made : ndarray (m,) of int
+        Places of the new rows.
+    distances : ndarray (m, k)
+        Ascending.
+    positions : ndarray (m, k) of int
+        Rows of the references; below ``n_pairs`` it is a training row.
+    """
+
+    made: np.ndarray
+    distances: np.ndarray
+    positions: np.ndarray
+
+    @cached_property
+    def tied(self) -> np.ndarray:
+        """Which of the positions are as near as the nearest, (m, k) of bool."""
+        return self.distances <= self.distances[:, :1]
+
+    @cached_property
+    def n_tied(self) -> np.ndarray:
+        """How many are, (m,) of int."""
+        return self.tied.sum(axis=1)
+
+    @property
+    def crowded(self) -> np.ndarray:
+        """Which new rows have more references at one distance than were looked up, (m,) of bool."""
+        k = self.distances.shape[1]
+        return self.n_tied == k if k > 2 else np.zeros(len(self.distances), dtype=bool)
+
+
+def needs_holdout(evidence: Evidence) -> str:
+    """Return why training rows cannot be compared with held-out ones, or ""."""
+    if evidence.holdout is None:
+        return (
+            "Needs real rows that the generator has not seen: without them, rows near training rows cannot "
+            "be told from rows that are merely likely. Pass holdout=(X, y)."
+        )
+    shared = np.intersect1d(evidence.train.cells, evidence.holdout.cells)
+    pairs = sum(
+        min(int((evidence.train.cells == cell).sum()), int((evidence.holdout.cells == cell).sum()))
+        for cell in shared
+    )
+    if pairs < MIN_PAIRS:
+        return f"Needs at least {MIN_PAIRS} held-out rows of the classes and groups of the training rows."
+    return ""
+
+
+def references(evidence: Evidence, draw: int = 0) -> References:
+    """Return one draw of equally many training and held-out rows; kept for the next check that asks."""
+    holdout = evidence.holdout
+    if holdout is None:
+        raise ValueError("no held-out rows")
+    room = _kept.setdefault(holdout, {})
+    key = (id(evidence.train), evidence.max_rows, evidence.seed, draw)
+    if key not in room:
+        places = match_cells(
+            evidence.train.cells, holdout.cells, evidence.max_rows, evidence.seed + 7919 * draw
+        )
+        z = np.vstack([evidence.train.z[places[0]], holdout.z[places[1]]])
+        # the training rows are kept with it, so that their id stays theirs
+        room[key] = evidence.train, References(*places, z, NeighborIndex(z, evidence.distance))
+    return room[key][1]
+
+
+def made_places(evidence: Evidence) -> np.ndarray:
+    """Return the places of at most ``max_rows`` new rows, ascending."""
+    n, limit = len(evidence.made), evidence.max_rows
+    if limit is None or n <= limit:
+        return np.arange(n)
+    return np.sort(keyed_rng(evidence.seed, _MADE, n).choice(n, limit, replace=False))
+
+
+def nearest(evidence: Evidence, draw: int = 0) -> Nearest:
+    """Return the nearest references of the new rows; kept for the next check that asks."""
+    room = _found.setdefault(evidence, {})
+    if draw not in room:
+        refs, places = references(evidence, draw), made_places(evidence)
+        k = min(_TIED, len(refs.z))
+        distances, positions = refs.index.query(evidence.made.z[places], k)
+        room[draw] = Nearest(places, distances, positions)
+    return room[draw]
