@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from augsynth.core.errors import DataError, sentence
 
-__all__ = ["ClipFeatures", "PictureFeatures"]
+__all__ = ["ClipFeatures", "PictureFeatures", "averages", "picture_array"]
 
 _SIDES, _THUMB, _CELLS, _ANGLES = (16, 32), 12, 7, 8
 _BANDS, _CEPSTRA, _PARTS = 32, 16, 4
@@ -39,7 +39,7 @@ class PictureFeatures(TransformerMixin, BaseEstimator):
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn the brightest value, where the dtype does not say it, and the size."""
-        arrays = [_array(x) for x in X]
+        arrays = [picture_array(x) for x in X]
         self.top_ = max((_top(array) for array in arrays), default=1.0)
         height, width, channels = (max(array.shape[axis] for array in arrays) for axis in range(3))
         self.shape_ = int(np.clip(height, *_SIDES)), int(np.clip(width, *_SIDES)), channels
@@ -49,7 +49,7 @@ class PictureFeatures(TransformerMixin, BaseEstimator):
         """Return rows (n, d) of float32; d is at most 1,000 for pictures of three channels."""
         small = np.empty((len(X), *self.shape_), dtype=np.float32)
         for i, x in enumerate(X):
-            array = _array(x)
+            array = picture_array(x)
             if array.shape[2] > self.shape_[2]:
                 array = array.mean(axis=2, keepdims=True)
             small[i] = _resized(array, *self.shape_[:2])  # one channel is spread over all
@@ -61,7 +61,7 @@ class PictureFeatures(TransformerMixin, BaseEstimator):
         return np.hstack([_thumbnails(small), _directions(small.mean(axis=3))])
 
 
-def _array(x: Any) -> np.ndarray:
+def picture_array(x: Any) -> np.ndarray:
     """Return a picture as an array (h, w, c)."""
     if hasattr(x, "detach"):
         array = x.detach().cpu().numpy()
@@ -81,12 +81,12 @@ def _resized(array: np.ndarray, height: int, width: int) -> np.ndarray:
     array = array.astype(np.float32)
     if array.shape[:2] == (height, width):
         return array
-    down, across = _averages(array.shape[0], height), _averages(array.shape[1], width)
+    down, across = averages(array.shape[0], height), averages(array.shape[1], width)
     return np.stack([down @ array[:, :, k] @ across.T for k in range(array.shape[2])], axis=2)
 
 
 @lru_cache(maxsize=256)
-def _averages(before: int, after: int) -> np.ndarray:
+def averages(before: int, after: int) -> np.ndarray:
     """Return the matrix (after, before) that averages each stretch of a line."""
     edges = np.linspace(0, before, after + 1)
     starts = np.arange(before)
@@ -96,7 +96,7 @@ def _averages(before: int, after: int) -> np.ndarray:
 
 
 def _pooled(maps: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    down, across = _averages(maps.shape[1], rows), _averages(maps.shape[2], columns)
+    down, across = averages(maps.shape[1], rows), averages(maps.shape[2], columns)
     return np.einsum("ah,nhwc,bw->nabc", down, maps, across, optimize=True)
 
 
