@@ -1,3 +1,5 @@
 """One report of everything: verdict, downstream, groups, fidelity, diversity, memorisation."""
 
-__all__: list[str] = []
+from augsynth.check.report.report import Report, report
+
+__all__ = ["Report", "report"]

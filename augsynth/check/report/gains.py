@@ -1,0 +1,238 @@
+"""Who gained and who lost: gains of models, of classes and of groups, with intervals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from augsynth.check.downstream.trained import BOTH, REAL
+from augsynth.check.finding import FAILED, NOT_JUDGED, PASSED
+from augsynth.check.report.answers import QUESTIONS, Answer
+from augsynth.check.report.charts import Gain, forest, group_dots
+from augsynth.check.verdict import HELPS, HURTS
+
+if TYPE_CHECKING:
+    from augsynth.check.comparison import Comparison
+    from augsynth.check.downstream import Trial
+    from augsynth.check.report.report import Report
+
+__all__ = ["gain_blocks", "group_blocks", "judge_gains", "judge_trial"]
+
+NOTHING = "nothing"
+
+
+def judge_trial(trial: Trial) -> Answer:
+    """Answer whether the new rows are worth anything from a trial on held-out rows."""
+    question = QUESTIONS["downstream"]
+    if trial.reason:
+        return Answer("downstream", question, NOT_JUDGED, NOT_JUDGED, [f"Not judged: {trial.reason}."])
+    mine = trial.scores
+    mine = mine[
+        (mine["learner"] == trial.main) & (mine["metric"] == trial.metric) & (mine["trained_on"] == BOTH)
+    ]
+    word = str(mine["verdict"].iloc[0])
+    status = {HELPS: PASSED, HURTS: FAILED}.get(word, NOT_JUDGED)
+    told = [each.sentence for each in trial.findings() if each.sentence]
+    return Answer("downstream", question, word, status, told or list(trial.notes))
+
+
+def judge_gains(trial: Trial | None, comparison: Comparison | None, groups_named: bool) -> Answer:
+    """Answer which classes and groups gained and which lost."""
+    question = QUESTIONS["bias"]
+    levels = _levels_of(trial, comparison)
+    gained = [f"{each.name} ({each.difference:+.3f})" for each in levels if each.word == HELPS]
+    lost = [f"{each.name} ({each.difference:+.3f})" for each in levels if each.word == HURTS]
+    if not levels:
+        return Answer(
+            "bias",
+            question,
+            NOT_JUDGED,
+            NOT_JUDGED,
+            ["No class or group could be scored with and without the new rows."],
+        )
+    told = []
+    if gained:
+        told.append(f"Gained: {_some(gained)}.")
+    if lost:
+        told.append(f"Lost: {_some(lost)}.")
+    open_ = [each.name for each in levels if each.word not in (HELPS, HURTS)]
+    if open_:
+        few = sum(each.word == "too few" for each in levels)
+        thin = f", {few} of them with too few rows" if few else ""
+        told.append(f"No evidence either way for {len(open_)} of {len(levels)} classes and groups{thin}.")
+    if not groups_named:
+        told.append("No groups were named, so only classes were looked at.")
+    word = (
+        "some lost"
+        if lost and not gained
+        else "some gained, some lost"
+        if lost
+        else "some gained"
+        if gained
+        else "no evidence"
+    )
+    return Answer("bias", question, word, FAILED if lost else PASSED if gained else NOT_JUDGED, told)
+
+
+def _some(names: list[str], most: int = 6) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _levels_of(trial: Trial | None, comparison: Comparison | None) -> list[Gain]:
+    if comparison is not None:
+        frame = comparison.to_frame()
+        frame = frame[frame["scope"].isin(["class", "group"]) & (frame["against"] == NOTHING)]
+        several = len(comparison.methods) > 1
+        return [
+            _compared(row, str(row["level"]) + (f", {row['method']}" if several else ""))
+            for _, row in frame.iterrows()
+        ]
+    if trial is None or trial.reason:
+        return []
+    return [*_class_gains(trial), *_group_gains(trial)]
+
+
+def _compared(row: pd.Series, name: str) -> Gain:
+    word, flag = str(row["verdict"]), str(row["flag"])
+    return Gain(name, row["difference"], row["low"], row["high"], flag or word, flag)
+
+
+def _tried(row: pd.Series, name: str) -> Gain:
+    word = "too few" if row["verdict"] == NOT_JUDGED else str(row["verdict"])
+    return Gain(
+        name,
+        row["difference"],
+        row["diff_low"],
+        row["diff_high"],
+        word,
+        "too few rows" if word == "too few" else "",
+    )
+
+
+def _class_gains(trial: Trial) -> list[Gain]:
+    frame = trial.by_class
+    if not len(frame):
+        return []
+    return [_tried(row, str(row["class"])) for _, row in frame[frame["trained_on"] == BOTH].iterrows()]
+
+
+def _group_gains(trial: Trial) -> list[Gain]:
+    frame = trial.by_group
+    if not len(frame):
+        return []
+    frame = frame[(frame["trained_on"] == BOTH) & (frame["class"] == "all")]
+    return [_tried(row, str(row["group"])) for _, row in frame.iterrows()]
+
+
+def gain_blocks(report: Report) -> list[dict[str, Any]]:
+    """Draw the gains: in all by learner or method, then by class and by group."""
+    from augsynth.check.report.sections import chart, finding_block, shown_frame
+
+    blocks: list[dict[str, Any]] = []
+    if report.comparison is not None:
+        blocks += _comparison_blocks(report.comparison)
+    trial = report.trial
+    if trial is None or trial.reason:
+        return blocks
+    frame = trial.scores[(trial.scores["metric"] == trial.metric) & (trial.scores["trained_on"] != REAL)]
+    lines = {
+        str(learner): [_tried(row, str(row["trained_on"])) for _, row in part.iterrows()]
+        for learner, part in frame.groupby("learner", sort=False)
+    }
+    caption = f"Held-out rows: change of {trial.metric} against the real rows alone"
+    blocks.append(chart(caption, forest(lines, f"change of {trial.metric}"), note=" ".join(trial.notes)))
+    by_class, by_group = _class_gains(trial), _group_gains(trial)
+    levels = {
+        name: gains
+        for name, gains in (("Recall of each class", by_class), ("Accuracy of each group", by_group))
+        if gains
+    }
+    if trial.metric == "R2" and by_group:
+        levels = {"Mean absolute error of each group (left is better)": by_group}
+    if levels:
+        blocks.append(
+            chart("Held-out rows: who gains with the new rows", forest(levels, "change with the new rows"))
+        )
+    found = [finding_block(each) for each in report.findings if each.part == "downstream"]
+    blocks.append({"kind": "findings", "findings": found})
+    columns = [name for name in trial.scores.columns if name not in ("smaller_is_better",)]
+    blocks.append(
+        {
+            "kind": "more",
+            "summary": "All scores",
+            "frame": shown_frame(trial.scores[columns]),
+            "caption": "Scores on the held-out rows",
+            "most": 100,
+        }
+    )
+    return blocks
+
+
+def _comparison_blocks(comparison: Comparison) -> list[dict[str, Any]]:
+    from augsynth.check.report.sections import chart, shown_frame
+
+    frame = comparison.to_frame()
+    overall = frame[(frame["metric"] == comparison.metric) & (frame["scope"] == "all")]
+    lines = {
+        str(method): [_compared(row, f"against {row['against']}") for _, row in part.iterrows()]
+        for method, part in overall.groupby("method", sort=False)
+    }
+    words = comparison.metric_words
+    note = " ".join(f"{name}: not applicable, {why}." for name, why in comparison.baselines.items() if why)
+    blocks = [chart(f"Cross-validated: {words}", forest(lines, f"change of {words}"), note=note)]
+    levels: dict[str, list[Gain]] = {}
+    titles = {
+        "class": "recall of class",
+        "group": f"{words} of group",
+        "gap": "gap between groups (smaller is better)",
+    }
+    for scope, title in titles.items():
+        part = frame[(frame["scope"] == scope) & (frame["against"] == NOTHING)]
+        for method, mine in part.groupby("method", sort=False):
+            levels[f"{method}: {title}"] = [_compared(row, str(row["level"])) for _, row in mine.iterrows()]
+    if levels:
+        blocks.append(
+            chart(
+                "Cross-validated: who gains, against doing nothing", forest(levels, "change against nothing")
+            )
+        )
+    table = overall[
+        ["method", "against", "score", "score_against", "difference", "low", "high", "p_holm", "verdict"]
+    ]
+    return [
+        *blocks,
+        {
+            "kind": "more",
+            "summary": "As a table",
+            "frame": shown_frame(table),
+            "caption": "Comparison",
+            "most": 60,
+        },
+    ]
+
+
+def group_blocks(report: Report) -> list[dict[str, Any]]:
+    """Draw metrics of groups before and after."""
+    from augsynth.check.report.sections import chart
+
+    trial = report.trial
+    if trial is None or trial.reason or not len(trial.by_group):
+        return []
+    blocks = []
+    frame = trial.by_group
+    for name, part in frame.groupby("class", sort=False):
+        sides = [part[part["trained_on"] == which].set_index("group") for which in (REAL, BOTH)]
+        table = pd.DataFrame({"group": sides[0].index, "n": sides[0]["rows"].to_numpy()})
+        for when, side in zip(("before", "after"), sides, strict=True):
+            for column, source in (("", "value"), ("_low", "low"), ("_high", "high")):
+                table[when + column] = side[source].reindex(table["group"]).to_numpy()
+        what = (
+            "mean absolute error"
+            if trial.metric == "R2"
+            else "accuracy"
+            if name == "all"
+            else f"recall of class {name}"
+        )
+        blocks.append(chart(f"By group: {what}", group_dots(table, what)))
+    return blocks

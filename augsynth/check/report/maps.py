@@ -1,0 +1,118 @@
+"""Maps: real and new rows in the plane, and how pairs of columns differ."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from augsynth.check.evidence import Evidence
+from augsynth.check.report.markup import drawing, figure, middle_cut, tag
+
+__all__ = ["heat_map", "row_map"]
+
+_POINTS, _SIDE = 900, 340.0
+_MOST_CLASSES = 6
+MOST_COLUMNS = 24
+
+
+def row_map(evidence: Evidence) -> tuple[Markup, float] | None:
+    """Draw matched real and new rows on the two main directions of the real ones; and their share of spread.
+
+    The directions are principal components of the real rows in the coordinates of
+    `Evidence.design`; both panels have the same axes, those of the real rows.
+    """
+    from sklearn.decomposition import PCA
+
+    new, real = evidence.matched
+    if len(real) < 5:
+        return None
+    some = np.linspace(0, len(real) - 1, min(_POINTS, len(real))).astype(int)
+    design = evidence.design(real)
+    if design.shape[1] < 2 or not np.isfinite(design).all():
+        return None
+    plane = PCA(2, random_state=0).fit(design)
+    share = float(np.nansum(plane.explained_variance_ratio_))
+    if not share > 0:
+        return None
+    places = [plane.transform(design[some]), plane.transform(evidence.design(new.take(some)))]
+    low, high = np.quantile(places[0], [0.005, 0.995], axis=0)
+    low, high = low - 0.15 * (high - low), high + 0.15 * (high - low)
+    shown = evidence.target_kind == "class" and len(evidence.classes) <= _MOST_CLASSES
+    labels = [rows.labels[some] if shown else np.zeros(len(some), dtype=int) for rows in (real, new)]
+    panels = []
+    for title, points, codes in zip(("real rows", "new rows"), places, labels, strict=True):
+        panels.append(tag("div", tag("h4", title), _panel(points, codes, low, high, title)))
+    key = Markup("")
+    if shown:
+        entries = [
+            tag("li", tag("span", class_=f"swatch f{k}"), middle_cut(name))
+            for k, name in enumerate(evidence.classes)
+        ]
+        key = tag("ul", *entries, class_="key")
+    return key + tag("div", *panels, class_="pair"), share
+
+
+def _panel(points: np.ndarray, codes: np.ndarray, low: np.ndarray, high: np.ndarray, title: str) -> Markup:
+    span = np.where(high > low, high - low, 1.0)
+    at = np.clip((points - low) / span, 0.0, 1.0) * (_SIDE - 12) + 6
+    parts: list[Markup] = [
+        tag("rect", x=0.5, y=0.5, width=_SIDE - 1, height=_SIDE * 0.72 - 1, class_="control frame")
+    ]
+    for code in np.unique(codes):
+        path = "".join(f"M{x:.0f} {0.72 * y:.0f}h0" for x, y in at[codes == code])
+        parts.append(tag("path", d=path, class_=f"points s{code % 6}"))
+    outside = int((((points < low) | (points > high)).any(axis=1)).sum())
+    told = f"Map of {len(points):,} {title}; {outside:,} lie beyond its edges and are drawn on them"
+    return drawing(*parts, width=_SIDE, height=_SIDE * 0.72, label=told)
+
+
+def heat_map(differences: pd.DataFrame, words: str) -> Markup:
+    """Draw a square table of differences; blue is weaker among new rows, orange stronger.
+
+    At most `MOST_COLUMNS` columns: those with the greatest differences.
+    """
+    values = differences.to_numpy(dtype=float)
+    order = np.argsort(-np.nan_to_num(np.abs(values)).max(axis=0), kind="stable")[:MOST_COLUMNS]
+    order = np.sort(order)
+    values, names = values[np.ix_(order, order)], [str(differences.columns[k]) for k in order]
+    most = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
+    cell = 26.0 if len(names) > 14 else 34.0
+    left, top = 150.0, 112.0
+    parts: list[Markup] = []
+    for i, name in enumerate(names):
+        y = top + i * cell
+        parts.append(
+            tag(
+                "text", middle_cut(name, 22), x=left - 8, y=y + cell / 2 + 4, text_anchor="end", class_="tick"
+            )
+        )
+        x = left + i * cell + cell / 2 + 3
+        turned = f"rotate(-50 {x:.1f} {top - 8:.1f})"
+        parts.append(tag("text", middle_cut(name, 20), x=x, y=top - 8, transform=turned, class_="tick"))
+        parts += _cells(values[i], names, i, (left, y, cell), most)
+    width, height = left + len(names) * cell + 70, top + len(names) * cell + 6
+    told = f"{words}: {len(names)} columns, greatest difference {figure(most)}"
+    style = "min-width:520px;max-width:860px" if len(names) > 8 else "max-width:560px"
+    picture = drawing(*parts, width=width, height=height, label=told, class_="heat")
+    return tag("div", picture, style=style)
+
+
+def _cells(
+    values: np.ndarray, names: Sequence[str], i: int, place: tuple[float, float, float], most: float
+) -> list[Markup]:
+    left, y, cell = place
+    parts = []
+    for j, value in enumerate(values):
+        if i == j or not math.isfinite(value):
+            continue
+        strength = min(abs(float(value)) / most, 1.0)
+        told = tag("title", f"{names[i]} and {names[j]}: {value:+.2f}")
+        ground = {"x": left + j * cell + 1, "y": y + 1, "width": cell - 2, "height": cell - 2}
+        parts.append(tag("rect", **ground, class_="heatzero"))
+        colour = "heatmore" if value > 0 else "heatless"
+        parts.append(tag("rect", told, **ground, class_=colour, fill_opacity=f"{strength:.2f}"))
+    return parts

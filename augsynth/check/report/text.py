@@ -1,0 +1,41 @@
+"""A report as plain text."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+from augsynth.check.finding import NOT_JUDGED
+from augsynth.check.report.markup import figure
+
+if TYPE_CHECKING:
+    from augsynth.check.report.report import Report
+
+__all__ = ["report_text"]
+
+_WIDTH = 108
+
+
+def report_text(report: Report) -> str:
+    """Return verdict, answers, one line a judged check and the notes."""
+    verdict = report.verdict
+    lines = [f"{verdict.word.upper()}  {verdict.sentence}", ""]
+    for each in verdict.answers:
+        lines.append(f"{each.question} {each.word}")
+        lines += [
+            textwrap.fill(text, _WIDTH, initial_indent="  ", subsequent_indent="  ")
+            for text in each.sentences
+        ]
+    judged = [each for each in report.findings if each.status != NOT_JUDGED]
+    if judged:
+        lines.append("")
+        wide = max(len(each.name) for each in judged)
+        for found in judged:
+            value, null = figure(found.value, found.unit), figure(found.null, found.unit)
+            lines.append(f"{found.status:<7} {found.name:<{wide}}  {value:>9}  (same distribution {null})")
+    if report.notes:
+        lines += [
+            "",
+            *(textwrap.fill(f"Note: {note}", _WIDTH, subsequent_indent="  ") for note in report.notes),
+        ]
+    return "\n".join(lines)
