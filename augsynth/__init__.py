@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _NAMES = {
     "ampute": "augsynth.impute.amputation",
     "AutoregressiveGenerator": "augsynth.generate.autoregressive",
+    "balanced_weights": "augsynth.resample.weights",
     "BaseGenerator": "augsynth.generate.base",
     "BaseImputer": "augsynth.impute.base",
     "BayesClassifier": "augsynth.bayes",
@@ -47,6 +48,7 @@ _NAMES = {
     "pool": "augsynth.impute.pooling",
     "Recipe": "augsynth.recipe",
     "RegressionGenerator": "augsynth.generate.regression",
+    "report": "augsynth.check.report",
     "Resampled": "augsynth.compose",
     "ResampledDataset": "augsynth.datasets",
     "save": "augsynth.core.persistence",

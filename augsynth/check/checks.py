@@ -5,6 +5,7 @@ from __future__ import annotations
 from augsynth.check.diversity import CHECKS as DIVERSITY
 from augsynth.check.fidelity import CHECKS as FIDELITY
 from augsynth.check.finding import Check
+from augsynth.check.pictures import CHECKS as PICTURES
 from augsynth.check.privacy import CHECKS as PRIVACY
 
 __all__ = ["default_checks"]
@@ -12,4 +13,4 @@ __all__ = ["default_checks"]
 
 def default_checks() -> list[Check]:
     """Return a new object of every check: fidelity, diversity, memorisation."""
-    return [kind() for kind in (*FIDELITY, *DIVERSITY, *PRIVACY)]
+    return [kind() for kind in (*FIDELITY, *PICTURES, *DIVERSITY, *PRIVACY)]
