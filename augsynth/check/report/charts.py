@@ -79,14 +79,22 @@ def forest(groups: Mapping[str, Sequence[Gain]], label: str) -> Markup:
             lines.append(_gain_line(gain, axis, decimals))
         if len(gains) > _MOST_LINES:
             lines.append(tag("li", f"… and {len(gains) - _MOST_LINES} more", class_="row group"))
-    ticks = [
-        tag("text", f"{value:+.{decimals}f}" if value else "0", x=axis.at(value), y=12, text_anchor="middle",
-            class_="tick")
-        for value in axis.ticks()
-        if 0.04 < axis.share(value) < 0.96
-    ]  # fmt: skip
-    lines.append(_row("", drawing(*ticks, height=18, label="scale"), tag("span", label, class_="note")))
+    lines.append(_scale(axis, label, sign=True))
     return tag("ul", *lines, class_="rows")
+
+
+def _scale(axis: Axis, label: str, *, sign: bool = False) -> Markup:
+    ticks = [
+        tag("text", told, x=axis.at(value), y=12, text_anchor="middle", class_="tick")
+        for value, told in axis.told(sign=sign)
+        if 0.04 < axis.share(value) < 0.96
+    ]
+    name = tag("span", label, class_="note")
+    parts = [
+        tag("div", name, class_="name"),
+        tag("div", drawing(*ticks, height=18, label="scale"), class_="bar"),
+    ]
+    return tag("li", *parts, class_="row scale")
 
 
 def _gain_line(gain: Gain, axis: Axis, decimals: int) -> Markup:
@@ -158,12 +166,7 @@ def group_dots(frame: pd.DataFrame, metric: str) -> Markup:
         picture = drawing(*parts, height=32, label=f"{metric}, {row['group']}: {told} {note}")
         words = tag("span", f"{told} {note}".strip())
         lines.append(_row(name + rows, picture, words, title=str(row["group"])))
-    ticks = [
-        tag("text", figure(value), x=axis.at(value), y=12, text_anchor="middle", class_="tick")
-        for value in axis.ticks()
-        if 0.04 < axis.share(value) < 0.96
-    ]
-    lines.append(_row("", drawing(*ticks, height=18, label="scale"), ""))
+    lines.append(_scale(axis, metric))
     return tag("ul", *lines, class_="rows")
 
 
@@ -185,10 +188,10 @@ def loss_lines(curves: Mapping[str, Sequence[tuple[int, float]]], label: str) ->
             for place, (x, y) in enumerate(good)
         )
         parts = [tag("path", d=path, class_=f"line s{k % 6}")]
-        for value in up.ticks(3):
+        for value, told_here in up.told(most=3):
             y = 10 + (1 - up.share(value)) * (height - 40)
             parts.insert(0, tag("line", x1=40, x2=width - 10, y1=y, y2=y, class_="rule"))
-            parts.append(tag("text", figure(value), x=36, y=y + 4, text_anchor="end", class_="tick"))
+            parts.append(tag("text", told_here, x=36, y=y + 4, text_anchor="end", class_="tick"))
         for value in (across.low, across.high):
             end = "start" if value == across.low else "end"
             x = 40 + across.share(value) * (width - 50)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from augsynth.check.downstream.trained import BOTH, REAL
+from augsynth.check.downstream.trained import BOTH, MATCHED, NEW, NEW_MATCHED, REAL, WEIGHTED
 from augsynth.check.finding import FAILED, NOT_JUDGED, PASSED
 from augsynth.check.report.answers import QUESTIONS, Answer
 from augsynth.check.report.charts import Gain, forest, group_dots
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 __all__ = ["gain_blocks", "group_blocks", "judge_gains", "judge_trial"]
 
 NOTHING = "nothing"
+_SETS = {
+    BOTH: "real and new rows",
+    NEW: "new rows alone",
+    WEIGHTED: "real rows, class weights",
+    MATCHED: "real rows, only as many as new ones",
+    NEW_MATCHED: "new rows alone, as many as real ones",
+}
 
 
 def judge_trial(trial: Trial) -> Answer:
@@ -137,7 +144,10 @@ def gain_blocks(report: Report) -> list[dict[str, Any]]:
         return blocks
     frame = trial.scores[(trial.scores["metric"] == trial.metric) & (trial.scores["trained_on"] != REAL)]
     lines = {
-        str(learner): [_tried(row, str(row["trained_on"])) for _, row in part.iterrows()]
+        str(learner): [
+            _tried(row, _SETS.get(str(row["trained_on"]), str(row["trained_on"])))
+            for _, row in part.iterrows()
+        ]
         for learner, part in frame.groupby("learner", sort=False)
     }
     caption = f"Held-out rows: change of {trial.metric} against the real rows alone"

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 from markupsafe import Markup
 
 from augsynth.check.evidence import Evidence
@@ -70,15 +69,14 @@ def _panel(points: np.ndarray, codes: np.ndarray, low: np.ndarray, high: np.ndar
     return drawing(*parts, width=_SIDE, height=_SIDE * 0.72, label=told)
 
 
-def heat_map(differences: pd.DataFrame, words: str) -> Markup:
-    """Draw a square table of differences; blue is weaker among new rows, orange stronger.
+def heat_map(values: np.ndarray, names: Sequence[str], words: str) -> Markup:
+    """Draw a square matrix of differences; blue is weaker among new rows, orange stronger.
 
     At most `MOST_COLUMNS` columns: those with the greatest differences.
     """
-    values = differences.to_numpy(dtype=float)
     order = np.argsort(-np.nan_to_num(np.abs(values)).max(axis=0), kind="stable")[:MOST_COLUMNS]
     order = np.sort(order)
-    values, names = values[np.ix_(order, order)], [str(differences.columns[k]) for k in order]
+    values, names = values[np.ix_(order, order)], [str(names[k]) for k in order]
     most = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
     cell = 26.0 if len(names) > 14 else 34.0
     left, top = 150.0, 112.0

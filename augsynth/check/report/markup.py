@@ -82,13 +82,15 @@ def figure(value: Any, unit: str = "") -> str:
     size = abs(float(value))
     if unit.startswith("share"):
         return f"{100 * value:.1f} %" if size < 0.9995 or size > 1.0005 else f"{100 * value:.0f} %"
-    if isinstance(value, (int, np.integer)) or (size >= 1 and float(value).is_integer()):
+    if isinstance(value, (int, np.integer)) or float(value).is_integer():
         return f"{int(value):,}"
     if size >= 1000:
         return f"{value:,.0f}"
-    if size >= 0.0995 or size == 0:
-        return f"{value:.3f}" if size < 10 else f"{value:.1f}"
-    return f"{value:.2g}"
+    if size >= 10:
+        return f"{value:.1f}"
+    if size >= 0.0995:
+        return f"{value:.3f}"
+    return f"{value:.4f}" if size >= 0.00095 else f"{value:.2g}"
 
 
 def middle_cut(name: Any, most: int = 28) -> str:
@@ -131,3 +133,16 @@ class Axis:
         step = next((k * power for k in (1.0, 2.0, 5.0, 10.0) if span / (k * power) <= most), 10 * power)
         first = math.ceil(self.low / step - 1e-9)
         return [round(k * step, 12) + 0.0 for k in range(first, math.floor(self.high / step + 1e-9) + 1)]
+
+    def told(self, unit: str = "", *, sign: bool = False, most: int = 5) -> list[tuple[float, str]]:
+        """Return round numbers on the line with their texts, all with the same decimals."""
+        ticks = self.ticks(most)
+        step = ticks[1] - ticks[0] if len(ticks) > 1 else (self.high - self.low) / 2
+        share = unit.startswith("share")
+        decimals = max(0, -math.floor(math.log10(step * (100 if share else 1)) + 1e-9))
+        plus = "+" if sign else ""
+        texts = [
+            f"{100 * tick:.{decimals}f} %" if share else f"{tick:{plus if tick else ''},.{decimals}f}"
+            for tick in ticks
+        ]
+        return list(zip(ticks, texts, strict=True))

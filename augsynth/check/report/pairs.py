@@ -1,65 +1,76 @@
-"""New rows beside what they are nearest to, and what that does and does not prove."""
+"""New rows beside what they are nearest to: as pictures, rows or texts."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
-from augsynth.check.report.pictures import pair_pictures, pair_rows, shown_text
+from augsynth.check.evidence import Evidence
+from augsynth.check.report.pictures import Side, pair_pictures, pair_rows, shown_text
 
 if TYPE_CHECKING:
     from augsynth.check.report.report import Report
 
-__all__ = ["nearest_pairs", "pair_blocks"]
+__all__ = ["near_duplicate_blocks", "pair_blocks"]
 
 _MOST_PAIRS, _MOST_COLUMNS = 6, 12
+_NEAREST = ("new", "train", "distance_train", "holdout", "distance_holdout")
 
 
-def nearest_pairs(report: Report) -> pd.DataFrame | None:
-    """Return the pairs of the memorisation checks: new, train, distance_train, holdout, distance_holdout."""
+def _pairs(report: Report, columns: Sequence[str]) -> pd.DataFrame | None:
+    """Return the first table of pairs among the details of the findings that has these columns."""
     for each in report.findings:
         for table in each.details.values():
-            if isinstance(table, pd.DataFrame) and {"new", "train", "distance_train"} <= set(table.columns):
-                return table
+            if isinstance(table, pd.DataFrame) and set(columns) <= set(table.columns) and len(table):
+                return table.head(_MOST_PAIRS).reset_index(drop=True)
     return None
 
 
 def pair_blocks(report: Report) -> list[dict[str, Any]]:
-    """Show the nearest pairs as pictures or rows."""
+    """Show the new rows that lie suspiciously near to a training row."""
+    evidence, pairs = report.evidence, _pairs(report, _NEAREST)
+    if evidence is None or pairs is None:
+        return []
+    sides = [
+        Side("new", pairs["new"], evidence.made),
+        Side("nearest in training", pairs["train"], evidence.train, pairs["distance_train"]),
+    ]
+    if evidence.holdout is not None:
+        sides.append(Side("nearest held out", pairs["holdout"], evidence.holdout, pairs["distance_holdout"]))
+    return [_shown(evidence, sides, "The new rows nearest to a training row, for how near held-out rows are")]
+
+
+def near_duplicate_blocks(report: Report) -> list[dict[str, Any]]:
+    """Show the new rows that are nearly equal to each other."""
+    evidence, pairs = report.evidence, _pairs(report, ("first", "second", "distance"))
+    if evidence is None or pairs is None:
+        return []
+    sides = [
+        Side("a new row", pairs["first"], evidence.made),
+        Side("another", pairs["second"], evidence.made, pairs["distance"]),
+    ]
+    return [_shown(evidence, sides, "New rows that are nearly equal to each other")]
+
+
+def _shown(evidence: Evidence, sides: list[Side], caption: str) -> dict[str, Any]:
     from augsynth.check.report.sections import chart, shown_frame
 
-    evidence, pairs = report.evidence, nearest_pairs(report)
-    if evidence is None or pairs is None or pairs.empty:
-        return []
-    pairs = pairs.head(_MOST_PAIRS)
-    caption = "The new rows nearest to a training row, for how near held-out rows are"
     if evidence.modality == "image":
-        return [chart(caption, pair_pictures(evidence, pairs))]
+        return chart(caption, pair_pictures(evidence, sides))
     if isinstance(evidence.made.X, pd.DataFrame):
         columns = list(evidence.made.X.columns)
-        return [
-            chart(
-                caption, pair_rows(evidence, pairs, columns[:_MOST_COLUMNS]), scroll=True, note=_more(columns)
-            )
-        ]
-    if evidence.modality == "text":
-        sides = {"new": evidence.made, "train": evidence.train, "holdout": evidence.reference}
-        frame = pd.DataFrame(
-            {
-                name: [shown_text(_row(rows.X, int(place))) for place in pairs[name]]
-                for name, rows in sides.items()
-            }
-        )
-        return [{"kind": "table", "frame": shown_frame(frame), "caption": caption, "most": _MOST_PAIRS}]
-    return [{"kind": "table", "frame": shown_frame(pairs), "caption": caption, "most": _MOST_PAIRS}]
-
-
-def _more(columns: list[Any]) -> str:
-    return f"The first {_MOST_COLUMNS} of {len(columns)} columns." if len(columns) > _MOST_COLUMNS else ""
+        many = len(columns) > _MOST_COLUMNS
+        note = f"The first {_MOST_COLUMNS} of {len(columns)} columns." if many else ""
+        return chart(caption, pair_rows(sides, columns[:_MOST_COLUMNS]), scroll=True, note=note)
+    texts = {
+        side.words: [shown_text(_row(side.rows.X, int(place))) for place in side.places] for side in sides
+    }
+    far = {f"distance, {side.words}": side.distances for side in sides if side.distances is not None}
+    frame = pd.DataFrame(texts | {name: list(values) for name, values in far.items()})
+    return {"kind": "table", "frame": shown_frame(frame), "caption": caption, "most": _MOST_PAIRS}
 
 
 def _row(X: Any, place: int) -> Any:
-    value = X.iloc[place] if hasattr(X, "iloc") else X[place]
-    return value.item() if isinstance(value, np.generic) else value
+    return X.iloc[place] if hasattr(X, "iloc") else X[place]

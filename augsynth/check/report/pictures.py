@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from augsynth.check.contact_sheet import _picture
 from augsynth.check.evidence import Evidence, Rows
 from augsynth.check.report.markup import clean, figure, middle_cut, tag
 
-__all__ = ["contact_sheets", "pair_pictures", "pair_rows", "shown_text"]
+__all__ = ["Side", "contact_sheets", "pair_pictures", "pair_rows", "shown_text"]
 
 MOST_CLASSES = 12
 _LARGEST, _SHEET_WIDE = 64, 290
@@ -56,22 +57,33 @@ def _sheet(rows: Rows, places: np.ndarray, levels: tuple[float, float], label: s
     return _image(sheet, label, scale)
 
 
-def pair_pictures(evidence: Evidence, pairs: pd.DataFrame) -> Markup:
-    """Show new pictures beside the training picture and the held-out picture nearest to each."""
+@dataclass(frozen=True)
+class Side:
+    """One row of each pair: what it is called, its places in some rows, and how far it is from the first."""
+
+    words: str
+    places: Sequence[int]
+    rows: Rows
+    distances: Sequence[float] | None = None
+
+    def told(self, k: int) -> str:
+        """Say what it is and how far."""
+        return (
+            self.words if self.distances is None else f"{self.words}, {figure(float(self.distances[k]))} away"
+        )
+
+
+def pair_pictures(evidence: Evidence, sides: Sequence[Side]) -> Markup:
+    """Show pictures side by side, a line a pair."""
     levels = _levels(evidence.train)
-    sides = [("new", evidence.made), ("train", evidence.train), ("holdout", evidence.reference)]
-    words = {"new": "new", "train": "nearest in training", "holdout": "nearest held out"}
-    if evidence.holdout is None:
-        sides = sides[:2]
     blocks = []
-    for _, pair in pairs.iterrows():
+    for k in range(len(sides[0].places)):
         parts = []
-        for name, rows in sides:
-            pixels = _bytes(rows.X, int(pair[name]), levels)
+        for side in sides:
+            pixels = _bytes(side.rows.X, int(side.places[k]), levels)
             scale = max(1, 84 // max(pixels.shape[:2]))
-            far = f", {figure(pair[f'distance_{name}'])} away" if name != "new" else ""
-            parts.append(tag("div", _image(pixels, f"{words[name]}{far}", scale), f"{words[name]}{far}"))
-        blocks.append(tag("div", *parts, class_="twins triple"))
+            parts.append(tag("div", _image(pixels, side.told(k), scale), tag("div", side.told(k))))
+        blocks.append(tag("div", *parts, class_="twins"))
     return tag("div", *blocks, class_="sheet")
 
 
@@ -111,34 +123,21 @@ def shown_text(value: Any, most: int = 240) -> str:
     return f"{np.shape(value)[-1]:,} samples"
 
 
-def pair_rows(evidence: Evidence, pairs: pd.DataFrame, columns: Sequence[Any]) -> Markup:
-    """Show new rows above the training row and the held-out row nearest to each; what differs is marked."""
-    sides = [("new", "new", evidence.made), ("nearest in training", "train", evidence.train)]
-    if evidence.holdout is not None:
-        sides.append(("nearest held out", "holdout", evidence.reference))
+def pair_rows(sides: Sequence[Side], columns: Sequence[Any]) -> Markup:
+    """Show rows of tables below each other; what differs from the first of each pair is marked."""
     head = tag("tr", *(tag("th", name, scope="col") for name in ("row", "distance", *map(str, columns))))
     body = []
-    for _, pair in pairs.iterrows():
-        mine = [_written(evidence.made.X.iloc[int(pair["new"])][name]) for name in columns]
-        for words, name, rows in sides:
-            cells = [_written(rows.X.iloc[int(pair[name])][column]) for column in columns]
-            far = figure(pair[f"distance_{name}"]) if name != "new" else ""
+    for k in range(len(sides[0].places)):
+        rows = [[_written(side.rows.X.iloc[int(side.places[k])][name]) for name in columns] for side in sides]
+        for side, cells in zip(sides, rows, strict=True):
             marks = [
-                tag("td", tag("span", cell, class_="differs") if cell != own else cell)
-                for cell, own in zip(cells, mine, strict=True)
+                tag("td", tag("span", cell, class_="differs") if cell != first else cell)
+                for cell, first in zip(cells, rows[0], strict=True)
             ]
-            body.append(
-                tag(
-                    "tr",
-                    tag("th", words, scope="row"),
-                    tag("td", far),
-                    *marks,
-                    class_="first" if name == "new" else None,
-                )
-            )
-    caption = tag(
-        "caption", "New rows and what they are nearest to; values that differ from the new row are marked"
-    )
+            far = "" if side.distances is None else figure(float(side.distances[k]))
+            parts = [tag("th", side.words, scope="row"), tag("td", far), *marks]
+            body.append(tag("tr", *parts, class_="first" if side is sides[0] else None))
+    caption = tag("caption", "Values that differ from the first row of a pair are marked")
     return tag("table", caption, tag("thead", head), tag("tbody", *body), class_="pairs")
 
 

@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 
 from augsynth.check.finding import FAILED, NOT_JUDGED, PASSED, Finding
+from augsynth.check.privacy import WHAT_IT_PROVES
 from augsynth.check.report.charts import count_bars, loss_lines
 from augsynth.check.report.columns import MOST_PANELS, marginals, small_multiples
 from augsynth.check.report.gains import gain_blocks, group_blocks
-from augsynth.check.report.maps import heat_map, row_map
+from augsynth.check.report.maps import MOST_COLUMNS, heat_map, row_map
 from augsynth.check.report.markup import figure
-from augsynth.check.report.pairs import pair_blocks
+from augsynth.check.report.pairs import near_duplicate_blocks, pair_blocks
 from augsynth.check.report.pictures import MOST_CLASSES, contact_sheets
 from augsynth.check.report.strip import strip
 
@@ -62,7 +63,7 @@ def sections_of(report: Report) -> list[dict[str, Any]]:
         ("counts", "Counts", "What was added", "", _count_blocks(report)),
         ("groups", "Groups", "Groups, before and after", _GROUPS, group_blocks(report)),
         ("fidelity", "Real?", "Do the new rows look real?", _FIDELITY, _fidelity_blocks(report)),
-        ("diversity", "Varied?", "Are they varied?", _DIVERSITY, _part(report, "diversity")),
+        ("diversity", "Varied?", "Are they varied?", _DIVERSITY, _diversity_blocks(report)),
         ("memorisation", "Copied?", "Does anything look copied?", "", _memorisation_blocks(report)),
         ("training", "Training", "How the model was trained", "", _training_blocks(report)),
         ("pictures", "Pictures", "Real and new, class by class", "", _picture_blocks(report)),
@@ -108,10 +109,7 @@ def finding_block(found: Finding) -> dict[str, Any]:
     tables = [
         (name.replace("_", " "), shown_frame(frame))
         for name, frame in found.details.items()
-        if isinstance(frame, pd.DataFrame)
-        and 0 < len(frame.columns) <= 16
-        and len(frame)
-        and name != "differences"
+        if isinstance(frame, pd.DataFrame) and 0 < len(frame.columns) <= 16 and len(frame)
     ]
     return {
         "name": found.name,
@@ -175,12 +173,12 @@ def _fidelity_blocks(report: Report) -> list[Block]:
         more = f", the {MOST_PANELS} of {len(found)} that differ most" if len(found) > MOST_PANELS else ""
         blocks.append(chart(f"Columns, real and new{more}", small_multiples(found)))
     for each in report.findings:
-        table = each.details.get("differences")
-        square = isinstance(table, pd.DataFrame) and table.shape[0] == table.shape[1] > 1
-        if each.name == "pairs" and square:
-            words = "How strongly two columns go together: new less real"
-            note = "Orange: stronger among new rows; blue: weaker. Point at a cell for its figure."
-            blocks.append(chart(words, heat_map(table, words), note=note, scroll=True))
+        matrix, names = each.details.get("matrix_difference"), each.details.get("names")
+        if each.name == "pairs" and matrix is not None and names is not None and evidence.modality == "table":
+            more = f", the {MOST_COLUMNS} that differ most" if len(names) > MOST_COLUMNS else ""
+            words = f"How strongly two columns go together: new less real{more}"
+            note = "Orange: more strongly among new rows; blue: less. Point at a cell for its figure."
+            blocks.append(chart(words, heat_map(np.asarray(matrix), names, words), note=note, scroll=True))
     drawn = row_map(evidence)
     if drawn is not None:
         note = (
@@ -191,8 +189,13 @@ def _fidelity_blocks(report: Report) -> list[Block]:
     return blocks
 
 
+def _diversity_blocks(report: Report) -> list[Block]:
+    return [*_part(report, "diversity"), *near_duplicate_blocks(report)]
+
+
 def _memorisation_blocks(report: Report) -> list[Block]:
-    return [*_part(report, "memorisation"), *pair_blocks(report)]
+    proves = {"kind": "text", "text": f"What this does and does not prove. {WHAT_IT_PROVES}"}
+    return [*_part(report, "memorisation"), *pair_blocks(report), proves]
 
 
 def _training_blocks(report: Report) -> list[Block]:

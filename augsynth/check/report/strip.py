@@ -20,7 +20,7 @@ _MARKS: Mapping[str, str] = {
     SMOTE: "M0 -5l5.2 9h-10.4z",
 }
 _CLASSES = {FAILED: "bad", PASSED: "good"}
-_HEIGHT, _UPPER, _LOWER = 52, 14, 32
+_HEIGHT, _UPPER, _LOWER = 56, 14, 33
 
 
 def strip(found: Finding) -> Markup:
@@ -58,20 +58,11 @@ def strip(found: Finding) -> Markup:
         ends = {"x1": axis.at(found.low), "x2": axis.at(found.high), "y1": _UPPER, "y2": _UPPER}
         parts.append(tag("line", **ends, class_=f"interval {colour}"))
     parts.append(tag("circle", cx=axis.at(found.value), cy=_UPPER, r=6, class_=f"dot {colour}"))
-    for value in axis.ticks():
+    for value, told in axis.told(found.unit):
         at = axis.at(value)
-        parts.append(tag("line", x1=at, x2=at, y1=_LOWER + 6, y2=_LOWER + 9, class_="ruledark"))
-        if 0.04 < axis.share(value) < 0.96:
-            parts.append(
-                tag(
-                    "text",
-                    figure(value, found.unit),
-                    x=at,
-                    y=_HEIGHT - 1,
-                    class_="tick",
-                    text_anchor="middle",
-                )
-            )
+        parts.append(tag("line", x1=at, x2=at, y1=_LOWER + 7, y2=_LOWER + 10, class_="ruledark"))
+        if 0.03 < axis.share(value) < 0.97:
+            parts.append(tag("text", told, x=at, y=_HEIGHT - 1, class_="tick", text_anchor="middle"))
     return drawing(*parts, height=_HEIGHT, label=described(found), class_="strip")
 
 
