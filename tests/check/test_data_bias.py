@@ -1,0 +1,164 @@
+"""Data bias: hand counts, the level of its tests, and what it says of hard tables."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from augsynth.check.bias.data import data_bias
+from augsynth.check.bias.data_tables import representation, rows_needed, wilson
+from augsynth.check.bias.levels import crossed, levels_of
+from augsynth.core.errors import DataError, InputTypeError, ParameterError
+
+
+def table(n=600, seed=0):
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame({"sex": rng.choice(["f", "m"], n, p=[0.3, 0.7]), "old": rng.random(n) < 0.5})
+    frame["income"] = np.where(
+        rng.random(n) < np.where(frame["sex"] == "f", 0.3, 0.05), np.nan, rng.random(n)
+    )
+    y = (rng.random(n) < np.where(frame["sex"] == "f", 0.1, 0.4)).astype(int)
+    return frame, y
+
+
+def test_rows_rates_and_intersections_by_hand():
+    X, y = table()
+    found = data_bias(X, y, group_columns=["sex", "old"])
+    groups = found.groups.set_index(["attribute", "group"])
+    assert groups.loc[("sex", "f"), "rows"] == (X["sex"] == "f").sum()
+    inside = ((X["sex"] == "m") & X["old"]).to_numpy()
+    assert groups.loc[("sex x old", "m / True"), "rows"] == inside.sum()
+    rates = found.rates.set_index(["attribute", "group"])
+    assert rates.loc[("sex x old", "m / True"), "rate"] == pytest.approx(y[inside].mean())
+    assert rates.loc[("all rows", "all"), "hits"] == y.sum() and (rates["label"] == "1").all()
+    assert found.gaps["sex", "1"].shown and not found.gaps["old", "1"].shown
+    assert "differs by" in found.summary() and "<DataBias" in repr(found)
+    json.dumps(found.to_dict())
+
+
+def test_wilson_and_its_inverse():
+    low, high = wilson([15, 0, 3], [50, 10, 0])
+    assert (low[0], high[0]) == pytest.approx(stats.binomtest(15, 50).proportion_ci(method="wilson"))
+    assert low[1] == 0 and np.isnan(low[2])
+    for rate in (0.02, 0.3, 0.5):
+        n = float(rows_needed(rate, 0.12))
+        widths = [float(np.subtract(*wilson(rate * k, k)[::-1])) for k in (n, n - 1)]
+        assert widths[0] <= 0.12 < widths[1]
+
+
+def test_intervals_of_all_groups_cover_together():
+    """Simultaneous 95 % over 8 groups of 60 rows: in 400 runs, at least 92.5 % (s.e. 1.1 points)."""
+    rng = np.random.default_rng(0)
+    rates = np.linspace(0.2, 0.6, 8)
+    hits = rng.binomial(60, rates, size=(400, 8))
+    low, high = wilson(hits, 60, 0.05, 8)
+    assert ((low <= rates) & (rates <= high)).all(axis=1).mean() > 0.925
+
+
+def test_representation_against_known_shares():
+    X = pd.DataFrame({"sex": ["f"] * 30 + ["m"] * 70})
+    found = data_bias(X, group_columns="sex", reference={"f": 0.5, "m": 0.5})
+    groups = found.groups.set_index("group")
+    assert groups["ratio"].tolist() == pytest.approx([0.6, 1.4])
+    assert groups["standardised"].tolist() == pytest.approx([-4.0, 4.0])
+    assert found.fit["sex"] == pytest.approx(stats.chisquare([30, 70], [50, 50]).pvalue)
+    assert "too few of f" in found.summary()
+    absent = data_bias(X, group_columns=["sex"], reference={"sex": {"f": 0.3, "m": 0.6, "x": 0.1}})
+    assert absent.groups.set_index("group").loc["x", ["rows", "ratio"]].tolist() == [0, 0.0]
+
+
+def test_the_fit_holds_its_level_also_with_few_rows_and_against_a_table():
+    """p <= .05 in at most 7.5 % of 200 null runs each (binomial s.e. 1.5 points)."""
+    rng = np.random.default_rng(1)
+    shares = {"a": 0.9, "b": 0.07, "c": 0.03}
+    p = []
+    for seed in range(200):
+        drawn = levels_of(pd.Series(rng.choice(list(shares), 60, p=list(shares.values()))))
+        counted = rng.multinomial(500, list(shares.values())) / 500
+        table = dict(zip(shares, counted, strict=True)), 500
+        p.append([representation(drawn, *of, alpha=0.05, seed=seed)[1] for of in ((shares, None), table)])
+    assert (np.array(p) <= 0.05).mean(axis=0).max() <= 0.075
+
+
+def test_missing_cells_by_group():
+    X, y = table()
+    found = data_bias(X, y, group_columns=["sex", "old"])
+    missing = found.missing.set_index(["attribute", "group"])
+    share = X["income"].isna()[X["sex"] == "f"].mean()
+    assert missing.loc[("sex", "f"), "share"] == pytest.approx(share)
+    assert missing.loc[("sex", "f"), "p_adjusted"] < 1e-6 < missing.loc[("old", "True"), "p_adjusted"]
+    assert "Missing more often: income in f" in found.summary()
+
+
+def test_label_shift_between_two_tables():
+    X, y = table(3000)
+    more = X[(y == 1) & (X["sex"] == "f")]
+    bigger, labels = pd.concat([X, more, more]), np.append(y, np.ones(2 * len(more), dtype=int))
+    found = data_bias(X, y, group_columns=["sex"], other=(bigger, labels))
+    shift = found.shift.set_index("group")
+    assert shift.loc["f", "rate_there"] == pytest.approx(labels[bigger["sex"] == "f"].mean())
+    assert shift.loc["f", "low"] > 0 and shift.loc["f", "p_adjusted"] < 1e-6
+    assert shift.loc["m", "low"] <= 0 <= shift.loc["m", "high"]
+    assert "differs most for f" in found.summary()
+
+
+def test_a_numeric_target_has_means():
+    X, _ = table()
+    y = np.where(X["sex"] == "f", 1.0, 3.0) + np.random.default_rng(0).normal(size=len(X))
+    found = data_bias(X, y, group_columns=["sex"])
+    assert found.gaps["sex", "mean"].gap == pytest.approx(2.0, abs=0.4)
+    assert found.rates.set_index("group").loc["f", "mean"] == pytest.approx(y[X["sex"] == "f"].mean())
+
+
+def test_hard_tables():
+    X, y = table(200)
+    odd = X.assign(
+        age=np.arange(200.0),
+        day=pd.Timestamp("2020-01-01") + pd.to_timedelta(np.arange(200), unit="D"),
+        kind=pd.Categorical(["a"] * 199 + [None], ["a", "b"]),
+        whole=pd.array([1, None] * 100, dtype="Int64"),
+    ).set_index(np.arange(200)[::-1])
+    found = data_bias(odd, y, group_columns=["age", "day", "kind", "whole"])
+    assert set(found.groups[found.groups["attribute"] == "kind"]["group"]) == {"a", "missing"}
+    assert found.groups[found.groups["attribute"] == "age"]["rows"].sum() == 200
+    assert found.empty
+    one = data_bias(X, np.zeros(200), sensitive_features=["g"] * 200)
+    assert np.isnan(one.gaps["group", "0"].low) or not one.gaps["group", "0"].shown
+    many = data_bias(X, y, sensitive_features=[f"g{k}" for k in range(200)])
+    assert len(many.groups) == 200 and str(many)
+    words = data_bias(X, np.where(y == 1, "yes", "no"), sensitive_features=X["sex"], pos_label="no")
+    assert set(words.rates["label"]) == {"no"}
+    three = data_bias(X, np.arange(200) % 3, sensitive_features=X["sex"])
+    assert set(three.rates["label"]) == {"0", "1", "2"}
+
+
+def test_levels_of_numbers_and_crossing():
+    numbers = levels_of(pd.Series(np.arange(100.0), name="age"))
+    assert numbers.conditions[0] == "age < 24" and numbers.counts.sum() == 100 and len(numbers.labels) == 4
+    assert crossed(numbers, numbers).counts.tolist() == numbers.counts.tolist()
+    skewed = levels_of(pd.Series([0.0] * 90 + list(range(1, 20)), name="gain"))
+    assert len(skewed.labels) >= 1 and skewed.codes.max() < len(skewed.labels)
+    few = levels_of(pd.Series(list("aaabbc")), most=2)
+    assert few.labels == ["a", "(other)"] and few.counts.tolist() == [3, 3]
+
+
+def test_clear_sentences():
+    X, y = table(50)
+    with pytest.raises(DataError, match="groups must be named"):
+        data_bias(X, y)
+    with pytest.raises(DataError, match="must name columns of X"):
+        data_bias(X, y, group_columns=["race"])
+    with pytest.raises(DataError, match="one label a row"):
+        data_bias(X, y[:9], group_columns=["sex"])
+    with pytest.raises(DataError, match="must name groups of sex"):
+        data_bias(X, y, group_columns=["sex"], reference={"women": 1.0})
+    with pytest.raises(DataError, match="reference must name 'sex'"):
+        data_bias(X, y, group_columns=["sex"], reference={"gender": {"f": 1.0}})
+    with pytest.raises(ParameterError, match="width must be"):
+        data_bias(X, y, group_columns=["sex"], width=0)
+    with pytest.raises(InputTypeError, match="must be \\(X, y\\)"):
+        data_bias(X, y, group_columns=["sex"], other=X)
+    with pytest.raises(DataError, match="one of the classes"):
+        data_bias(X, y, group_columns=["sex"], other=(X, y + 1))
