@@ -13,6 +13,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, Tuned
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import has_fit_parameter
 
+from augsynth.check.answers import FitPredict, takes_weights
 from augsynth.check.metric import Metric
 from augsynth.core.errors import ParameterError, sentence
 
@@ -50,6 +51,9 @@ def applicable_baselines(
 
 def _why_not_weights(estimator: Any) -> str:
     given = _weight_parameters(estimator)
+    last = _last_step(estimator)[1]
+    if isinstance(last, FitPredict) and not takes_weights(last.function):
+        return "the training function has no parameter sample_weight"
     if any(value is not None for value in given.values()):
         return "the estimator weighs its classes already"
     if given or _weight_keyword(estimator):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from augsynth.check.baselines import NOTHING, TUNED_THRESHOLD
+from augsynth.check.fold_scores import WORST
 from augsynth.check.folds import Outcome
 from augsynth.check.metric import Metric
 from augsynth.check.records import plain, records
@@ -100,6 +101,9 @@ class Comparison:
                 ("recall", "class"),
                 (first.name, "group"),
                 (f"{first.name} gap", "gap"),
+                ("recall", "class+group"),
+                (f"{WORST} {first.name}", WORST),
+                (f"{WORST} recall", WORST),
             ],
         )
         costs = _costs(outcomes)

@@ -12,7 +12,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,9 @@ from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 
 from augsynth.check import baselines
+from augsynth.check.answers import answers_of, asks_once
+from augsynth.check.calibration import Calibrated, PriorCorrected, held_back, recalibrated
+from augsynth.check.fold_scores import fold_scores, take
 from augsynth.check.leak import refuse_test_rows
 from augsynth.check.metric import Metric
 from augsynth.check.splits import Split
@@ -29,7 +32,7 @@ from augsynth.core.random import keyed_rng, seeded
 
 __all__ = ["Outcome", "Plan", "one_thread", "run_method", "take"]
 
-_MODEL_STREAM, _METHOD_STREAM, _THRESHOLD_STREAM = 102, 103, 104
+_MODEL_STREAM, _METHOD_STREAM, _THRESHOLD_STREAM, _HELD_STREAM = 102, 103, 104, 105
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Plan:
     """Everything that does not change from fold to fold.
 
     ``strata`` names the sensitive group of every row; ``big_groups`` are those
-    with enough rows to be judged.
+    with enough rows to be judged, ``big_cells`` the (class, group) pairs.
     """
 
     estimator: Any
@@ -49,6 +52,7 @@ class Plan:
     sensitive_features: Any = None
     strata: np.ndarray | None = None
     big_groups: list[str] = field(default_factory=list)
+    big_cells: frozenset[tuple[Any, str]] = frozenset()
     groups: np.ndarray | None = None
     sample_weight: np.ndarray | None = None
     seed: int = 0
@@ -69,17 +73,6 @@ class Outcome:
     rows: int = 0
     error: str = ""
     warned: tuple[tuple[type[Warning], str], ...] = ()
-
-
-def take(X: Any, positions: np.ndarray) -> Any:
-    """Return the rows at these positions, in the same container."""
-    if X is None:
-        return None
-    if hasattr(X, "iloc"):
-        return X.iloc[positions]
-    if isinstance(X, (list, tuple)):
-        return [X[position] for position in positions]
-    return X[positions]
 
 
 _limited = False  # whether this process is under the limit already: looking the libraries up takes a while
@@ -109,7 +102,7 @@ def run_method(plan: Plan, split: Split, method: str, resampler: Any) -> Outcome
     with one_thread(), _kept_warnings() as warned:
         try:
             model, rows, seconds = _fit(plan, split, method, resampler)
-            scores = _score(plan, split, model)
+            scores = fold_scores(plan, split, model)
         except LeakError:
             raise
         except Exception as error:  # one method must not take the others down with it
@@ -129,21 +122,26 @@ def _kept_warnings() -> Iterator[list[warnings.WarningMessage] | None]:
         yield warned
 
 
-def _fit(plan: Plan, split: Split, method: str, resampler: Any) -> tuple[Any, int, list[float]]:
-    X, y = take(plan.X, split.train), take(plan.y, split.train)
-    weight = take(plan.sample_weight, split.train)
+def _fit(plan: Plan, split: Split, method: str, component: Any) -> tuple[Any, int, list[float]]:
+    """Return the fitted model, its training rows, and the seconds to resample and to fit."""
     # the same model seed for every method: identical training rows give identical scores
     model = seeded(clone(plan.estimator), plan.seed, _MODEL_STREAM, split.repeat, split.fold)
-    start = time.perf_counter()
-    seconds_resample = 0.0
-    if resampler is not None:
-        key = zlib.crc32(method.encode())  # by name: adding a method leaves the others as they were
-        fresh = seeded(clone(resampler, safe=False), plan.seed, _METHOD_STREAM, split.repeat, split.fold, key)
-        X_new, y_new, weight = _resample(plan, split, fresh, X, y, weight)
-        seconds_resample = time.perf_counter() - start
-        if not plan.frozen_allowed:
-            refuse_test_rows(method, X, take(plan.X, split.test), X_new)
-        X, y = X_new, y_new
+    if component is None:
+        model, rows, seconds = _fit_baseline(plan, split, method, model)
+    elif not hasattr(component, "fit_resample") and not isinstance(component, Calibrated):
+        return _fit_remedy(plan, split, method, component, model)
+    else:
+        model, rows, seconds = _fit_resampled(plan, split, method, component, model)
+    if asks_once(plan.estimator):
+        start = time.perf_counter()
+        model = answers_of(model, take(plan.X, split.test), plan.classes or None)
+        seconds[1] += time.perf_counter() - start
+    return model, rows, seconds
+
+
+def _fit_baseline(plan: Plan, split: Split, method: str, model: Any) -> tuple[Any, int, list[float]]:
+    X, y = take(plan.X, split.train), take(plan.y, split.train)
+    weight = take(plan.sample_weight, split.train)
     start = time.perf_counter()
     if method == baselines.CLASS_WEIGHTS:
         baselines.fit_with_class_weights(model, X, y, weight)
@@ -161,7 +159,57 @@ def _fit(plan: Plan, split: Split, method: str, resampler: Any) -> tuple[Any, in
         )
     else:
         baselines.fit_estimator(model, X, y, weight)
-    return model, _n_rows(X), [seconds_resample, time.perf_counter() - start]
+    return model, _n_rows(X), [0.0, time.perf_counter() - start]
+
+
+def _fit_remedy(
+    plan: Plan, split: Split, method: str, remedy: Any, model: Any
+) -> tuple[Any, int, list[float]]:
+    """Fit a remedy; it may look at the groups of the test rows, and is asked about these once."""
+    X = take(plan.X, split.train)
+    key = zlib.crc32(method.encode())
+    start = time.perf_counter()
+    fitted = remedy.fit(
+        model,
+        X,
+        take(plan.y, split.train),
+        sensitive_features=take(plan.sensitive_features, split.train),
+        sample_weight=take(plan.sample_weight, split.train),
+        random_state=int(keyed_rng(plan.seed, _METHOD_STREAM, split.repeat, split.fold, key).integers(2**31)),
+    )
+    groups = take(plan.sensitive_features, split.test)
+    told = answers_of(fitted, take(plan.X, split.test), plan.classes or None, sensitive_features=groups)
+    return told, _n_rows(X), [0.0, time.perf_counter() - start]
+
+
+def _fit_resampled(
+    plan: Plan, split: Split, method: str, component: Any, model: Any
+) -> tuple[Any, int, list[float]]:
+    mended = component if isinstance(component, Calibrated) else None
+    part, held = split, np.empty(0, dtype=int)
+    if mended is not None and mended.how != "prior":
+        seed = int(keyed_rng(plan.seed, _HELD_STREAM, split.repeat, split.fold).integers(2**31))
+        train, held = held_back(plan.labels[split.train], take(plan.groups, split.train), seed)
+        part, held = replace(split, train=split.train[train]), split.train[held]
+    X, y = take(plan.X, part.train), take(plan.y, part.train)
+    weight = take(plan.sample_weight, part.train)
+    start = time.perf_counter()
+    # by name: adding a method leaves the others as they were
+    key = zlib.crc32((mended.of if mended is not None else method).encode())
+    resampler = mended.resampler if mended is not None else component
+    fresh = seeded(clone(resampler, safe=False), plan.seed, _METHOD_STREAM, split.repeat, split.fold, key)
+    X_new, y_new, weight = _resample(plan, part, fresh, X, y, weight)
+    seconds_resample = time.perf_counter() - start
+    if not plan.frozen_allowed:
+        refuse_test_rows(method, X, take(plan.X, split.test), X_new)
+    start = time.perf_counter()
+    baselines.fit_estimator(model, X_new, y_new, weight)
+    if len(held):
+        kept = take(plan.sample_weight, held)
+        model = recalibrated(model, take(plan.X, held), take(plan.y, held), mended.how, kept)  # type: ignore[union-attr]
+    elif mended is not None:
+        model = PriorCorrected.of(model, y, y_new)
+    return model, _n_rows(X_new), [seconds_resample, time.perf_counter() - start]
 
 
 def _n_rows(X: Any) -> int:
@@ -192,40 +240,3 @@ def _resample(
     means = pd.Series(weight).groupby(plan.labels[split.train]).mean()
     added = pd.Series(np.asarray(y_new)[len(weight) :]).map(means).to_numpy(dtype=float)
     return X_new, y_new, np.concatenate([weight, added])
-
-
-def _score(plan: Plan, split: Split, model: Any) -> list[tuple[str, str, Any, float]]:
-    """Return (metric, scope, level, score) records of the test part."""
-    labels = plan.labels[split.test]
-    X, y = take(plan.X, split.test), take(plan.y, split.test)
-    weight = take(plan.sample_weight, split.test)
-    first = plan.metrics[0]
-    records: list[tuple[str, str, Any, float]] = []
-    for metric in plan.metrics:
-        score = metric(model, X, y, weight) if _defined(labels, plan.classes) else float("nan")
-        records.append((metric.name, "all", "all", score))
-    if plan.classes:
-        right = np.asarray(model.predict(X)) == labels
-        for level in plan.classes:
-            of_class = labels == level
-            share = float(right[of_class].mean()) if of_class.any() else float("nan")
-            records.append(("recall", "class", level, share))
-    if plan.strata is not None:
-        here = plan.strata[split.test]
-        by_group: dict[str, float] = {}
-        for group in np.unique(plan.strata):
-            rows = np.flatnonzero(here == group)
-            score = float("nan")
-            if len(rows) and _defined(labels[rows], plan.classes):
-                score = first(model, take(X, rows), take(y, rows), take(weight, rows))
-            by_group[group] = score
-            records.append((first.name, "group", group, score))
-        judged = [by_group[group] for group in plan.big_groups]
-        if len(judged) >= 2:
-            records.append((f"{first.name} gap", "gap", "all", float(np.max(judged) - np.min(judged))))
-    return records
-
-
-def _defined(labels: np.ndarray, classes: list[Any]) -> bool:
-    """Whether a score of these rows means anything: with one class left, most do not."""
-    return not classes or len(np.unique(labels)) >= min(2, len(classes))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,15 @@ from augsynth.check.baselines import BASELINES
 from augsynth.core.arrays import as_rows
 from augsynth.core.errors import DataError, InputTypeError, ParameterError, offenders, sentence
 from augsynth.encode.condition import group_frame
+from augsynth.remedies import REMEDIES, remedy
 
-__all__ = ["check_estimator", "column", "group_names", "named_resamplers", "rows_and_labels"]
+__all__ = [
+    "applicable_remedies", "check_estimator", "column", "group_names", "named_learners", "named_resamplers",
+    "rows_and_labels",
+]  # fmt: skip
 
 
-def named_resamplers(resamplers: Any) -> dict[str, Any]:
+def named_resamplers(resamplers: Any, may_be_none: bool = False) -> dict[str, Any]:
     """Return resamplers by name, from a dict, a list or a single one."""
     if isinstance(resamplers, Mapping):
         named = {str(name): resampler for name, resampler in resamplers.items()}
@@ -31,7 +35,7 @@ def named_resamplers(resamplers: Any) -> dict[str, Any]:
                 count += 1
                 name = f"{base} {count}"
             named[name] = resampler
-    if not named:
+    if not named and not may_be_none:
         raise ParameterError(sentence("compare", "there must be at least one resampler", "none"))
     taken = [name for name in named if name in BASELINES]
     if taken:
@@ -49,6 +53,49 @@ def named_resamplers(resamplers: Any) -> dict[str, Any]:
             )
         )
     return named
+
+
+def named_learners(estimators: Any) -> dict[str, Any]:
+    """Return estimators by name, from a dict or a list."""
+    if isinstance(estimators, Mapping):
+        named = {str(name): each for name, each in estimators.items()}
+    else:
+        named = {}
+        for each in estimators:
+            name, count = type(getattr(each, "steps", [(0, each)])[-1][1]).__name__, 1
+            while (told := f"{name} {count}" if count > 1 else name) in named:
+                count += 1
+            named[told] = each
+    if not named:
+        raise ParameterError(sentence("compare", "there must be at least one estimator", "none"))
+    return named
+
+
+def applicable_remedies(
+    remedies: Any, estimator: Any, y: Any, sensitive_features: Any, taken: Iterable[str]
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the remedies that apply, by name, and a note on each that does not."""
+    listed = list(REMEDIES) if isinstance(remedies, str) and remedies == "all" else remedies
+    listed = [listed] if isinstance(listed, str) or hasattr(listed, "why_not") else list(listed)
+    found: dict[str, Any] = {}
+    notes = []
+    for each in listed:
+        chosen = remedy(each) if isinstance(each, str) else each
+        if not hasattr(chosen, "why_not"):
+            raise InputTypeError(
+                sentence(
+                    "compare", "remedies must be names or remedies", repr(each), f"Use {', '.join(REMEDIES)}."
+                )
+            )
+        if chosen.name in found or chosen.name in taken or chosen.name in BASELINES:
+            must = "every method needs a name of its own"
+            raise ParameterError(sentence("compare", must, f"{chosen.name!r} twice"))
+        reason = chosen.why_not(estimator, y, sensitive_features)
+        if reason:
+            notes.append(f"{chosen.name}: not applicable, {reason}.")
+        else:
+            found[chosen.name] = chosen
+    return found, notes
 
 
 def _name_of(resampler: Any) -> str:
@@ -113,6 +160,8 @@ def check_estimator(estimator: Any) -> None:
     """Raise InputTypeError unless ``estimator`` is an object with ``fit``."""
     if isinstance(estimator, type) or not hasattr(estimator, "fit"):
         todo = "Pass one such as LogisticRegression(), an object and not its class."
+        if callable(estimator) and not isinstance(estimator, type):
+            todo = "A training function becomes one as FitPredict(function)."
         raise InputTypeError(sentence("compare", "estimator must be an estimator", repr(estimator), todo))
 
 

@@ -21,6 +21,7 @@ from sklearn.metrics import (
     recall_score,
 )
 
+from augsynth.check.calibration import neg_calibration_error
 from augsynth.core.errors import ParameterError, sentence
 
 __all__ = ["Metric", "build_metrics", "rarer_class"]
@@ -35,6 +36,7 @@ _ABOUT_ONE_CLASS: dict[str, tuple[Callable[..., float], dict[str, Any]]] = {
     "jaccard": (jaccard_score, {"zero_division": 0}),
     "neg_brier_score": (brier_score_loss, {"response_method": "predict_proba", "greater_is_better": False}),
 }
+_OWN: dict[str, Callable[..., float]] = {"neg_calibration_error": neg_calibration_error}
 _SCORER_TYPE: type = type(make_scorer(accuracy_score))
 
 
@@ -151,6 +153,8 @@ def _metric(
         function, options = _ABOUT_ONE_CLASS[entry]
         scorer = make_scorer(function, pos_label=pos_label, **options)
         words = f"{words} of class {pos_label!s}"
+    elif isinstance(entry, str) and entry in _OWN:
+        scorer = _OWN[entry]
     elif isinstance(entry, str):
         try:
             scorer = get_scorer(entry)

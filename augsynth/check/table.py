@@ -10,12 +10,16 @@ import numpy as np
 import pandas as pd
 
 from augsynth.check.baselines import NOTHING
+from augsynth.check.fold_scores import WORST
 from augsynth.check.verdict import HELPS, HURTS, IN_ALL
 
 if TYPE_CHECKING:
     from augsynth.check.comparison import Comparison
 
 __all__ = ["difference_format", "interval_text", "number_format", "sentences", "text_table"]
+
+
+_MOST_CELLS = 8  # with more classes within groups, the table shows the worst ones only
 
 
 def number_format(scores: Any) -> int:
@@ -77,7 +81,7 @@ def _title(result: Comparison) -> list[str]:
 def _score_table(result: Comparison, decimals: int) -> list[str]:
     main = result.folds[(result.folds["metric"] == result.metric) & (result.folds["scope"] == "all")]
     scores = main.groupby("method", sort=False)["score"].mean()
-    rows = [["", "score", "training rows", "seconds a fold"]]
+    rows = [["", "score", "training rows", "seconds a fold:", "resample", "fit"]]
     missing: list[str] = []
     for name in [*result.baselines, *result.methods]:
         if result.baselines.get(name):
@@ -86,9 +90,10 @@ def _score_table(result: Comparison, decimals: int) -> list[str]:
             missing.append(f"{name}: failed on every fold")
         else:
             cost = result.costs.loc[name]
-            seconds = cost["seconds_resample"] + cost["seconds_fit"]
-            rows.append([name, f"{scores[name]:.{decimals}f}", f"{cost['rows']:.0f}", f"{seconds:.3g}"])
-    return _align(rows, right=(1, 2, 3)) + missing
+            seconds = (cost["seconds_resample"], cost["seconds_fit"])
+            told = [f"{each:.2g}" if each else "" for each in seconds]
+            rows.append([name, f"{scores[name]:.{decimals}f}", f"{cost['rows']:.0f}", "", *told])
+    return _align(rows, right=(1, 2, 4, 5)) + missing
 
 
 def _difference_table(result: Comparison, frame: pd.DataFrame, decimals: int) -> list[str]:
@@ -132,18 +137,23 @@ def _level_tables(result: Comparison, frame: pd.DataFrame) -> list[list[str]]:
         "class": "Recall by class, against nothing",
         "group": f"{result.metric_words} by group, against nothing",
         "gap": "Gap between the best and the worst group, against nothing (smaller is better)",
+        "class+group": "Recall of each class within each group, against nothing",
+        WORST: "The worst group of each fold, against nothing",
     }
     for scope, title in titles.items():
         part = frame[(frame["scope"] == scope) & (frame["against"] == NOTHING)]
-        if part.empty:
+        if part.empty or (scope == "class+group" and part["level"].nunique() > _MOST_CELLS):
             continue
         decimals = number_format(part["score"])
-        counts = {"class": result.settings["classes"], "group": result.settings["groups"], "gap": {}}[scope]
+        of_scope = {"class": "classes", "group": "groups", "class+group": "cells"}.get(scope, "")
+        counts = result.settings.get(of_scope, {})
         rows = [["", "", "rows", "nothing", "with it", "difference", "interval", "verdict"]]
         for method, mine in part.groupby("method", sort=False):
             name = str(method)
             for _, row in mine.iterrows():
                 level = "" if scope == "gap" else str(row["level"])
+                if scope == WORST:
+                    level = f"{row['metric'].removeprefix(WORST).strip()}, {level}".removesuffix(", all")
                 rows.append(
                     [
                         name,

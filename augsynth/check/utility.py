@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from numbers import Integral
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from sklearn.base import is_classifier
 
 from augsynth.check import baselines
+from augsynth.check.calibration import Calibrated, why_not_calibrated
 from augsynth.check.comparison import Comparison
-from augsynth.check.folds import Plan, take
-from augsynth.check.inputs import check_estimator, column, group_names, named_resamplers, rows_and_labels
+from augsynth.check.comparisons import Comparisons
+from augsynth.check.fold_scores import cell_name, take
+from augsynth.check.folds import Plan
+from augsynth.check.inputs import (
+    applicable_remedies,
+    check_estimator,
+    column,
+    group_names,
+    named_learners,
+    named_resamplers,
+    rows_and_labels,
+)
 from augsynth.check.leak import refuse_frozen, row_keys
 from augsynth.check.metric import Metric, build_metrics, rarer_class
 from augsynth.check.running import run_all
@@ -24,15 +36,27 @@ from augsynth.core.random import resolve_seed
 
 __all__ = ["compare"]
 
+_PROBABILITIES = ("neg_log_loss", "neg_brier_score", "neg_calibration_error")
 MIN_ROWS = 20  # below this many rows, a class or group is shown but not judged
 
 
+@overload
+def compare(
+    estimator: Mapping[str, Any] | list[Any] | tuple[Any, ...],
+    resamplers: Any,
+    X: Any,
+    y: Any,
+    **options: Any,
+) -> Comparisons: ...
+@overload
 def compare(
     estimator: Any,
     resamplers: Any,
     X: Any,
     y: Any,
     *,
+    remedies: Any = (),
+    calibrate: str | None = None,
     sensitive_features: Any = None,
     groups: Any = None,
     sample_weight: Any = None,
@@ -45,7 +69,28 @@ def compare(
     alpha: float = 0.05,
     generator_fitted_elsewhere: bool = False,
     progress: bool | None = None,
-) -> Comparison:
+) -> Comparison: ...
+def compare(  # type: ignore[misc]  # a signature for several estimators says **options
+    estimator: Any,
+    resamplers: Any,
+    X: Any,
+    y: Any,
+    *,
+    remedies: Any = (),
+    calibrate: str | None = None,
+    sensitive_features: Any = None,
+    groups: Any = None,
+    sample_weight: Any = None,
+    scoring: Any = None,
+    cv: Any = 5,
+    n_repeats: int | None = None,
+    n_jobs: int | None = None,
+    random_state: Any = None,
+    pos_label: Any = None,
+    alpha: float = 0.05,
+    generator_fitted_elsewhere: bool = False,
+    progress: bool | None = None,
+) -> Comparison | Comparisons:
     """Say whether augmentation helped: helps, no evidence, or hurts, with intervals.
 
     Every method and every baseline is trained on the same training folds and
@@ -58,15 +103,31 @@ def compare(
 
     Parameters
     ----------
-    estimator : estimator
+    estimator : estimator, or dict or list of estimators
         A classifier, regressor or Pipeline. With categories in a DataFrame pass
-        ``make_pipeline(preprocess, classifier)``: resamplers see the raw rows.
+        ``make_pipeline(preprocess, classifier)``: resamplers see the raw rows. A training
+        function (pictures, torch models) becomes one as ``FitPredict(function)``.
+        Several are compared on the same folds, and judged together.
     resamplers : dict, list or single resampler
         Objects with ``fit_resample``, by name. They are cloned, never changed.
+        May be empty where remedies are given.
     X, y : array-like, DataFrame or list; array-like of shape (n,)
         Rows and one label (or number) a row.
+    remedies : str or sequence of str, optional
+        What else helps groups, beside the resamplers: names of `augsynth.remedies.REMEDIES`
+        ("cell weights", "correlation remover", "group thresholds", "independence penalty",
+        or "all"), or remedies. Those that do not apply are noted.
+    calibrate : {"sigmoid", "isotonic", "prior"}, optional
+        Show each resampler once more with probabilities mended, as resampling distorts
+        them: calibrated on a fifth of the real training rows, held back inside the fold
+        ("sigmoid", "isotonic"), or by the closed form for
+        changed class shares ("prior", costs nothing). Log-loss, Brier score and
+        calibration error are then shown too.
     sensitive_features : array-like, Series or DataFrame, optional
-        Groups to report on, and passed on to resamplers that take them.
+        Groups to report on, and passed on to resamplers that take them. Shown for
+        each: the score, the recall of each class within it, and the worst group of a
+        fold (of those with 20 rows of the class; a minimum over groups is lower the
+        smaller the fold, for every method alike).
     groups : array-like of shape (n,), optional
         Clusters that must not be split between training and test.
     sample_weight : array-like of shape (n,), optional
@@ -97,7 +158,7 @@ def compare(
 
     Returns
     -------
-    Comparison
+    Comparison, or Comparisons for several estimators
         ``print`` it for a table; ``verdicts``, ``to_frame()``, ``plot(path)``.
 
     Raises
@@ -142,47 +203,90 @@ def compare(
     >>> result.verdicts.loc["copies", "in all"]
     'no evidence'
     """
-    seed = resolve_seed(random_state)
+    asked = _Asked(
+        remedies, calibrate, sensitive_features, groups, sample_weight, scoring, cv, n_repeats, n_jobs,
+        resolve_seed(random_state), pos_label, alpha, generator_fitted_elsewhere, progress,
+    )  # fmt: skip
+    if isinstance(estimator, (Mapping, list, tuple)):
+        learners = named_learners(estimator)
+        return Comparisons({name: _one(each, resamplers, X, y, asked) for name, each in learners.items()})
+    return _one(estimator, resamplers, X, y, asked)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The arguments of `compare` but for the estimator, the resamplers and the rows."""
+
+    remedies: Any
+    calibrate: str | None
+    sensitive_features: Any
+    groups: Any
+    sample_weight: Any
+    scoring: Any
+    cv: Any
+    n_repeats: int | None
+    n_jobs: int | None
+    seed: int
+    pos_label: Any
+    alpha: float
+    frozen_allowed: bool
+    progress: bool | None
+
+
+def _one(estimator: Any, resamplers: Any, X: Any, y: Any, asked: _Asked) -> Comparison:
     check_estimator(estimator)
-    named = named_resamplers(resamplers)
-    if not generator_fitted_elsewhere:
+    named = named_resamplers(resamplers, may_be_none=bool(asked.remedies))
+    if not asked.frozen_allowed:
         for name, component in ({"the estimator": estimator} | named).items():
             refuse_frozen(name, component)
-    _check_numbers(alpha, n_repeats)
-    if n_jobs is not None and (not isinstance(n_jobs, Integral) or n_jobs == 0):
+    _check_numbers(asked.alpha, asked.n_repeats)
+    if asked.n_jobs is not None and (not isinstance(asked.n_jobs, Integral) or asked.n_jobs == 0):
         must = "n_jobs must be a whole number of processes, -1 for all, or None"
-        raise ParameterError(sentence("compare", must, repr(n_jobs)))
-    plan = _plan(estimator, X, y, sensitive_features, groups, sample_weight, seed, generator_fitted_elsewhere)
+        raise ParameterError(sentence("compare", must, repr(asked.n_jobs)))
+    plan = _plan(estimator, X, y, asked)
     splits, notes = make_splits(
         plan.X,
         plan.labels,
         classification=bool(plan.classes),
         strata=plan.strata,
         groups=plan.groups,
-        cv=cv,
-        n_repeats=n_repeats,
-        seed=seed,
+        cv=asked.cv,
+        n_repeats=asked.n_repeats,
+        seed=asked.seed,
     )
     _note_twins(plan.X, splits, notes)
     rarest = _rarest_in_training(plan, splits)
-    metrics = _metrics(plan, scoring, pos_label)
+    metrics = _metrics(plan, asked)
     plan = replace(plan, metrics=metrics, inner_folds=baselines.inner_folds(rarest))
     against = baselines.applicable_baselines(estimator, metrics[0], len(plan.classes), rarest)
-    outcomes, seconds = run_all(plan, splits, named, against, n_jobs, progress)
-    settings = _counts(plan) | {"alpha": alpha, "seed": seed, "seconds": seconds}
-    return Comparison.of(outcomes, splits, list(named), against, metrics, _flags(plan), notes, settings)
+    methods = named | _mended(named, plan, asked, notes)
+    treated, told = applicable_remedies(asked.remedies, estimator, plan.y, asked.sensitive_features, methods)
+    methods, notes = methods | treated, [*notes, *told]
+    if not methods:
+        raise ParameterError(sentence("compare", "there must be a method that applies", " ".join(told)))
+    outcomes, seconds = run_all(plan, splits, methods, against, asked.n_jobs, asked.progress)
+    settings = _counts(plan) | {"alpha": asked.alpha, "seed": asked.seed, "seconds": seconds}
+    return Comparison.of(outcomes, splits, list(methods), against, metrics, _flags(plan), notes, settings)
 
 
-def _plan(
-    estimator: Any,
-    X: Any,
-    y: Any,
-    sensitive_features: Any,
-    groups: Any,
-    sample_weight: Any,
-    seed: int,
-    frozen_allowed: bool,
-) -> Plan:
+def _mended(named: dict[str, Any], plan: Plan, asked: _Asked, notes: list[str]) -> dict[str, Any]:
+    """Return each resampler once more, its probabilities recalibrated on real rows."""
+    if asked.calibrate is None:
+        return {}
+    reason = why_not_calibrated(plan.estimator, asked.calibrate, bool(plan.classes))
+    if reason:
+        notes.append(f"calibrate={asked.calibrate!r}: not applicable, {reason}.")
+        return {}
+    if asked.calibrate != "prior":
+        notes.append(
+            f"{asked.calibrate}: a fifth of each training fold's real rows is held back to calibrate on."
+        )
+    return {
+        f"{name}, {asked.calibrate}": Calibrated(each, name, asked.calibrate) for name, each in named.items()
+    }
+
+
+def _plan(estimator: Any, X: Any, y: Any, asked: _Asked) -> Plan:
     X, y, labels = rows_and_labels(X, y, is_classifier(estimator))
     plan = Plan(
         estimator=estimator,
@@ -191,27 +295,37 @@ def _plan(
         labels=labels,
         metrics=[],
         classes=list(np.unique(labels)) if is_classifier(estimator) else [],
-        sensitive_features=sensitive_features,
-        strata=group_names(sensitive_features, len(labels)),
-        groups=column("groups", groups, len(labels)),
-        sample_weight=check_weights(sample_weight, len(labels), "compare"),
-        seed=seed,
-        frozen_allowed=frozen_allowed,
+        sensitive_features=asked.sensitive_features,
+        strata=group_names(asked.sensitive_features, len(labels)),
+        groups=column("groups", asked.groups, len(labels)),
+        sample_weight=check_weights(asked.sample_weight, len(labels), "compare"),
+        seed=asked.seed,
+        frozen_allowed=asked.frozen_allowed,
     )
     flags = _flags(plan)
     names = [] if plan.strata is None else list(np.unique(plan.strata))
-    return replace(plan, big_groups=[name for name in names if ("group", name) not in flags])
+    cells = [(level, name) for level in plan.classes for name in names]
+    return replace(
+        plan,
+        big_groups=[name for name in names if ("group", name) not in flags],
+        big_cells=frozenset(cell for cell in cells if ("class+group", cell_name(*cell)) not in flags),
+    )
 
 
-def _metrics(plan: Plan, scoring: Any, pos_label: Any) -> list[Metric]:
+def _metrics(plan: Plan, asked: _Asked) -> list[Metric]:
     """Return the metrics, each tried on a few rows of every class."""
     labels, positive = plan.labels, None
     if not plan.classes:
         sample = np.arange(min(50, len(labels)))
     else:
-        positive = _positive_class(labels, pos_label)
+        positive = _positive_class(labels, asked.pos_label)
         sample = np.sort(np.concatenate([np.flatnonzero(labels == level)[:20] for level in plan.classes]))
-    return build_metrics(scoring, plan.estimator, take(plan.X, sample), labels[sample], positive)
+    rows = take(plan.X, sample)
+    metrics = build_metrics(asked.scoring, plan.estimator, rows, labels[sample], positive)
+    if asked.calibrate is not None and plan.classes and hasattr(plan.estimator, "predict_proba"):
+        more = [name for name in _PROBABILITIES if name not in {each.name for each in metrics}]
+        metrics += build_metrics(more, plan.estimator, rows, labels[sample], positive) if more else []
+    return metrics
 
 
 def _counts(plan: Plan) -> dict[str, Any]:
@@ -220,6 +334,11 @@ def _counts(plan: Plan) -> dict[str, Any]:
         "rows": len(plan.labels),
         "classes": {str(level): int((plan.labels == level).sum()) for level in plan.classes},
         "groups": {str(group): int(count) for group, count in zip(groups, rows, strict=True)},
+        "cells": {
+            cell_name(level, group): int(((plan.labels == level) & (plan.strata == group)).sum())
+            for level in plan.classes
+            for group in groups
+        },
     }
 
 
@@ -248,6 +367,9 @@ def _flags(plan: Plan) -> dict[tuple[str, Any], str]:
         inside = labels[plan.strata == group]
         if min([int((inside == level).sum()) for level in classes] or [len(inside)]) < MIN_ROWS:
             flags["group", group] = "too few"
+        for level in classes:
+            if int((inside == level).sum()) < MIN_ROWS:
+                flags["class+group", cell_name(level, group)] = "too few"
     return flags
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from augsynth.check.intervals import Interval, corrected_interval, holm, holm_levels
 
-__all__ = ["HELPS", "HURTS", "IN_ALL", "NO_EVIDENCE", "differences", "overall_verdicts"]
+__all__ = ["HELPS", "HURTS", "IN_ALL", "NO_EVIDENCE", "differences", "overall_p_values", "overall_verdicts"]
 
 HELPS = "helps"
 NO_EVIDENCE = "no evidence"
@@ -133,6 +133,23 @@ def overall_verdicts(
     methods, at alpha / 2. *hurts*: worse than doing nothing, the same way.
     *no evidence*: everything else.
     """
+    one_sided_up, one_sided_down = overall_p_values(frame, metric, methods, against)
+    up, down = holm(one_sided_up), holm(one_sided_down)
+    overall = frame[(frame["metric"] == metric) & (frame["scope"] == "all")]
+    words: dict[str, dict[Hashable, str]] = {}
+    for place, method in enumerate(methods):
+        mine = overall[overall["method"] == method].set_index("against")["verdict"]
+        words[method] = {baseline: str(mine[baseline]) for baseline in against}
+        words[method][IN_ALL] = (
+            HELPS if up[place] <= alpha / 2 else HURTS if down[place] <= alpha / 2 else NO_EVIDENCE
+        )
+    return pd.DataFrame.from_dict(words, orient="index", columns=[*against, IN_ALL]).rename_axis("method")
+
+
+def overall_p_values(
+    frame: pd.DataFrame, metric: str, methods: Sequence[str], against: Sequence[str]
+) -> tuple[list[float], list[float]]:
+    """Return, a method, the one-sided p-values of "beats every baseline" and of "worse than nothing"."""
     overall = frame[(frame["metric"] == metric) & (frame["scope"] == "all")]
     one_sided_up: list[float] = []
     one_sided_down: list[float] = []
@@ -144,12 +161,4 @@ def overall_verdicts(
         nothing = mine.loc[against[0]]
         worse = nothing["difference"] < 0 and nothing["flag"] == ""
         one_sided_down.append(float(nothing["p_value"]) / 2 if worse else 1.0)
-    up, down = holm(one_sided_up), holm(one_sided_down)
-    words: dict[str, dict[Hashable, str]] = {}
-    for place, method in enumerate(methods):
-        mine = overall[overall["method"] == method].set_index("against")["verdict"]
-        words[method] = {baseline: str(mine[baseline]) for baseline in against}
-        words[method][IN_ALL] = (
-            HELPS if up[place] <= alpha / 2 else HURTS if down[place] <= alpha / 2 else NO_EVIDENCE
-        )
-    return pd.DataFrame.from_dict(words, orient="index", columns=[*against, IN_ALL]).rename_axis("method")
+    return one_sided_up, one_sided_down
