@@ -15,7 +15,7 @@ from augsynth.check.bias.inversion import Sample, interval_of
 from augsynth.core.errors import DataError, offenders, sentence
 from augsynth.core.parameters import check_number
 
-__all__ = ["GapInterval", "gap_interval", "mean_gap_interval"]
+__all__ = ["GapInterval", "gap_interval", "mean_gap_interval", "own_interval"]
 
 _WORK = 40_000  # draws times groups, at most; between 400 and 2,000 draws
 _MOST_PAIRS_OF = 300  # groups of which all pairs are listed
@@ -40,8 +40,7 @@ class GapInterval:
     family : str
         The family that the gap is in.
     groups : DataFrame
-        family, group, value, low, high, count: each group by itself; the intervals hold jointly
-        for none but their own group.
+        family, group, value, low, high, count: each group by itself, each interval for itself.
     pairs : DataFrame
         family, group_a, group_b, difference (b - a), low, high, shown: simultaneous over all pairs.
     alpha : float
@@ -229,28 +228,35 @@ def _found(
 
 
 def _alone(sample: Sample, alpha: float, names: list[str], heads: list[str]) -> pd.DataFrame:
-    """Return each group's value with its own interval: Wilson's for rates, Student's t for means."""
-    v, n = sample.values, sample.counts
-    with np.errstate(invalid="ignore", divide="ignore"):
-        if sample.is_rate:
-            z2 = special.ndtri(1 - alpha / 2) ** 2
-            middle = (v * n + z2 / 2) / (n + z2)
-            reach = np.sqrt(z2 * (v * (1 - v) * n + z2 / 4)) / (n + z2)
-            low, high = np.clip(middle - reach, 0, 1), np.clip(middle + reach, 0, 1)
-        else:
-            reach = special.stdtrit(np.maximum(n - 1, 1), 1 - alpha / 2) * sample.errors
-            low, high = v - reach, v + reach
-    k, g = v.shape
+    """Return each group's value with its own interval."""
+    errors = None if sample.is_rate else sample.errors
+    low, high = own_interval(sample.values, sample.counts, errors, alpha)
+    k, g = sample.values.shape
     return pd.DataFrame(
         {
             "family": np.repeat(heads, g),
             "group": np.tile(names, k),
-            "value": v.ravel(),
+            "value": sample.values.ravel(),
             "low": low.ravel(),
             "high": high.ravel(),
-            "count": np.where(np.isfinite(n), n, 0).ravel(),
+            "count": np.where(np.isfinite(sample.counts), sample.counts, 0).ravel(),
         }
     )
+
+
+def own_interval(
+    values: np.ndarray, counts: np.ndarray, errors: np.ndarray | None, alpha: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the interval of every value by itself: Wilson's for rates (no errors), Student's t for means."""
+    v, n = values, np.where(counts > 0, counts, np.nan)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        if errors is not None:
+            reach = special.stdtrit(np.maximum(n - 1, 1), 1 - alpha / 2) * np.where(n > 1, errors, np.nan)
+            return v - reach, v + reach
+        z2 = special.ndtri(1 - alpha / 2) ** 2
+        middle = (v * n + z2 / 2) / (n + z2)
+        reach = np.sqrt(z2 * (v * (1 - v) * n + z2 / 4)) / (n + z2)
+        return np.maximum(middle - reach, 0), np.minimum(middle + reach, 1)
 
 
 @lru_cache(maxsize=256)
