@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from augsynth.core.errors import AugsynthError, AugsynthWarning
 from augsynth.core.random import keyed_rng
 from augsynth.registry import build
 
-__all__ = ["make_controls"]
+__all__ = ["drawn", "make_controls"]
 
 _STREAM = 311
 
@@ -39,8 +40,8 @@ def make_controls(evidence: Evidence) -> tuple[dict[str, Evidence], list[str]]:
         return controls, [
             "No new row is of a class and group that the training rows have: no control can be made."
         ]
-    controls[COPY] = evidence.with_made(evidence.train.take(_drawn(evidence.train.cells, asked.cells, rng)))
-    for name, make in ((INDEPENDENT, _independent), (SMOTE, _between)):
+    controls[COPY] = evidence.with_made(evidence.train.take(drawn(evidence.train.cells, asked.cells, rng)))
+    for name, make in _makers(evidence.modality):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", AugsynthWarning)
@@ -50,7 +51,16 @@ def make_controls(evidence: Evidence) -> tuple[dict[str, Evidence], list[str]]:
     return controls, notes
 
 
-def _drawn(cells: np.ndarray, wanted: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _makers(modality: str) -> list[tuple[str, Callable[[Evidence, np.ndarray, np.random.Generator], Rows]]]:
+    """Return what makes each control: from pixels for pictures, from encoded features for the rest."""
+    if modality == "image":
+        from augsynth.check.pictures.controls import blended_pictures, independent_pixels
+
+        return [(INDEPENDENT, independent_pixels), (SMOTE, blended_pictures)]
+    return [(INDEPENDENT, _independent), (SMOTE, _between)]
+
+
+def drawn(cells: np.ndarray, wanted: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return places of rows of the wanted cells, without repeats as long as there are enough."""
     places = np.empty(len(wanted), dtype=int)
     for cell in np.unique(wanted):
@@ -63,9 +73,9 @@ def _drawn(cells: np.ndarray, wanted: np.ndarray, rng: np.random.Generator) -> n
 def _independent(evidence: Evidence, wanted: np.ndarray, rng: np.random.Generator) -> Rows:
     """Return rows whose every column (or feature) is drawn by itself from the wanted cell."""
     train = evidence.train
-    first = train.take(_drawn(train.cells, wanted, rng))
-    columns = [train.z[_drawn(train.cells, wanted, rng), j] for j in range(train.z.shape[1])]
-    target = train.target[_drawn(train.cells, wanted, rng)]
+    first = train.take(drawn(train.cells, wanted, rng))
+    columns = [train.z[drawn(train.cells, wanted, rng), j] for j in range(train.z.shape[1])]
+    target = train.target[drawn(train.cells, wanted, rng)]
     return _made(first, np.column_stack(columns), target)
 
 
@@ -76,7 +86,7 @@ def _between(evidence: Evidence, wanted: np.ndarray, rng: np.random.Generator) -
     generator = build("generator", {"kind": "smote", "random_state": int(rng.integers(2**31))})
     generator.fit(frame, train.cells)
     z = np.asarray(generator.sample(y=wanted), dtype=float)
-    first = train.take(_drawn(train.cells, wanted, rng))
+    first = train.take(drawn(train.cells, wanted, rng))
     target = first.target if evidence.target_kind != "number" else z[:, -1]
     return _made(first, z[:, : train.z.shape[1]], target)
 

@@ -54,6 +54,12 @@ class PictureReader:
         """Return the probability of each class, (n, k)."""
         return self._run(X, probabilities=True)
 
+    def labels(self, features: np.ndarray) -> np.ndarray:
+        """Return the most likely class of rows of `features`."""
+        _, head = self._parts
+        weight, bias = (each.detach().numpy().astype(float) for each in (head.weight, head.bias))
+        return self.classes[np.argmax(features @ weight.T + bias, axis=1)]
+
     def _run(self, X: Any, *, probabilities: bool) -> np.ndarray:
         import torch
 

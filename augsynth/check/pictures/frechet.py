@@ -94,7 +94,7 @@ def _root(covariance: np.ndarray) -> np.ndarray:
 
 
 def frechet_infinity(
-    a: Any, b: Any, *, covariance: str = "full", n_draws: int = 1, seed: int = 0
+    a: Any, b: Any, *, covariance: str = "full", cells: Any = None, seed: int = 0
 ) -> tuple[float, np.ndarray]:
     """Return the Frechet distance extrapolated to endless rows, and the figures that say so.
 
@@ -105,9 +105,10 @@ def frechet_infinity(
     Parameters
     ----------
     a, b : array-like (n, d), (m, d)
-        Cut to the smaller of the two numbers of rows.
-    n_draws : int, default=1
-        Draws of rows at each size.
+        Only the first rows of the longer one, as many as the other has.
+    cells : array-like (n,), optional
+        Strata of the rows, the same for both: if both samples hold as many rows of each, smaller
+        ones must too, or the line is wrong.
 
     Returns
     -------
@@ -130,12 +131,14 @@ def frechet_infinity(
     first, second = feature_rows(a, b, "frechet_infinity")
     most = min(len(first), len(second))
     least = max(2, -(-most // 3))
+    strata = np.zeros(most) if cells is None else np.ravel(np.asarray(cells))[:most]
     rng = keyed_rng(seed, _STREAM)
     figures = []
     for size in np.unique(np.linspace(least, most, _SIZES).astype(int)):
-        for _ in range(n_draws):
-            parts = [each[rng.permutation(len(each))[:size]] for each in (first, second)]
-            figures.append((size, frechet_distance(*parts, covariance=covariance)))
+        step = (np.arange(size) + rng.random()) * (most / size)
+        drawn = [np.lexsort((rng.random(most), strata))[step.astype(int)] for _ in range(2)]
+        parts = [each[places] for each, places in zip((first, second), drawn, strict=True)]
+        figures.append((size, frechet_distance(*parts, covariance=covariance)))
     found = np.array(figures, dtype=float)
     if len(found) < 2:
         return float("nan"), found

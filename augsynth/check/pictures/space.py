@@ -11,11 +11,15 @@ import numpy as np
 from augsynth.check.evidence import Evidence, Rows, match_cells
 from augsynth.check.pictures.features import PictureReader, fit_reader
 from augsynth.check.pictures.inception import inception_features, inception_is_here
+from augsynth.check.pictures.linear import LinearReader, fit_linear
 from augsynth.core.random import keyed_rng
 
-__all__ = ["CLASSIFIER", "FIXED", "GIVEN", "INCEPTION", "Space", "compared", "space_of"]
+__all__ = [
+    "CLASSIFIER", "FIXED", "GIVEN", "INCEPTION", "LINEAR", "Space", "compared", "halves", "reading_space",
+    "space_of",
+]  # fmt: skip
 
-CLASSIFIER, INCEPTION, FIXED, GIVEN = "classifier", "inception", "fixed", "given"
+CLASSIFIER, INCEPTION, FIXED, GIVEN, LINEAR = "classifier", "inception", "fixed", "given", "linear"
 _HALF = 334
 _FEWEST = 60  # training pictures: below, a network learns nothing worth measuring in
 _TOLD = {"features": "features given", "audio": "fixed features of clips", "text": "fixed features of texts"}
@@ -29,18 +33,18 @@ class Space:
     Attributes
     ----------
     kind : str
-        "classifier", "inception", "fixed" or "given".
+        "classifier", "inception", "fixed", "given", or "linear" (fixed, with a linear reader).
     told : str
         What the features are, for a sentence.
     rest : ndarray of int
         Places of the training rows that the features were not learned from.
-    reader : PictureReader or None
+    reader : PictureReader, LinearReader or None
     """
 
     kind: str
     told: str
     rest: np.ndarray
-    reader: PictureReader | None = None
+    reader: PictureReader | LinearReader | None = None
     scale: float = 1.0
     _seen: WeakKeyDictionary[Rows, np.ndarray] = field(default_factory=WeakKeyDictionary, repr=False)
 
@@ -50,8 +54,14 @@ class Space:
             self._seen[rows] = self._raw(rows) / self.scale
         return self._seen[rows]
 
+    def labels(self, rows: Rows) -> np.ndarray:
+        """Return the class that the reader takes each row for."""
+        if isinstance(self.reader, PictureReader):
+            return self.reader.labels(self.features(rows) * self.scale)
+        return self.reader.read(rows.z) if self.reader else np.full(len(rows), -1)
+
     def _raw(self, rows: Rows) -> np.ndarray:
-        if self.kind == CLASSIFIER and self.reader is not None:
+        if isinstance(self.reader, PictureReader):
             return self.reader.features(rows.X)
         return inception_features(rows.X) if self.kind == INCEPTION else rows.z
 
@@ -95,7 +105,15 @@ def compared(evidence: Evidence, space: Space) -> tuple[Rows, Rows]:
     return _PAIRS[evidence]
 
 
+def reading_space(evidence: Evidence) -> Space:
+    """Return the space whose reader tells classes: the network for pictures, else linear discriminants."""
+    kind = _kind(evidence, CLASSIFIER)
+    return space_of(evidence, kind if kind == CLASSIFIER else LINEAR)
+
+
 def _kind(evidence: Evidence, features: str) -> str:
+    if features == LINEAR:
+        return LINEAR
     if evidence.modality != "image":
         return GIVEN
     can_learn = evidence.target_kind == "class" and len(evidence.train) >= _FEWEST
@@ -116,10 +134,13 @@ def _has_gpu() -> bool:
 def _made(evidence: Evidence, kind: str) -> Space:
     train = evidence.train
     every = np.arange(len(train))
-    if kind == CLASSIFIER:
-        own, rest = _halves(train.cells, evidence.seed)
+    if kind in (CLASSIFIER, LINEAR):
+        own, rest = halves(train.cells, evidence.seed)
         cut = np.sort(keyed_rng(evidence.seed, _HALF, 1).permutation(own)[:_MOST])
         half = train.take(cut)
+        if kind == LINEAR:
+            told = f"fixed features, read by linear discriminants of {len(cut):,} of the training rows"
+            return Space(kind, told, rest, fit_linear(half.z, half.labels))
         reader = fit_reader(half.X, half.labels, seed=evidence.seed)
         told = f"features of a classifier trained on {len(cut):,} of the training pictures"
         return Space(kind, told, rest, reader, _scale(reader.features(half.X)))
@@ -130,7 +151,7 @@ def _made(evidence: Evidence, kind: str) -> Space:
     return Space(kind, told, every, None, _scale(train.z - train.z.mean(axis=0)))
 
 
-def _halves(cells: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def halves(cells: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return places of two halves, split within cells."""
     order = keyed_rng(seed, _HALF).permutation(len(cells))
     order = order[np.argsort(cells[order], kind="stable")]

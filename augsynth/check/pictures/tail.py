@@ -7,8 +7,9 @@ from scipy import stats
 
 from augsynth.check.permutation import permutation_p_value
 
-__all__ = ["tail_p_value"]
+__all__ = ["LEAST", "tail_p_value"]
 
+LEAST = 1e-12  # no tail is known better than that
 _SKEW = 0.05  # below, the third moment says nothing and the tail is normal
 
 
@@ -38,4 +39,4 @@ def tail_p_value(value: float, permuted: np.ndarray) -> float:
     z = (value - float(permuted.mean())) / spread
     skew = max(float(stats.skew(permuted)), 0.0)
     beyond = stats.norm.sf(z) if skew < _SKEW else stats.pearson3.sf(z, skew)
-    return float(min(counted, max(beyond, 1e-300)))
+    return float(min(counted, max(beyond, LEAST)))
