@@ -2,42 +2,33 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from numbers import Integral
+from dataclasses import replace
 from typing import Any, overload
-
-import numpy as np
-from sklearn.base import is_classifier
 
 from augsynth.check import baselines
 from augsynth.check.calibration import Calibrated, why_not_calibrated
 from augsynth.check.comparison import Comparison
 from augsynth.check.comparisons import Comparisons
-from augsynth.check.fold_scores import cell_name, take
 from augsynth.check.folds import Plan
-from augsynth.check.inputs import (
-    applicable_remedies,
-    check_estimator,
-    column,
-    group_names,
-    named_learners,
-    named_resamplers,
-    rows_and_labels,
+from augsynth.check.inputs import applicable_remedies, check_estimator, named_learners, named_resamplers
+from augsynth.check.leak import refuse_frozen
+from augsynth.check.plan import (
+    Asked,
+    check_numbers,
+    counts_of,
+    flags_of,
+    make_plan,
+    note_twins,
+    plan_metrics,
+    rarest_in_training,
 )
-from augsynth.check.leak import refuse_frozen, row_keys
-from augsynth.check.metric import Metric, build_metrics, rarer_class
 from augsynth.check.running import run_all
-from augsynth.check.splits import Split, make_splits
-from augsynth.core.arrays import check_weights
-from augsynth.core.errors import AugsynthWarning, ParameterError, sentence
+from augsynth.check.splits import make_splits
+from augsynth.core.errors import ParameterError, sentence
 from augsynth.core.random import resolve_seed
 
 __all__ = ["compare"]
-
-_PROBABILITIES = ("neg_log_loss", "neg_brier_score", "neg_calibration_error")
-MIN_ROWS = 20  # below this many rows, a class or group is shown but not judged
 
 
 @overload
@@ -203,9 +194,9 @@ def compare(  # type: ignore[misc]  # a signature for several estimators says **
     >>> result.verdicts.loc["copies", "in all"]
     'no evidence'
     """
-    asked = _Asked(
-        remedies, calibrate, sensitive_features, groups, sample_weight, scoring, cv, n_repeats, n_jobs,
-        resolve_seed(random_state), pos_label, alpha, generator_fitted_elsewhere, progress,
+    asked = Asked(
+        resolve_seed(random_state), remedies, calibrate, sensitive_features, groups, sample_weight, scoring,
+        cv, n_repeats, n_jobs, pos_label, alpha, generator_fitted_elsewhere, progress,
     )  # fmt: skip
     if isinstance(estimator, (Mapping, list, tuple)):
         learners = named_learners(estimator)
@@ -213,37 +204,14 @@ def compare(  # type: ignore[misc]  # a signature for several estimators says **
     return _one(estimator, resamplers, X, y, asked)
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """The arguments of `compare` but for the estimator, the resamplers and the rows."""
-
-    remedies: Any
-    calibrate: str | None
-    sensitive_features: Any
-    groups: Any
-    sample_weight: Any
-    scoring: Any
-    cv: Any
-    n_repeats: int | None
-    n_jobs: int | None
-    seed: int
-    pos_label: Any
-    alpha: float
-    frozen_allowed: bool
-    progress: bool | None
-
-
-def _one(estimator: Any, resamplers: Any, X: Any, y: Any, asked: _Asked) -> Comparison:
+def _one(estimator: Any, resamplers: Any, X: Any, y: Any, asked: Asked) -> Comparison:
     check_estimator(estimator)
     named = named_resamplers(resamplers, may_be_none=bool(asked.remedies))
     if not asked.frozen_allowed:
         for name, component in ({"the estimator": estimator} | named).items():
             refuse_frozen(name, component)
-    _check_numbers(asked.alpha, asked.n_repeats)
-    if asked.n_jobs is not None and (not isinstance(asked.n_jobs, Integral) or asked.n_jobs == 0):
-        must = "n_jobs must be a whole number of processes, -1 for all, or None"
-        raise ParameterError(sentence("compare", must, repr(asked.n_jobs)))
-    plan = _plan(estimator, X, y, asked)
+    check_numbers(asked)
+    plan = make_plan(estimator, X, y, asked)
     splits, notes = make_splits(
         plan.X,
         plan.labels,
@@ -254,9 +222,9 @@ def _one(estimator: Any, resamplers: Any, X: Any, y: Any, asked: _Asked) -> Comp
         n_repeats=asked.n_repeats,
         seed=asked.seed,
     )
-    _note_twins(plan.X, splits, notes)
-    rarest = _rarest_in_training(plan, splits)
-    metrics = _metrics(plan, asked)
+    note_twins(plan.X, splits, notes)
+    rarest = rarest_in_training(plan, splits)
+    metrics = plan_metrics(plan, asked)
     plan = replace(plan, metrics=metrics, inner_folds=baselines.inner_folds(rarest))
     against = baselines.applicable_baselines(estimator, metrics[0], len(plan.classes), rarest)
     methods = named | _mended(named, plan, asked, notes)
@@ -265,11 +233,11 @@ def _one(estimator: Any, resamplers: Any, X: Any, y: Any, asked: _Asked) -> Comp
     if not methods:
         raise ParameterError(sentence("compare", "there must be a method that applies", " ".join(told)))
     outcomes, seconds = run_all(plan, splits, methods, against, asked.n_jobs, asked.progress)
-    settings = _counts(plan) | {"alpha": asked.alpha, "seed": asked.seed, "seconds": seconds}
-    return Comparison.of(outcomes, splits, list(methods), against, metrics, _flags(plan), notes, settings)
+    settings = counts_of(plan) | {"alpha": asked.alpha, "seed": asked.seed, "seconds": seconds}
+    return Comparison.of(outcomes, splits, list(methods), against, metrics, flags_of(plan), notes, settings)
 
 
-def _mended(named: dict[str, Any], plan: Plan, asked: _Asked, notes: list[str]) -> dict[str, Any]:
+def _mended(named: dict[str, Any], plan: Plan, asked: Asked, notes: list[str]) -> dict[str, Any]:
     """Return each resampler once more, its probabilities recalibrated on real rows."""
     if asked.calibrate is None:
         return {}
@@ -284,113 +252,3 @@ def _mended(named: dict[str, Any], plan: Plan, asked: _Asked, notes: list[str]) 
     return {
         f"{name}, {asked.calibrate}": Calibrated(each, name, asked.calibrate) for name, each in named.items()
     }
-
-
-def _plan(estimator: Any, X: Any, y: Any, asked: _Asked) -> Plan:
-    X, y, labels = rows_and_labels(X, y, is_classifier(estimator))
-    plan = Plan(
-        estimator=estimator,
-        X=X,
-        y=y,
-        labels=labels,
-        metrics=[],
-        classes=list(np.unique(labels)) if is_classifier(estimator) else [],
-        sensitive_features=asked.sensitive_features,
-        strata=group_names(asked.sensitive_features, len(labels)),
-        groups=column("groups", asked.groups, len(labels)),
-        sample_weight=check_weights(asked.sample_weight, len(labels), "compare"),
-        seed=asked.seed,
-        frozen_allowed=asked.frozen_allowed,
-    )
-    flags = _flags(plan)
-    names = [] if plan.strata is None else list(np.unique(plan.strata))
-    cells = [(level, name) for level in plan.classes for name in names]
-    return replace(
-        plan,
-        big_groups=[name for name in names if ("group", name) not in flags],
-        big_cells=frozenset(cell for cell in cells if ("class+group", cell_name(*cell)) not in flags),
-    )
-
-
-def _metrics(plan: Plan, asked: _Asked) -> list[Metric]:
-    """Return the metrics, each tried on a few rows of every class."""
-    labels, positive = plan.labels, None
-    if not plan.classes:
-        sample = np.arange(min(50, len(labels)))
-    else:
-        positive = _positive_class(labels, asked.pos_label)
-        sample = np.sort(np.concatenate([np.flatnonzero(labels == level)[:20] for level in plan.classes]))
-    rows = take(plan.X, sample)
-    metrics = build_metrics(asked.scoring, plan.estimator, rows, labels[sample], positive)
-    if asked.calibrate is not None and plan.classes and hasattr(plan.estimator, "predict_proba"):
-        more = [name for name in _PROBABILITIES if name not in {each.name for each in metrics}]
-        metrics += build_metrics(more, plan.estimator, rows, labels[sample], positive) if more else []
-    return metrics
-
-
-def _counts(plan: Plan) -> dict[str, Any]:
-    groups, rows = np.unique([] if plan.strata is None else plan.strata, return_counts=True)
-    return {
-        "rows": len(plan.labels),
-        "classes": {str(level): int((plan.labels == level).sum()) for level in plan.classes},
-        "groups": {str(group): int(count) for group, count in zip(groups, rows, strict=True)},
-        "cells": {
-            cell_name(level, group): int(((plan.labels == level) & (plan.strata == group)).sum())
-            for level in plan.classes
-            for group in groups
-        },
-    }
-
-
-def _check_numbers(alpha: float, n_repeats: int | None) -> None:
-    if not 0 < alpha < 1:
-        raise ParameterError(sentence("compare", "alpha must be between 0 and 1", repr(alpha), "Use 0.05."))
-    if n_repeats is not None and n_repeats < 1:
-        raise ParameterError(sentence("compare", "n_repeats must be at least 1", repr(n_repeats), "Use 5."))
-
-
-def _positive_class(labels: np.ndarray, pos_label: Any) -> Any:
-    if pos_label is None:
-        return rarer_class(labels)
-    if pos_label not in np.unique(labels):
-        raise ParameterError(
-            sentence("compare", "pos_label must be a class of y", repr(pos_label), "Leave it out.")
-        )
-    return pos_label
-
-
-def _flags(plan: Plan) -> dict[tuple[str, Any], str]:
-    """Return "too few" for the classes and groups with too few rows to be judged."""
-    labels, classes = plan.labels, plan.classes
-    flags = {("class", level): "too few" for level in classes if int((labels == level).sum()) < MIN_ROWS}
-    for group in [] if plan.strata is None else np.unique(plan.strata):
-        inside = labels[plan.strata == group]
-        if min([int((inside == level).sum()) for level in classes] or [len(inside)]) < MIN_ROWS:
-            flags["group", group] = "too few"
-        for level in classes:
-            if int((inside == level).sum()) < MIN_ROWS:
-                flags["class+group", cell_name(level, group)] = "too few"
-    return flags
-
-
-def _rarest_in_training(plan: Plan, splits: list[Split]) -> int:
-    """Return the fewest training rows that a class has in any fold, 0 in regression."""
-    counts = [int((plan.labels[split.train] == level).sum()) for split in splits for level in plan.classes]
-    return min(counts, default=0)
-
-
-def _note_twins(X: Any, splits: list[Split], notes: list[str]) -> None:
-    """Say when test rows have identical twins in training: the data's own fault, so only a warning."""
-    keys = row_keys(X)
-    if keys is None:
-        return
-    first = [split for split in splits if split.repeat == 0]
-    twins = sum(int(np.isin(keys[split.test], keys[split.train]).sum()) for split in first)
-    share = twins / sum(len(split.test) for split in first)
-    if share >= 0.01:
-        note = (
-            f"{share:.0%} of the test rows have an identical row in training: the data holds duplicates. "
-            "If they are the same records, pass groups= to keep them together."
-        )
-        notes.append(note)
-        warnings.warn(f"compare: {note}", AugsynthWarning, stacklevel=3)
