@@ -125,13 +125,13 @@ def held_out_log_prob(
     d = n_dimensions or int(np.size(np.asarray(X[:1]) if not hasattr(X, "iloc") else X.iloc[:1].to_numpy()))
     known, difference, width, gone = [float("nan")] * 4
     if train is not None:
-        rows = (*train, None, None)[:3]
-        own, gone = _split(_log_prob(generator, *rows, random_state))
+        rows, labels, groups = (*train, None, None)[:3]
+        own, gone = _split(_log_prob(generator, rows, labels, groups, random_state))
         known = float(own.mean()) if len(own) else float("nan")
         difference = known - mean
         width = _Z * float(np.hypot(own.std() / np.sqrt(max(len(own), 1)), error))
     return HeldOutLikelihood(
-        mean, error, -mean / (d * np.log(2.0)), known, difference, difference - width, difference + width,
+        mean, error, float(-mean / (d * np.log(2.0))), known, difference, difference - width, difference + width,
         impossible, gone, d, count_rows(X),
     )  # fmt: skip
 
