@@ -3,6 +3,7 @@
 from augsynth.check.finding import Check
 from augsynth.check.privacy.closer import CloserShare, closer_share
 from augsynth.check.privacy.copies import Copies
+from augsynth.check.privacy.near_copies import NearCopies
 
 __all__ = ["CHECKS", "WHAT_IT_PROVES", "closer_share"]
 
@@ -19,4 +20,4 @@ WHAT_IT_PROVES = (
     "that was trained with differential privacy."
 )
 
-CHECKS: tuple[type[Check], ...] = (Copies, CloserShare)
+CHECKS: tuple[type[Check], ...] = (Copies, NearCopies, CloserShare)

@@ -46,3 +46,30 @@ def suspicious_pairs(evidence: Evidence, shown: int = _SHOWN) -> pd.DataFrame:
         suspicion = (table["distance_train"] / table["distance_holdout"]).fillna(1.0).to_numpy()
     order = np.lexsort((table["distance_train"], suspicion))[:shown]
     return table.iloc[order].reset_index(drop=True)
+
+
+def pairs_of(
+    evidence: Evidence, rows: np.ndarray, positions: np.ndarray, shown: int = _SHOWN
+) -> pd.DataFrame:
+    """Return the same table for given new rows and the references that they resemble in some view.
+
+    Parameters
+    ----------
+    rows : places of new rows
+    positions : the reference of each; held-out ones are left out
+    """
+    refs = references(evidence)
+    train = positions < refs.n_pairs
+    rows, places = rows[train], refs.train[positions[train]]
+    apart = evidence.distance.pairs(evidence.made.z[rows], evidence.train.z[places])
+    order = np.argsort(apart, kind="stable")[:shown]
+    held_apart, held = evidence.index(evidence.reference).query(evidence.made.z[rows[order]], 1)
+    return pd.DataFrame(
+        {
+            "new": rows[order],
+            "train": places[order],
+            "distance_train": apart[order],
+            "holdout": held[:, 0],
+            "distance_holdout": held_apart[:, 0],
+        }
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -35,12 +35,15 @@ class References:
         Their encoded rows, training rows first.
     index : NeighborIndex
         Of ``z``.
+    kept : dict
+        What checks have found out about the references alone, for the next new rows.
     """
 
     train: np.ndarray
     holdout: np.ndarray
     z: np.ndarray
     index: NeighborIndex
+    kept: dict[str, Any] = field(default_factory=dict)
 
     @property
     def n_pairs(self) -> int:

@@ -47,10 +47,11 @@ def count_twins(
 
     Where no two real rows are equal, new rows are queries like held-out rows and like
     training rows that look for a twin among the other training rows: Fisher's exact
-    test within cells. Where real rows repeat themselves a good generator does too, and
-    prefers what is frequent: then it must also have met more of the training rows that
-    are unique among all real rows than of the held-out rows that are (the two may be
-    exchanged), and the larger of the two p-values counts.
+    test within cells. Where real rows repeat themselves, the same test is also made of rare
+    twins alone, which equal one real row and no other (twice the smaller p-value). A good
+    generator prefers what is frequent: so it must also have met more of the training rows
+    that are unique among all real rows than of the held-out rows that are (the two may be
+    exchanged), and the larger p-value counts.
 
     Parameters
     ----------
@@ -68,28 +69,30 @@ def count_twins(
     if cells is None:
         of_made, of_train, of_held = (np.zeros(len(each), dtype=int) for each in (made, train, holdout))
         cells = of_made, of_train, of_held
-    in_train, in_holdout = np.isin(made, train), np.isin(made, holdout)
-    keys, place, counts = np.unique(train, return_inverse=True, return_counts=True)
-    again = counts[np.ravel(place)] > 1  # training rows with a twin among the other training rows
-    held_in_train = np.isin(holdout, keys)
-    real, real_cells = np.concatenate([held_in_train, again]), np.concatenate([cells[2], cells[1]])
-    p = _more_often(in_train, cells[0], real, real_cells)
-    pooled = np.concatenate([train, holdout])
-    _, where, often = np.unique(pooled, return_inverse=True, return_counts=True)
-    lone = often[np.ravel(where)] == 1
-    met = lone & np.isin(pooled, made)
-    first, second = slice(0, len(train)), slice(len(train), None)
-    if real.any():
-        unique_cells = np.concatenate([cells[1], cells[2]])
-        exchanged = _more_often(
-            met[first][lone[first]],
-            unique_cells[first][lone[first]],
-            met[second][lone[second]],
-            unique_cells[second][lone[second]],
-        )
-        p = max(p, exchanged)
-    lone_train, lone_holdout = ((int(met[part].sum()), int(lone[part].sum())) for part in (first, second))
-    return Twins(in_train, in_holdout, float(real.mean()), lone_train, lone_holdout, p)
+    keys, place = np.unique(np.concatenate([train, holdout]), return_inverse=True)
+    first, second = np.split(np.ravel(place), [len(train)])
+    in_first, in_second = (np.bincount(each, minlength=len(keys)) for each in (first, second))
+    at = np.minimum(np.searchsorted(keys, made), len(keys) - 1)
+    known = keys[at] == made
+    alone = in_first + in_second == 1  # met once among the real rows
+    # a rare twin: the key occurs once among the other real rows, and that is a training row
+    rare = known & alone[at] & (in_first[at] == 1)
+    rare_real = np.concatenate(
+        [((in_first == 1) & (in_second == 1))[second], ((in_first == 2) & (in_second == 0))[first]]
+    )
+    natural = np.concatenate([in_first[second] > 0, in_first[first] > 1])
+    in_train, in_holdout = known & (in_first[at] > 0), known & (in_second[at] > 0)
+    real_cells = np.concatenate([cells[2], cells[1]])
+    p = _more_often(in_train, cells[0], natural, real_cells)
+    met = np.zeros(len(keys), dtype=bool)
+    met[at[known]] = True
+    lone = alone[first], alone[second]
+    hit = met[first][lone[0]], met[second][lone[1]]
+    if natural.any():
+        p = min(1.0, 2.0 * p, 2.0 * _more_often(rare, cells[0], rare_real, real_cells))
+        p = max(p, _more_often(hit[0], cells[1][lone[0]], hit[1], cells[2][lone[1]]))
+    lone_train, lone_holdout = ((int(each.sum()), len(each)) for each in hit)
+    return Twins(in_train, in_holdout, float(natural.mean()), lone_train, lone_holdout, p)
 
 
 def repeats(keys: np.ndarray) -> int:
