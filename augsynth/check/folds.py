@@ -30,7 +30,7 @@ from augsynth.check.splits import Split
 from augsynth.core.errors import LeakError
 from augsynth.core.random import keyed_rng, seeded
 
-__all__ = ["Outcome", "Plan", "one_thread", "run_method", "take"]
+__all__ = ["Outcome", "Plan", "kept_warnings", "n_rows", "one_thread", "resample_part", "run_method", "take"]
 
 _MODEL_STREAM, _METHOD_STREAM, _THRESHOLD_STREAM, _HELD_STREAM = 102, 103, 104, 105
 
@@ -99,7 +99,7 @@ def one_thread() -> Iterator[None]:
 def run_method(plan: Plan, split: Split, method: str, resampler: Any) -> Outcome:
     """Fit one method (a baseline's name, or a resampler) on one split and score it."""
     rows, seconds = 0, [0.0, 0.0]
-    with one_thread(), _kept_warnings() as warned:
+    with one_thread(), kept_warnings() as warned:
         try:
             model, rows, seconds = _fit(plan, split, method, resampler)
             scores = fold_scores(plan, split, model)
@@ -113,7 +113,7 @@ def run_method(plan: Plan, split: Split, method: str, resampler: Any) -> Outcome
 
 
 @contextmanager
-def _kept_warnings() -> Iterator[list[warnings.WarningMessage] | None]:
+def kept_warnings() -> Iterator[list[warnings.WarningMessage] | None]:
     """Keep warnings back, to be told once and not on every fold; in threads they cannot be kept apart."""
     if threading.current_thread() is not threading.main_thread():
         yield None
@@ -159,7 +159,7 @@ def _fit_baseline(plan: Plan, split: Split, method: str, model: Any) -> tuple[An
         )
     else:
         baselines.fit_estimator(model, X, y, weight)
-    return model, _n_rows(X), [0.0, time.perf_counter() - start]
+    return model, n_rows(X), [0.0, time.perf_counter() - start]
 
 
 def _fit_remedy(
@@ -179,7 +179,7 @@ def _fit_remedy(
     )
     groups = take(plan.sensitive_features, split.test)
     told = answers_of(fitted, take(plan.X, split.test), plan.classes or None, sensitive_features=groups)
-    return told, _n_rows(X), [0.0, time.perf_counter() - start]
+    return told, n_rows(X), [0.0, time.perf_counter() - start]
 
 
 def _fit_resampled(
@@ -198,7 +198,7 @@ def _fit_resampled(
     key = zlib.crc32((mended.of if mended is not None else method).encode())
     resampler = mended.resampler if mended is not None else component
     fresh = seeded(clone(resampler, safe=False), plan.seed, _METHOD_STREAM, split.repeat, split.fold, key)
-    X_new, y_new, weight = _resample(plan, part, fresh, X, y, weight)
+    X_new, y_new, weight = resample_part(plan, part, fresh, X, y, weight)
     seconds_resample = time.perf_counter() - start
     if not plan.frozen_allowed:
         refuse_test_rows(method, X, take(plan.X, split.test), X_new)
@@ -209,16 +209,18 @@ def _fit_resampled(
         model = recalibrated(model, take(plan.X, held), take(plan.y, held), mended.how, kept)  # type: ignore[union-attr]
     elif mended is not None:
         model = PriorCorrected.of(model, y, y_new)
-    return model, _n_rows(X_new), [seconds_resample, time.perf_counter() - start]
+    return model, n_rows(X_new), [seconds_resample, time.perf_counter() - start]
 
 
-def _n_rows(X: Any) -> int:
+def n_rows(X: Any) -> int:
+    """Return the number of rows of any container."""
     return int(X.shape[0]) if hasattr(X, "shape") else len(X)
 
 
-def _resample(
+def resample_part(
     plan: Plan, split: Split, resampler: Any, X: Any, y: Any, weight: np.ndarray | None
 ) -> tuple[Any, Any, np.ndarray | None]:
+    """Resample the training part; groups, clusters and weights go with it where they are taken."""
     known = inspect.signature(resampler.fit_resample).parameters
     offered = {
         "sensitive_features": take(plan.sensitive_features, split.train),
