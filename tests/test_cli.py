@@ -18,7 +18,7 @@ from augsynth.cli import app
 from augsynth.core import persistence
 from augsynth.generate.bootstrap import BootstrapGenerator
 
-QUICK = ["generator.kind=bootstrap", "compare=null", "data.path=sklearn:wine"]
+QUICK = ["generator.kind=bootstrap", "compare=null", "data.path=sklearn:wine", "output.report=false"]
 
 
 def call(*arguments):
@@ -295,21 +295,6 @@ def test_fit_refuses_in_words(tmp_path, pets):
         done = call("fit", *arguments, "--model", model)
         assert done.exit_code == code and told in done.stderr, done.stderr
     assert os.listdir(tmp_path) == []
-
-
-def test_check_counts_copies_and_finds_misfits(out, tmp_path):
-    real = pd.DataFrame({"x": [1.0, 2.0, 3.0, 4.0], "y": ["a", "a", "b", "b"]})
-    enlarged = pd.concat([real, pd.DataFrame({"x": [1.0, 9.0, 9.0], "y": ["a", "b", "b"]})])
-    real.to_csv(tmp_path / "real.csv", index=False)
-    enlarged.to_csv(tmp_path / "more.csv", index=False)
-    done = call("check", tmp_path / "real.csv", tmp_path / "more.csv", "--target", "y")
-    assert done.exit_code == 0
-    assert "Of 3 new rows, 1 are copies of a real row, 1 repeat an earlier new row." in done.stdout
-    real.assign(x="text", y="c").to_csv(tmp_path / "odd.csv", index=False)
-    odd = call("check", tmp_path / "real.csv", tmp_path / "odd.csv", "-t", "y")
-    assert odd.exit_code == 3 and "x holds numbers in the real table and text" in odd.stdout
-    assert "labels that the real one lacks: 'c'" in odd.stdout
-    assert call("check", tmp_path / "real.csv", tmp_path / "none.csv").exit_code == 3
 
 
 def test_show_of_a_file_that_is_no_text(tmp_path):

@@ -66,7 +66,7 @@ def test_a_run_with_a_tiny_budget(name, tmp_path, toy_sources, monkeypatch):
     monkeypatch.chdir(toy_sources)  # the clips and texts that two of them read
     tiny = TINY.get(name, [])
     quick = QUICK if load(name).compare and "compare=null" not in tiny else []
-    recipe = load(name, [*quick, *tiny])
+    recipe = load(name, ["output.report=false", *quick, *tiny])
     result = run(recipe, directory=tmp_path / "out")
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert {path.name for path in (tmp_path / "out").iterdir()} == set(report["files"])

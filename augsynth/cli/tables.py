@@ -6,10 +6,15 @@ from typing import Annotated
 
 import typer
 
-from augsynth.cli.endings import DATA, complain, gentle_end, sentences
+from augsynth.cli.endings import DATA, FAILED, complain, gentle_end, sentences
 from augsynth.cli.options import Force
 
 __all__ = ["check", "impute"]
+
+Stated = Annotated[str | None, typer.Option(metavar="TEXT", help="For the datasheet.")]
+StatedMethod = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="How the rows were made, for the datasheet.")
+]
 
 Method = Annotated[
     str,
@@ -38,20 +43,59 @@ Settings = Annotated[
 
 
 def check(
-    table: Annotated[str, typer.Argument(help="The real table.")],
+    table: Annotated[str, typer.Argument(help="The real table that the generator was fitted on.")],
     synthetic: Annotated[str, typer.Argument(help="The synthetic or enlarged table.")],
     target: Annotated[str | None, typer.Option("--target", "-t", help="The column of the labels.")] = None,
+    groups: Annotated[
+        list[str] | None,
+        typer.Option("--group-columns", "-g", metavar="NAME", help="A sensitive column; repeatable."),
+    ] = None,
+    holdout: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Real rows that nothing was fitted on: much rests on them."),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", "-o", metavar="FILE", help="The page; SYNTHETIC_report.html if not given."),
+    ] = None,
+    json: Annotated[str | None, typer.Option("--json", metavar="FILE", help="The same for programs.")] = None,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Same seed, same figures.")] = 0,
+    max_rows: Annotated[
+        int, typer.Option(min=100, metavar="N", help="Rows of each sample for what costs most.")
+    ] = 10_000,
+    full: Annotated[bool, typer.Option("--full", help="All rows, however long it takes.")] = False,
+    method: StatedMethod = None,
+    purpose: Stated = None,
+    owner: Stated = None,
+    licence: Stated = None,
+    consent: Stated = None,
+    right_to_train: Stated = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a check fails.")] = False,
+    force: Force = False,
 ) -> None:
-    """Compare a synthetic table with the real one: columns, types, labels, copies. No verdict on its use."""
-    with sentences():
-        from augsynth.recipe.inspection import inspect_tables
-        from augsynth.recipe.summary import console, summarise_inspection
-        from augsynth.recipe.tables import read_source
+    """Say what new rows are worth, for whom, and whether they look real, varied and not copied."""
+    with sentences(), gentle_end() as asked_to_stop:
+        from augsynth.recipe.reporting import TableCheck
+        from augsynth.recipe.summary import console, summarise_report
 
-        found = inspect_tables(read_source(table), read_source(synthetic), target)
-        summarise_inspection(found, console())
-        if found.problems:
+        def tell(line: str) -> None:
+            if asked_to_stop:
+                raise KeyboardInterrupt
+            complain(line)
+
+        stated = {"method": method, "purpose": purpose, "owner": owner, "licence": licence}
+        stated |= {"consent": consent, "right_to_train": right_to_train}
+        job = TableCheck(table, synthetic, holdout, target=target, group_columns=groups or [])
+        job.check_outputs(out, json, force=force)
+        found = job.run(tell, datasheet=stated, max_rows=None if full else max_rows, random_state=seed)
+        if found is None:
+            for problem in job.problems:
+                complain(f"problem: {problem}")
             raise typer.Exit(DATA)
+        files = job.write(found)
+        summarise_report(found, files, console())
+        if strict and found.failed:
+            raise typer.Exit(FAILED)
 
 
 def impute(

@@ -52,10 +52,13 @@ def fill_parts(parts: Parts, recipe: Recipe, seconds: dict[str, float]) -> Parts
         f"{' and '.join(told)} were missing; {how} filled them, fitted to training rows only.",
     ]
     seconds["impute"] = time.perf_counter() - started
-    groups = group_columns(X, recipe.data) if recipe.data.groups else None
-    return Parts(
-        X, parts.y, X_test, parts.y_test, groups, [*notes, *warned(caught)], rate=parts.rate, holed=parts.X
+    groups, groups_test = (
+        group_columns(table, recipe.data) if recipe.data.groups else None for table in (X, X_test)
     )
+    return Parts(
+        X, parts.y, X_test, parts.y_test, groups, [*notes, *warned(caught)], rate=parts.rate, holed=parts.X,
+        groups_test=groups_test,
+    )  # fmt: skip
 
 
 class _Held:

@@ -1,53 +1,12 @@
-"""A first look at a synthetic table beside the real one: columns, types, labels, copies.
-
-It says whether the tables fit together and how many rows are copies. It does not say
-whether the synthetic rows are useful: that takes a comparison (``augsynth run``).
-"""
+"""Why two tables do not fit together: columns, types, labels."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
-import numpy as np
 import pandas as pd
 
-from augsynth.core.errors import DataError, offenders
-from augsynth.recipe.wording import meant
+from augsynth.core.errors import offenders
 
-__all__ = ["Inspection", "inspect_tables"]
-
-
-@dataclass
-class Inspection:
-    """What was found.
-
-    Attributes
-    ----------
-    problems : list of str
-        Reasons why the tables do not fit together.
-    rows : tuple of int
-        Rows of the real and of the synthetic table.
-    contained : int
-        Real rows, from the first on, that open the synthetic table unchanged: an
-        enlarged table starts with them.
-    copies, repeats : int
-        Among the other synthetic rows: those equal to a real row in every column, and
-        those equal to an earlier synthetic row.
-    labels : DataFrame or None
-        Rows of each label in both tables.
-    """
-
-    problems: list[str] = field(default_factory=list)
-    rows: tuple[int, int] = (0, 0)
-    contained: int = 0
-    copies: int = 0
-    repeats: int = 0
-    labels: pd.DataFrame | None = None
-
-    @property
-    def new(self) -> int:
-        """Synthetic rows beyond the real ones that open the table."""
-        return self.rows[1] - self.contained
+__all__ = ["problems_of"]
 
 
 def _family(column: pd.Series) -> str:
@@ -58,72 +17,46 @@ def _family(column: pd.Series) -> str:
     return "dates" if pd.api.types.is_datetime64_any_dtype(column) else "text"
 
 
-def inspect_tables(real: pd.DataFrame, synthetic: pd.DataFrame, target: str | None = None) -> Inspection:
-    """Compare a synthetic or enlarged table with the real one.
+def problems_of(
+    real: pd.DataFrame, other: pd.DataFrame, target: str | None = None, word: str = "synthetic"
+) -> list[str]:
+    """Return every reason why another table does not fit the real one, in sentences; none if it does.
 
     Parameters
     ----------
-    real, synthetic : DataFrame
+    real, other : DataFrame
     target : str, optional
         The column of the labels.
+    word : str
+        What the other table is called.
 
-    Raises
-    ------
-    DataError
-        If the real table has no such target.
+    Examples
+    --------
+    >>> problems_of(pd.DataFrame({"a": [1]}), pd.DataFrame({"a": ["x"]}))
+    ['a holds numbers in the real table and text in the synthetic one']
     """
-    if target is not None and target not in real.columns:
-        raise DataError(f"--target: the real table has no column {target!r}{meant(target, real.columns)}.")
-    found = Inspection(rows=(len(real), len(synthetic)))
-    absent = [name for name in real.columns if name not in synthetic.columns]
-    extra = [name for name in synthetic.columns if name not in real.columns]
+    problems = []
+    absent = [name for name in real.columns if name not in other.columns]
+    extra = [name for name in other.columns if name not in real.columns]
     if absent:
-        found.problems.append(f"the synthetic table lacks columns: {offenders(absent)}")
+        problems.append(f"the {word} table lacks columns: {offenders(absent)}")
     if extra:
-        found.problems.append(f"the real table lacks columns: {offenders(extra)}")
-    shared = [name for name in real.columns if name in synthetic.columns]
-    for name in shared:
-        kinds = _family(real[name]), _family(synthetic[name])
-        if kinds[0] != kinds[1] and not real[name].isna().all():
-            found.problems.append(
-                f"{name} holds {kinds[0]} in the real table and {kinds[1]} in the synthetic one"
-            )
-    if target in shared:
-        _check_labels(real, synthetic, str(target), found)
-    if shared and not absent:
-        _count_copies(real[shared], synthetic[shared], found)
-    return found
+        problems.append(f"the real table lacks columns of the {word} one: {offenders(extra)}")
+    for name in real.columns:
+        if name not in other.columns or real[name].isna().all() or other[name].isna().all():
+            continue
+        kinds = _family(real[name]), _family(other[name])
+        if kinds[0] != kinds[1]:
+            problems.append(f"{name} holds {kinds[0]} in the real table and {kinds[1]} in the {word} one")
+    if target in real.columns and target in other.columns and _are_labels(real[target]):
+        known = set(real[target].dropna().astype(str))
+        unknown = [label for label in other[target].dropna().astype(str).unique() if label not in known]
+        if unknown:
+            problems.append(f"the {word} table has labels that the real one lacks: {offenders(unknown)}")
+    return problems
 
 
-def _check_labels(real: pd.DataFrame, synthetic: pd.DataFrame, target: str, found: Inspection) -> None:
-    counts = {
-        name: table[target].astype(str).value_counts()
-        for name, table in (("real", real), ("synthetic", synthetic))
-    }
-    found.labels = (
-        pd.DataFrame(counts).fillna(0).astype(int).sort_values("real", ascending=False, kind="stable")
-    )
-    unknown = found.labels.index[found.labels["real"] == 0].tolist()
-    if unknown:
-        found.problems.append(f"the synthetic table has labels that the real one lacks: {offenders(unknown)}")
-
-
-def _count_copies(real: pd.DataFrame, synthetic: pd.DataFrame, found: Inspection) -> None:
-    keys_real, keys = _row_keys(real), _row_keys(synthetic)
-    n = min(len(keys_real), len(keys))
-    differs = np.flatnonzero(keys_real[:n] != keys[:n])
-    # Only the whole real table counts as the opening: a few equal first rows are copies.
-    found.contained = n if not len(differs) and len(keys) >= len(keys_real) else 0
-    new = keys[found.contained :]
-    found.copies = int(np.isin(new, keys_real).sum())
-    found.repeats = int(pd.Series(new).duplicated().sum())
-
-
-def _row_keys(table: pd.DataFrame) -> np.ndarray:
-    plain = pd.DataFrame(
-        {
-            name: table[name].astype(float) if _family(table[name]) == "numbers" else table[name].astype(str)
-            for name in table.columns
-        }
-    )
-    return pd.util.hash_pandas_object(plain, index=False).to_numpy()
+def _are_labels(column: pd.Series) -> bool:
+    """Whether these are classes: new numbers of a numeric target are no problem."""
+    numbers = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+    return not numbers or column.nunique() <= max(20, 0.2 * len(column))

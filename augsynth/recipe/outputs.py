@@ -19,6 +19,7 @@ from augsynth.recipe.copies import plot_clips, write_samples
 from augsynth.recipe.filling import row_counts
 from augsynth.recipe.pictures import plot_counts, plot_marginals, plot_samples
 from augsynth.recipe.problems import takes_generator
+from augsynth.recipe.reporting import makes_report
 from augsynth.recipe.schema import Recipe
 from augsynth.recipe.tables import Destination, write_table
 
@@ -37,6 +38,8 @@ def output_names(recipe: Recipe) -> list[str]:
     ending = {"images": ".npz", "audio": ""}.get(modality, f".{style}")  # clips: a folder of wav files
     rows = [f"enlarged{ending}", f"held_out{ending}", f"provenance.{style}"]
     names = [*rows, "report.json", "recipe.yaml", "counts.png"]
+    if makes_report(recipe):
+        names.append("report.html")
     if recipe.compare is not None:
         names.append("comparison.png")
     if takes_generator(recipe.resampler.kind):
@@ -74,6 +77,8 @@ def write_outputs(run: Run, destination: Destination) -> list[Path]:
         _show_new_rows(run, folder / _SAMPLES[parts.modality])
         if run.comparison is not None:
             run.comparison.plot(folder / "comparison.png")
+        if run.report is not None:
+            run.report.to_html(folder / "report.html")
         (folder / "recipe.yaml").write_text(recipe.to_yaml(), encoding="utf-8")
         written = sorted(path.name for path in folder.iterdir())
         text = json.dumps(
@@ -174,6 +179,8 @@ def report_of(run: Run, files: list[str]) -> dict[str, Any]:
         "files": sorted(files),
         "versions": versions(),
     }
+    if run.report is not None:
+        report["checks"] = {name: each for name, each in run.report.to_dict().items() if name != "comparison"}
     if run.comparison is not None and run.plan is not None:
         report["comparison"] = {"plan": vars(run.plan), **run.comparison.to_dict()}
         report["verdict"] = {

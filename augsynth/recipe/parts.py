@@ -47,6 +47,8 @@ class Parts:
         Samples a second, of clips.
     holed : DataFrame or None
         The training rows before their holes were filled, if an imputer did.
+    groups_test : DataFrame or None
+        The group columns of the test rows.
     """
 
     X: Any
@@ -58,6 +60,7 @@ class Parts:
     modality: str = "table"
     rate: int | None = None
     holed: pd.DataFrame | None = None
+    groups_test: pd.DataFrame | None = None
 
     @property
     def noun(self) -> str:
@@ -150,10 +153,10 @@ def divide(frame: pd.DataFrame, data: DataSection, seed: int) -> Parts:
     training = split_by_column(frame[split], split) if split else split_by_lot(y, data.test_size, seed)
     kept = _thin(y, training, data.thin, seed, notes)
     _check_training(y[kept], data.target)
-    groups = group_columns(X[kept].reset_index(drop=True), data)
+    groups, groups_test = (group_columns(X[mask].reset_index(drop=True), data) for mask in (kept, ~training))
     rows: Any = X if data.text is None else _texts(X, data.text, kept | ~training)
     take = [table[mask].reset_index(drop=True) for mask in (kept, ~training) for table in (rows, y)]
-    return Parts(take[0], take[1], take[2], take[3], groups, notes, data.modality)
+    return Parts(take[0], take[1], take[2], take[3], groups, notes, data.modality, groups_test=groups_test)
 
 
 def _texts(X: pd.DataFrame, name: str, used: np.ndarray) -> pd.Series:

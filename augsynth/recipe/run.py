@@ -24,6 +24,7 @@ from augsynth.recipe.filling import FilledPipeline, FilledResampler, build_imput
 from augsynth.recipe.outputs import output_names, write_outputs
 from augsynth.recipe.parts import Parts, cell_names, read_parts, subsample
 from augsynth.recipe.policies import spelled
+from augsynth.recipe.reporting import makes_report, report_of_run
 from augsynth.recipe.schema import CompareSection, Recipe
 from augsynth.recipe.tables import SKLEARN, Destination
 from augsynth.recipe.wording import duration, warned
@@ -81,6 +82,8 @@ class Run:
     files : list of Path
     seconds : dict
         Wall time of the stages.
+    report : Report or None
+        The checks of the new rows; None if the recipe asks for none, or there are none.
     """
 
     recipe: Recipe
@@ -95,6 +98,7 @@ class Run:
     notes: list[str] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    report: Any = None
 
     def cells(self) -> tuple[pd.Series, pd.Series]:
         """Name the cell of each training row and of each row of the enlarged table, as they are balanced."""
@@ -172,6 +176,10 @@ def _learn(recipe: Recipe, tell: Tell, progress: bool | None, pictures: str | No
             started = time.perf_counter()
             _compare(recipe, recipe.compare, result, tell, progress)
             seconds["compare"] = time.perf_counter() - started
+        if makes_report(recipe):
+            started = time.perf_counter()
+            result.report = report_of_run(result, tell, progress)
+            seconds["report"] = time.perf_counter() - started
     return result
 
 

@@ -15,7 +15,7 @@ from augsynth.recipe.tables import BUNDLED, FORMATS, SKLEARN
 from augsynth.recipe.wording import meant
 
 __all__ = ["ESTIMATORS", "TASKS", "CompareSection", "Component", "DataSection", "HolesSection"]
-__all__ += ["ImputeData", "ImputeRecipe", "OutputSection", "Recipe"]
+__all__ += ["ImputeData", "ImputeRecipe", "OutputSection", "Recipe", "ReportedOutput"]
 
 TASKS = ("augment", "impute")
 
@@ -231,6 +231,12 @@ class OutputSection(_Section):
         return value
 
 
+class ReportedOutput(OutputSection):
+    """Where the results go, and whether the new rows are checked."""
+
+    report: bool = Field(default=True, description="whether the new rows are checked, for report.html")
+
+
 class _AnyRecipe(_Section):
     name: str = Field(min_length=1)
     description: str = ""
@@ -257,7 +263,7 @@ class Recipe(_AnyRecipe):
     generator: Component | None = None
     resampler: Component = Component(kind="over")
     compare: CompareSection | None = CompareSection()
-    output: OutputSection = OutputSection()
+    output: ReportedOutput = ReportedOutput()
 
 
 class ImputeRecipe(_AnyRecipe):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,19 +13,22 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from augsynth.check.report.markup import clean, figure
+
 if TYPE_CHECKING:
+    from augsynth.check.report import Report
     from augsynth.recipe.impute_run import ImputeRun
     from augsynth.recipe.imputing import Imputing
-    from augsynth.recipe.inspection import Inspection
     from augsynth.recipe.run import Run
 
 __all__ = [
     "console",
     "count_table",
+    "report_lines",
     "summarise",
     "summarise_impute_run",
     "summarise_imputing",
-    "summarise_inspection",
+    "summarise_report",
 ]
 
 _STYLES = {"helps": "bold green", "hurts": "bold red"}
@@ -90,6 +94,8 @@ def summarise(run: Run, screen: Console, *, quiet: bool = False) -> None:
         )
         screen.print(Padding(_held_out_table(run.held_out), (0, 0, 1, 2), expand=False))
     _verdict(run, screen)
+    if run.report is not None:
+        report_lines(run.report, screen, questions=("fidelity", "diversity", "memorisation"))
     if quiet:
         screen.print(Text(f"files: {run.files[0].parent}"))
         return
@@ -100,6 +106,7 @@ def summarise(run: Run, screen: Console, *, quiet: bool = False) -> None:
         name = path.name.split(".")[0]
         clips = name == "model" and run.parts.modality == "audio"
         about = "the fitted generator: augsynth.load(path).sample(100)" if clips else _ABOUT.get(name, "")
+        about = _ABOUT_PAGE if path.name == "report.html" else about
         screen.print(Text(f"  {path.name:<{width}}  {_size(_bytes_of(path)):>9}  {about}"))
 
 
@@ -116,6 +123,44 @@ _ABOUT = {
     "losses": "the losses of the training, step by step",
     "marginals": "new rows beside real ones, column by column",
 }
+
+
+_ABOUT_PAGE = "the page to read: verdict, gains, checks, datasheet; open it in a browser"
+
+
+def report_lines(report: Report, screen: Console, *, questions: Sequence[str]) -> None:
+    """Print the answers to some of the questions of a report, in a line or two each."""
+    for answer in report.verdict.answers:
+        if answer.part not in questions:
+            continue
+        style = {"passed": "bold green", "failed": "bold red"}.get(answer.status, "bold yellow")
+        screen.print(Text(f"{answer.question} ", style="bold").append(answer.word.upper(), style=style))
+        for line in answer.sentences:
+            screen.print(Padding(Text(clean(line)), (0, 0, 0, 2), expand=False))
+    screen.print()
+
+
+def summarise_report(report: Report, files: list[Path], screen: Console) -> None:
+    """Print the verdict, the answers, a line a judged check, the notes and the files."""
+    screen.print()
+    word = report.verdict.word
+    style = _STYLES.get(word, "bold yellow")
+    screen.print(Text("Verdict: ", style="bold").append(word.upper(), style=style))
+    screen.print(Padding(Text(report.verdict.sentence), (0, 0, 1, 2), expand=False))
+    report_lines(report, screen, questions=[answer.part for answer in report.verdict.answers])
+    judged = [each for each in report.findings if each.status != "not judged"]
+    if judged:
+        table = _table("check", "figure", "same distribution", "independent columns", "", right=(1, 2, 3))
+        for each in judged:
+            beside = each.controls.get("independent columns", float("nan"))
+            figures = [figure(value, each.unit) for value in (each.value, each.null, beside)]
+            colour = "bold red" if each.status == "failed" else "green"
+            table.add_row(*_cells(each.name, *figures, Text(each.status, style=colour)))
+        screen.print(Padding(table, (0, 0, 1, 2), expand=False))
+    for note in report.notes[:_MAX_NOTES]:
+        screen.print(Text(f"note: {clean(note)}", style="yellow"))
+    for path in files:
+        screen.print(Text(f"written: {path} ({_size(_bytes_of(path))})"))
 
 
 def _heading(screen: Console, text: str) -> None:
@@ -232,28 +277,6 @@ def _bytes_of(path: Path) -> int:
 
 def _size(n_bytes: int) -> str:
     return f"{n_bytes / 1e6:,.1f} MB" if n_bytes >= 1e6 else f"{n_bytes / 1e3:,.1f} kB"
-
-
-def summarise_inspection(found: Inspection, screen: Console) -> None:
-    """Print what a first look at two tables found."""
-    screen.print(Text(f"real table: {found.rows[0]:,} rows; synthetic table: {found.rows[1]:,} rows"))
-    if found.contained:
-        screen.print(
-            Text(f"The synthetic table opens with the {found.contained:,} real rows: an enlarged table.")
-        )
-    if found.labels is not None:
-        table = _table("label", "real", "synthetic", right=(1, 2))
-        for label, row in found.labels.head(_MAX_CELLS).iterrows():
-            table.add_row(*_cells(label, f"{row['real']:,}", f"{row['synthetic']:,}"))
-        screen.print(Padding(table, (0, 0, 0, 2), expand=False))
-    if found.new:
-        shares = f"{found.copies:,} are copies of a real row, {found.repeats:,} repeat an earlier new row"
-        screen.print(Text(f"Of {found.new:,} new rows, {shares}."))
-    for problem in found.problems:
-        screen.print(Text(f"problem: {problem}", style="red"))
-    if not found.problems:
-        screen.print(Text("Columns, types and labels fit together."))
-    screen.print(Text("Whether the rows are useful is another question: augsynth run says."))
 
 
 def summarise_imputing(job: Imputing, files: list[Path], screen: Console) -> None:

@@ -18,18 +18,31 @@ from augsynth.recipe.run import build_resampler, run
 from augsynth.recipe.sampling import blocks, image_codec, open_model, table_of, wanted
 
 QUICK = {"folds": 2, "repeats": 1, "scoring": "roc_auc"}
+NO_REPORT = {"report": False}
 
 
 def clips_recipe(root, **more):
     generator = {"kind": "perturbed", "perturbation": ["weak", {"kind": "maybe", "perturbation": "polarity"}]}
     data = {"path": str(root / "clips")}
-    return {"name": "clips", "data": data, "generator": generator, "compare": QUICK, **more}
+    return {
+        "name": "clips",
+        "data": data,
+        "generator": generator,
+        "compare": QUICK,
+        "output": NO_REPORT,
+    } | more
 
 
 def texts_recipe(root, **more):
     data = {"path": str(root / "texts.csv"), "text": "text", "target": "label"}
     generator = {"kind": "perturbed", "perturbation": {"kind": "compose", "perturbations": ["typos", "weak"]}}
-    return {"name": "texts", "data": data, "generator": generator, "compare": QUICK, **more}
+    return {
+        "name": "texts",
+        "data": data,
+        "generator": generator,
+        "compare": QUICK,
+        "output": NO_REPORT,
+    } | more
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from augsynth.recipe.run import run
 
 DIGITS = {
     "name": "digits",
+    "output": {"report": False},
     "data": {"path": "sklearn:digits", "modality": "images", "thin": {"8": 12}},
     "generator": {"kind": "bootstrap"},
     "compare": {"folds": 2, "repeats": 1, "rows": 300},

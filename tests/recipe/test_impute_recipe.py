@@ -19,6 +19,7 @@ from augsynth.recipe.run import run
 
 FIRST = {
     "name": "first",
+    "output": {"report": False},
     "data": {"path": "sklearn:wine", "thin": {"class_2": 15}, "holes": {"share": 0.2, "mechanism": "MCAR"}},
     "imputer": {"kind": "donors"},
     "generator": {"kind": "bootstrap"},

@@ -20,6 +20,7 @@ from augsynth.recipe.schema import CompareSection
 
 SMALL = {
     "name": "small",
+    "output": {"report": False},
     "data": {"path": "sklearn:breast_cancer", "thin": {"malignant": 25}, "drop": ["mean_radius"]},
     "generator": {"kind": "bootstrap"},
     "compare": {"folds": 2, "repeats": 1, "scoring": "roc_auc"},  # no threshold to tune: quick
@@ -122,7 +123,7 @@ def test_mixed_columns_missing_cells_and_groups(tmp_path, people):
         "generator": {"kind": "bootstrap"},
         "resampler": {"kind": "over", "by": "class+group"},
         "compare": {"folds": 2, "repeats": 1, "scoring": "roc_auc"},
-        "output": {"format": "parquet"},
+        "output": {"format": "parquet", "report": False},
     }
     result = run(parse(raw), directory=tmp_path / "out")
     assert result.comparison.failures.empty

@@ -1,0 +1,175 @@
+"""Reports on new rows: those of a run, and those of tables on disk."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from augsynth.core import arrays
+from augsynth.core.errors import DataError, OutputExistsError, offenders
+from augsynth.recipe.inspection import problems_of
+from augsynth.recipe.problems import takes_generator
+from augsynth.recipe.schema import Recipe
+from augsynth.recipe.tables import SKLEARN, Destination, read_source
+from augsynth.recipe.wording import meant, warned
+
+if TYPE_CHECKING:
+    from augsynth.check.report import Report
+    from augsynth.recipe.run import Run
+
+__all__ = ["TableCheck", "makes_report", "report_of_run"]
+
+Tell = Callable[[str], None]
+_MOST_ROWS = 2000  # of each sample, in a run: the whole checks are `augsynth check`
+
+
+def makes_report(recipe: Recipe) -> bool:
+    """Whether a run of the recipe checks its new rows: they must come from a generator."""
+    return recipe.output.report and takes_generator(recipe.resampler.kind)
+
+
+def report_of_run(run: Run, tell: Tell, progress: bool | None) -> Report | None:
+    """Check the new rows of a run on its test part; its comparison leads."""
+    from augsynth.check.report import report
+
+    parts, n = run.parts, len(run.parts.y)
+    new = range(n, len(run.y))
+    if not len(new):
+        return None
+    tell(f"checking the {len(new):,} new {parts.noun}")
+    groups_new = getattr(run.resampler, "sensitive_features_", None)
+    known = (
+        parts.groups is not None and parts.groups_test is not None and isinstance(groups_new, pd.DataFrame)
+    )
+    kind = run.recipe.generator.kind if run.recipe.generator else run.recipe.resampler.kind
+    found = report(
+        parts.X,
+        parts.y,
+        arrays.take_rows(run.X, pd.RangeIndex(n, len(run.y)).to_numpy()),
+        run.y.iloc[n:],
+        holdout=(parts.X_test, parts.y_test, parts.groups_test if known else None),
+        sensitive_features=parts.groups if known else None,
+        sensitive_features_new=groups_new.iloc[n:] if known and groups_new is not None else None,
+        generator=getattr(run.resampler, "generator_", None),
+        comparison=run.comparison,
+        datasheet={"method": kind},
+        max_rows=_MOST_ROWS,
+        random_state=run.recipe.seed,
+        progress=False if progress is False else None,
+    )
+    return replace(found, settings={**found.settings, "title": run.recipe.name})
+
+
+class TableCheck:
+    """Tables on disk to be checked.
+
+    Parameters
+    ----------
+    real, synthetic : str
+        Tables: what the generator was fitted on, and the synthetic or enlarged one.
+    holdout : str, optional
+        Real rows that nothing was fitted on.
+    target : str, optional
+        The column of the labels.
+    group_columns : sequence of str
+
+    Attributes
+    ----------
+    problems : list of str
+        Why the tables do not fit together; known after `run`.
+    files : list of Path
+    """
+
+    def __init__(
+        self,
+        real: str,
+        synthetic: str,
+        holdout: str | None = None,
+        *,
+        target: str | None = None,
+        group_columns: Sequence[str] = (),
+    ) -> None:
+        self.real, self.synthetic, self.holdout = real, synthetic, holdout
+        self.target, self.group_columns = target, list(group_columns)
+        self.problems: list[str] = []
+        self.files: list[Path] = []
+
+    def check_outputs(self, page: str | None, data: str | None, *, force: bool = False) -> None:
+        """Name the outputs, and refuse to overwrite an input or, without force, anything.
+
+        The page stands beside the synthetic table by default: ``new.csv`` has ``new_report.html``.
+
+        Raises
+        ------
+        OutputExistsError
+        """
+        if page is None:
+            given = Path(self.synthetic)
+            page = str(given.with_name(f"{given.name.split('.')[0].replace(SKLEARN, '')}_report.html"))
+        self.files = [Path(page), *([Path(data)] if data else [])]
+        if len(self.files) > 1 and self.files[0].resolve() == self.files[1].resolve():
+            raise OutputExistsError(f"{data}: --out and --json must name two files.")
+        inputs = [path for path in (self.real, self.synthetic, self.holdout) if path]
+        for path in self.files:
+            Destination(path.parent, force=force).check([path.name], inputs=inputs)
+
+    def run(self, tell: Tell, **options: Any) -> Report | None:
+        """Return the report; None if the tables do not fit together, with the reasons in `problems`.
+
+        ``options`` are those of `augsynth.check.report`.
+
+        Raises
+        ------
+        DataError
+            If the real table lacks a column that was named, or nothing can be made of the rows.
+        """
+        from augsynth.check.report import report
+
+        real, synthetic = read_source(self.real), read_source(self.synthetic)
+        held = None if self.holdout is None else read_source(self.holdout)
+        asked = (("--target", [self.target] if self.target else []), ("--group-columns", self.group_columns))
+        for option, names in asked:
+            absent = [name for name in names if name not in real.columns]
+            if absent:
+                hint = meant(absent[0], real.columns)
+                raise DataError(f"{option}: the real table has no column {offenders(absent)}{hint}.")
+        others = [("synthetic", synthetic)] + ([] if held is None else [("held-out", held)])
+        self.problems = [
+            each for word, table in others for each in problems_of(real, table, self.target, word)
+        ]
+        if self.problems:
+            return None
+        (X, y), (X_new, y_new), *rest = (
+            _sides(table, self.target) for table in (real, synthetic, held) if table is not None
+        )
+        tell(f"checking {len(X_new):,} rows beside {len(X):,} real ones")
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            found = report(
+                X,
+                y,
+                X_new,
+                y_new,
+                holdout=rest[0] if rest else None,
+                group_columns=self.group_columns,
+                **options,
+            )
+        title = f"Report on {Path(self.synthetic).name}"
+        notes = [*found.notes, *(note for note in warned(caught) if note not in found.notes)]
+        return replace(found, notes=notes, settings={**found.settings, "title": title})
+
+    def write(self, report: Report) -> list[Path]:
+        """Write the page, and the JSON if one was asked for."""
+        report.to_html(self.files[0])
+        if len(self.files) > 1:
+            report.to_json(self.files[1])
+        return self.files
+
+
+def _sides(table: pd.DataFrame, target: str | None) -> tuple[pd.DataFrame, pd.Series | None]:
+    return (table, None) if target is None else (table.drop(columns=target), table[target])
