@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,12 +30,15 @@ class Levels:
         By code: a value, "missing", "(other)", or the bounds of a number.
     conditions : list of str
         By code, as one would say it: "sex = f", "age < 25", "income is missing".
+    edges : list of str
+        What the intervals of a number begin at, but for the first; the codes are in their order.
     """
 
     name: str
     codes: np.ndarray
     labels: list[str]
     conditions: list[str]
+    edges: Sequence[str] = ()
 
     @property
     def counts(self) -> np.ndarray:
@@ -62,16 +66,17 @@ def levels_of(column: pd.Series, *, bins: int = 4, most: int = 1000, where: str 
     absent = column.isna().to_numpy()
     kind = pd.api.types
     plain = kind.is_numeric_dtype(column) and not kind.is_bool_dtype(column)
+    edges: list[str] = []
     numeric = plain or kind.is_datetime64_any_dtype(column) or kind.is_timedelta64_dtype(column)
     if numeric and column.nunique() > FEW_NUMBERS:
-        codes, labels, conditions = _intervals(column, absent, bins, where)
+        codes, labels, conditions, edges = _intervals(column, absent, bins, where)
     else:
         codes, labels = _values(column, absent, plain, most)
         conditions = [f"{name} is another value" if each == OTHER else f"{name} = {each}" for each in labels]
     if absent.any():
         codes = np.where(absent, len(labels), codes)
         labels, conditions = [*labels, MISSING], [*conditions, f"{name} is missing"]
-    return Levels(name, codes.astype(np.intp), labels, conditions)
+    return Levels(name, codes.astype(np.intp), labels, conditions, edges)
 
 
 def _values(column: pd.Series, absent: np.ndarray, plain: bool, most: int) -> tuple[np.ndarray, list[str]]:
@@ -98,7 +103,7 @@ def _values(column: pd.Series, absent: np.ndarray, plain: bool, most: int) -> tu
 
 def _intervals(
     column: pd.Series, absent: np.ndarray, bins: int, where: str
-) -> tuple[np.ndarray, list[str], list[str]]:
+) -> tuple[np.ndarray, list[str], list[str], list[str]]:
     name = str(column.name)
     timed = not pd.api.types.is_numeric_dtype(column)
     present = column[~absent]
@@ -127,13 +132,13 @@ def _intervals(
     else:
         told = [f"{each:.6g}" for each in edges]
     if not len(told):
-        return codes, ["any"], [f"{name} is there"]
+        return codes, ["any"], [f"{name} is there"], []
     labels = [f"< {told[0]}"]
     conditions = [f"{name} < {told[0]}"]
     for low, high in zip(told[:-1], told[1:], strict=True):
         labels.append(f"{low} to < {high}")
         conditions.append(f"{low} <= {name} < {high}")
-    return codes, [*labels, f">= {told[-1]}"], [*conditions, f"{name} >= {told[-1]}"]
+    return codes, [*labels, f">= {told[-1]}"], [*conditions, f"{name} >= {told[-1]}"], told
 
 
 def _told(value: Any) -> str:
