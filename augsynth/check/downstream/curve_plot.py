@@ -39,15 +39,15 @@ def curve_plot(curve: RatioCurve, path: Any = None) -> Figure:
         axes.plot(place, row["score"], "o", ms=8, mfc=colour, mec="white", mew=1.2, zorder=4)
     ticks = [f"{ratio:g}" for ratio in ratios["ratio"]]
     for place, (_, row) in enumerate(beside.iterrows()):
-        at = len(x) + 0.25 + place
+        at = len(ratios) + 0.3 + 1.15 * place
         colour = {HELPS: _GREEN, HURTS: _RED}.get(row["verdict"], _GREY)
         axes.plot(
             [at, at], [row["low"], row["high"]], color=colour, lw=3.0, solid_capstyle="round", alpha=0.5
         )
         axes.plot(at, row["score"], "D", ms=8, mfc=colour, mec="white", mew=1.2, zorder=4)
         style: dict[str, Any] = {"ha": "center", "color": colour, "size": 8.5}
-        spot = (at, row["score"])
-        axes.annotate(str(row["verdict"]), spot, (0, 9), textcoords="offset points", **style)
+        spot = (at, np.nan_to_num(row["high"], nan=row["score"]))
+        axes.annotate(str(row["verdict"]), spot, (0, 5), textcoords="offset points", **style)
         x = np.append(x, at)
         ticks.append(str(row["ratio"]))
     axes.set_xticks(x, ticks)
@@ -57,8 +57,8 @@ def curve_plot(curve: RatioCurve, path: Any = None) -> Figure:
     for side in ("right", "top"):
         axes.spines[side].set_visible(False)
     axes.tick_params(colors=_INK, labelsize=9)
-    of = "real rows" if curve.settings["add"] == "all" else "the rarest class's rows"
-    axes.set_xlabel(f"new rows for each of {of}", color=_INK, size=9.5)
+    of = "real row" if curve.settings["add"] == "all" else "real row of the rarest class"
+    axes.set_xlabel(f"new rows for each {of}", color=_INK, size=9.5)
     axes.set_ylabel(curve.metric_words, color=_INK, size=9.5)
     figure.text(0.01, 0.94, "How many new rows?", size=15, weight="bold", color=_INK, va="center")
     confidence = f"{1 - curve.settings['alpha']:.0%}".replace("%", " %")

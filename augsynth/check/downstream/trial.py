@@ -228,7 +228,9 @@ def _fit_all(
         model = learner.fit(train, made, chosen, int(keyed_rng(seed, _FIT, place).integers(2**31)))
         costs.append((learner.name, name, len(chosen), time.process_time() - started))
         if model is None:
-            found[name] = Fitted(None, scorer.empty(scorer.weights), [])
+            found[name] = Fitted(
+                None, scorer.empty(scorer.weights), [scorer.empty(scorer.weights[:1])] * n_halves
+            )
             continue
         whole = learner.predict(model, holdout)
         parts = []

@@ -7,7 +7,7 @@ import numpy as np
 __all__ = ["SMALLER_IS_BETTER", "average_precisions", "row_weights", "score_table", "shares"]
 
 SMALLER_IS_BETTER = frozenset({"log-loss", "Brier score", "mean absolute error"})
-_TINY = 1e-15
+_TINY = float(np.finfo(float).eps)  # as scikit-learn does
 
 
 def row_weights(n: int, n_bootstrap: int, rng: np.random.Generator) -> np.ndarray:
