@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from augsynth.core import arrays
-from augsynth.core.errors import DataError, OutputExistsError, offenders
+from augsynth.core.errors import AugsynthError, DataError, OutputExistsError, offenders
 from augsynth.recipe.inspection import problems_of
 from augsynth.recipe.problems import takes_generator
 from augsynth.recipe.schema import Recipe
@@ -47,21 +47,25 @@ def report_of_run(run: Run, tell: Tell, progress: bool | None) -> Report | None:
         parts.groups is not None and parts.groups_test is not None and isinstance(groups_new, pd.DataFrame)
     )
     kind = run.recipe.generator.kind if run.recipe.generator else run.recipe.resampler.kind
-    found = report(
-        parts.X,
-        parts.y,
-        arrays.take_rows(run.X, pd.RangeIndex(n, len(run.y)).to_numpy()),
-        run.y.iloc[n:],
-        holdout=(parts.X_test, parts.y_test, parts.groups_test if known else None),
-        sensitive_features=parts.groups if known else None,
-        sensitive_features_new=groups_new.iloc[n:] if known and groups_new is not None else None,
-        generator=getattr(run.resampler, "generator_", None),
-        comparison=run.comparison,
-        datasheet={"method": kind},
-        max_rows=_MOST_ROWS,
-        random_state=run.recipe.seed,
-        progress=False if progress is False else None,
-    )
+    try:
+        found = report(
+            parts.X,
+            parts.y,
+            arrays.take_rows(run.X, pd.RangeIndex(n, len(run.y)).to_numpy()),
+            run.y.iloc[n:],
+            holdout=(parts.X_test, parts.y_test, parts.groups_test if known else None),
+            sensitive_features=parts.groups if known else None,
+            sensitive_features_new=groups_new.iloc[n:] if known and groups_new is not None else None,
+            generator=getattr(run.resampler, "generator_", None),
+            comparison=run.comparison,
+            datasheet={"method": kind},
+            max_rows=_MOST_ROWS,
+            random_state=run.recipe.seed,
+            progress=False if progress is False else None,
+        )
+    except AugsynthError as error:  # the rows are made and judged: they are written all the same
+        run.notes.append(f"The new rows could not be checked: {' '.join(str(error).split())}")
+        return None
     return replace(found, settings={**found.settings, "title": run.recipe.name})
 
 

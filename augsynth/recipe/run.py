@@ -155,7 +155,14 @@ def run(
         result = _learn(recipe, tell, progress, pictures)
     history = getattr(getattr(result.resampler, "generator_", None), "history_", None)
     alarms = [f"training, step {step:,}: {text}" for step, text in getattr(history, "alarms", [])]
-    result.notes = [*recipe.notes, *result.parts.notes, *warned(caught), *alarms, *_unchanged(result)]
+    result.notes = [
+        *recipe.notes,
+        *result.notes,
+        *result.parts.notes,
+        *warned(caught),
+        *alarms,
+        *_unchanged(result),
+    ]
     tell("writing")
     result.files = write_outputs(result, destination)
     return result
