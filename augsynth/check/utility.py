@@ -113,7 +113,8 @@ def compare(  # type: ignore[misc]  # a signature for several estimators says **
         them: calibrated on a fifth of the real training rows, held back inside the fold
         ("sigmoid", "isotonic"), or by the closed form for
         changed class shares ("prior", costs nothing). Log-loss, Brier score and
-        calibration error are then shown too.
+        calibration error are then shown too. "isotonic" wants 1,000 rows held back: with
+        fewer it says 0 or 1 of some rows, and the log-loss explodes.
     sensitive_features : array-like, Series or DataFrame, optional
         Groups to report on, and passed on to resamplers that take them. Shown for
         each: the score, the recall of each class within it, and the worst group of a
