@@ -3,9 +3,23 @@
 from augsynth.check.finding import Check
 from augsynth.check.privacy.closer import CloserShare, closer_share
 from augsynth.check.privacy.copies import Copies
+from augsynth.check.privacy.identifiers import Identifiers
+from augsynth.check.privacy.membership import Membership
 from augsynth.check.privacy.near_copies import NearCopies
+from augsynth.check.privacy.rates import auc_interval, hit_rate
+from augsynth.check.privacy.shadow import ShadowAttack, shadow_attack
+from augsynth.check.privacy.singling_out import SinglingOut, singling_out_risk
 
-__all__ = ["CHECKS", "WHAT_IT_PROVES", "closer_share"]
+__all__ = [
+    "CHECKS",
+    "WHAT_IT_PROVES",
+    "ShadowAttack",
+    "auc_interval",
+    "closer_share",
+    "hit_rate",
+    "shadow_attack",
+    "singling_out_risk",
+]
 
 WHAT_IT_PROVES = (
     "These tests look for training rows in the new rows: as copies, as near copies, in disguise, through "
@@ -20,4 +34,4 @@ WHAT_IT_PROVES = (
     "that was trained with differential privacy."
 )
 
-CHECKS: tuple[type[Check], ...] = (Copies, NearCopies, CloserShare)
+CHECKS: tuple[type[Check], ...] = (Copies, NearCopies, CloserShare, Membership, SinglingOut, Identifiers)
