@@ -23,6 +23,7 @@ from augsynth.check.report.counts import row_counts
 from augsynth.check.report.datasheet import check_datasheet, datasheet_text
 from augsynth.check.report.examination import examine
 from augsynth.check.report.gains import judge_gains, judge_trial
+from augsynth.check.report.making import bias_of, density_checks, group_names, missing_real_rows
 from augsynth.core.errors import OutputExistsError
 from augsynth.core.files import atomic_path
 from augsynth.core.parameters import check_number
@@ -84,7 +85,7 @@ class Report:
 
     def more_real_rows(self) -> list[str]:
         """Say where more real rows would do more than synthetic ones, and how many."""
-        return []
+        return missing_real_rows(self.bias)
 
     def datasheet_text(self) -> str:
         """Return the datasheet as Markdown, for a model card."""
@@ -97,6 +98,8 @@ class Report:
             "failed": self.failed,
             "findings": [each.to_dict() for each in self.findings],
             "data": records(self.data),
+            "trial": None if not len(self.trial.scores) else records(self.trial.scores),
+            "bias": None if self.bias is None else self.bias.to_dict(),
             "comparison": None if self.comparison is None else self.comparison.to_dict(),
             "notes": list(self.notes),
             "settings": plain(self.settings),
@@ -230,14 +233,15 @@ def report(
         sensitive_features_new=sensitive_features_new, group_columns=group_columns, features=features,
         max_rows=max_rows, seed=seed,
     )  # fmt: skip
-    checks = default_checks()
-    with track(len(checks) + 1, "report", enabled=progress) as advance:
+    own = [*default_checks(), *density_checks(generator, (X, y, sensitive_features), holdout)]
+    names = group_names(sensitive_features, group_columns)
+    with track(len(own) + 1, "report", enabled=progress) as advance:
         advance(1, "models with and without the new rows")
         started = time.process_time()
         trial = hold_out_trial(evidence, alpha=alpha, seed=seed)
         tried = time.process_time() - started
         findings, notes, seconds = examine(
-            evidence, checks, alpha=alpha, controls=controls, tell=lambda title: advance(1, title)
+            evidence, own, alpha=alpha, controls=controls, tell=lambda title: advance(1, title)
         )
     findings = judge([*trial.findings(), *findings], alpha)
     if generator is not None:
@@ -249,6 +253,7 @@ def report(
         findings=findings,
         data=row_counts(evidence),
         trial=trial,
+        bias=bias_of(evidence, names, alpha),
         comparison=comparison,
         history=getattr(generator, "history_", None),
         notes=[*notes, *_more_notes(evidence)],

@@ -150,6 +150,18 @@ def _count_blocks(report: Report) -> list[Block]:
             continue
         more = f", the {24} largest of {len(frame):,}" if len(frame) > 24 else ""
         blocks.append(chart(f"{noun.capitalize()} by {of}{more}", count_bars(frame, noun)))
+    if report.bias is not None:
+        blocks.append({"kind": "list", "lines": report.bias.sentences()})
+        told = [
+            ("groups", "Rows of each group"),
+            ("rates", "Labels of each group"),
+            ("missing", "Missing cells"),
+        ]
+        for name, caption in told:
+            table = report.bias.to_frame(name)
+            if len(table):
+                shown = {"frame": shown_frame(table), "caption": caption, "most": 60}
+                blocks.append({"kind": "more", "summary": f"{caption}, before", **shown})
     frame = report.data
     blocks.append(
         {

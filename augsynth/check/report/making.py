@@ -1,0 +1,113 @@
+"""What a report holds beside its checks: whom the data serve, what the generator's density says."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from augsynth.check.bias.data import DataBias, data_bias
+from augsynth.check.evidence import Evidence, Rows
+from augsynth.check.fidelity import LogLikelihood
+from augsynth.check.finding import Check
+from augsynth.core.arrays import count_rows, take_rows
+from augsynth.core.errors import AugsynthError, AugsynthWarning
+
+__all__ = ["bias_of", "density_checks", "group_names", "group_table", "labels_of", "missing_real_rows"]
+
+_MOST_LIKELIHOOD = 2000  # rows whose density is asked for
+_MOST_CELLS = 8
+
+
+def group_names(sensitive_features: Any, group_columns: Sequence[Any]) -> list[str]:
+    """Return the names of the attributes that make the groups."""
+    if len(group_columns):
+        return [str(name) for name in group_columns]
+    if isinstance(sensitive_features, pd.DataFrame):
+        return [str(name) for name in sensitive_features.columns]
+    name = getattr(sensitive_features, "name", None)
+    return ["group" if name is None else str(name)]
+
+
+def group_table(evidence: Evidence, rows: Rows, names: Sequence[str]) -> pd.DataFrame:
+    """Return the groups of rows, an attribute a column."""
+    texts = pd.Series(np.asarray(evidence.groups, dtype=object)[rows.groups], dtype=object)
+    parts = texts.str.split(" / ", expand=True) if len(names) > 1 else pd.DataFrame({0: texts})
+    if parts.shape[1] != len(names) or parts.isna().to_numpy().any():  # a value holds the mark itself
+        return pd.DataFrame({" / ".join(names): texts})
+    return parts.set_axis(list(names), axis=1)
+
+
+def labels_of(evidence: Evidence, codes: np.ndarray) -> np.ndarray:
+    """Return labels by code, or numbers as they are."""
+    if evidence.target_kind != "class":
+        return np.asarray(codes, dtype=float)
+    return np.asarray(evidence.classes, dtype=object)[np.asarray(codes, dtype=int)]
+
+
+def bias_of(evidence: Evidence, names: Sequence[str], alpha: float) -> DataBias | None:
+    """Return whom the training rows serve, and how the new rows shift it; None without groups or labels."""
+    if not evidence.groups or evidence.target_kind == "none":
+        return None
+    sides = []
+    for rows in (evidence.train, evidence.made):
+        frame = rows.X if isinstance(rows.X, pd.DataFrame) else pd.DataFrame({"row": np.arange(len(rows))})
+        target = rows.target if evidence.target_kind == "number" else rows.labels
+        sides.append((frame, labels_of(evidence, target), group_table(evidence, rows, names)))
+    X, y, groups = sides[0]
+    after = [
+        pd.concat([first, second], ignore_index=True) if isinstance(first, pd.DataFrame)
+        else np.concatenate([first, second])
+        for first, second in zip(*sides, strict=True)
+    ]  # fmt: skip
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AugsynthWarning)
+            return data_bias(
+                X, y, sensitive_features=groups, other=after, alpha=alpha, random_state=evidence.seed
+            )
+    except AugsynthError:
+        return None
+
+
+def missing_real_rows(bias: DataBias | None) -> list[str]:
+    """Say which cells need more real rows, and how many; synthetic ones repeat what is known of them."""
+    if bias is None or "more_for_recall" not in bias.rates:
+        return []
+    thin = bias.thin
+    thin = thin[(thin["attribute"] != "all rows") & (thin["more_for_recall"] > 0)].sort_values("hits")
+    width = bias.settings["width"] / 2
+    told = [
+        f"{row.attribute} {row.group}, class {row.label}: {row.hits:,} real rows; {row.more_for_recall:,} "
+        f"more would tell its recall within {width:.0%} either way."
+        for row in thin.head(_MOST_CELLS).itertuples()
+    ]
+    return told + ([f"{len(thin) - _MOST_CELLS} more such cells."] if len(thin) > _MOST_CELLS else [])
+
+
+def density_checks(generator: Any, train: Sequence[Any], holdout: Sequence[Any] | None) -> list[Check]:
+    """Return the check of held-out likelihood, if there are held-out rows and the generator has densities."""
+    if generator is None or holdout is None or not callable(getattr(generator, "log_prob", None)):
+        return []
+    try:  # on one row first: a generator may refuse only now
+        _density(generator, _some(holdout, 1))
+    except (AugsynthError, NotImplementedError):
+        return []
+    return [LogLikelihood(generator, _some(holdout, _MOST_LIKELIHOOD), _some(train, _MOST_LIKELIHOOD))]
+
+
+def _density(generator: Any, rows: Sequence[Any]) -> Any:
+    X, y, groups = rows
+    return generator.log_prob(X, y) if groups is None else generator.log_prob(X, y, sensitive_features=groups)
+
+
+def _some(rows: Sequence[Any], most: int) -> tuple[Any, Any, Any]:
+    """Return every so manieth row, label and group."""
+    n = count_rows(rows[0])
+    places = np.unique(np.linspace(0, n - 1, min(n, most)).astype(int))
+    X, y, groups = (*rows, None, None)[:3]
+    taken = [None if each is None else take_rows(each, places) for each in (X, y, groups)]
+    return taken[0], taken[1], taken[2]
