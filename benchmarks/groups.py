@@ -1,4 +1,4 @@
-"""Underrepresented groups: does making rows for thin cells serve the worst-served group better than weights do?
+"""Underrepresented groups: do made rows serve the worst-served group better than weights do?
 
     python benchmarks/groups.py                       # what is missing in the result file
     python benchmarks/groups.py --quick               # German credit only, one repeat
@@ -6,9 +6,10 @@
     python benchmarks/groups.py --sets compas         # these data sets
     python benchmarks/groups.py --report              # only write the tables again
 
-Adult (4,000 rows drawn by the seed; groups: sex), COMPAS (7,214 rows; race, the four small ones together; the text
-of the charge left out) and German credit (1,000 rows; sex). `augsynth.compare`, 5 folds x 2 repeats
-stratified by class and group, one logistic regression on one-hot and standardised columns for all methods:
+Adult (4,000 rows drawn by the seed; groups: sex), COMPAS (7,214 rows; race, the four small ones
+together; the text of the charge left out) and German credit (1,000 rows; sex). `augsynth.compare`,
+5 folds x 2 repeats stratified by class and group, one logistic regression on one-hot and
+standardised columns for all methods:
 
 oversampling   every class x group cell brought up to the largest, inside the training folds, by each
                generator at its defaults; deep ones with a budget of 200 steps a fold, which is small
