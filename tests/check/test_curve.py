@@ -65,7 +65,7 @@ def test_rows_from_the_truth_help_and_more_help_more(helped):
     assert table.loc[10.0, "score"] > table.loc[2.0, "score"] > table.loc[0.0, "score"]
     assert table.loc[10.0, "verdict"] == table.loc[CHOSEN, "verdict"] == curve.verdict == "helps"
     assert curve.chosen.sum() == 12 and curve.chosen[10.0] >= 8
-    assert "adding helps" in str(curve) and "bright side" in str(curve)
+    assert "adding helps" in curve.summary() and "bright side" in str(curve)
 
 
 def test_rows_are_made_once_for_all_ratios(helped):
