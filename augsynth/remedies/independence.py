@@ -28,7 +28,7 @@ class IndependentClassifier(ClassifierMixin, BaseEstimator):
     """Tell classes by a small network that is kept from telling the groups apart.
 
     Its loss is the cross-entropy plus ``strength`` times the distance correlation of the
-    predicted probabilities and the sensitive variable (`augsynth.nn.IndependencePenalty`).
+    predicted probabilities and the sensitive variable (`augsynth.nn.independence.IndependencePenalty`).
     Tables of any columns are taken: numbers are standardised, categories become indicators.
 
     Parameters
