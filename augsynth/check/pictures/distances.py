@@ -143,7 +143,7 @@ class KernelCheck(_Distance):
         return float(_over_blocks(made, real, seen).mean())
 
     def run(self, evidence: Evidence, rng: np.random.Generator) -> Finding:
-        """Return the distance and its exact test; with as many rows of each cell it reads a little below 0."""
+        """Return the distance and its exact test; rows matched by cell read a little below 0."""
         space, rows, made, real = self._sides(evidence)
         k = len(made)
         labels = np.zeros((_MANY + 1, 2 * k), dtype=bool)
@@ -168,7 +168,7 @@ class KernelCheck(_Distance):
         return Finding(
             self.part, self.name, self.title, value, "squared discrepancy, cubic kernel",
             value - 1.96 * error, value + 1.96 * error, float(permuted.mean()), p, k, told,
-            "Comparable in these features only; equal numbers in each class and group bring it a little below 0.",
+            "Comparable in these features only; rows matched by class and group read a little below 0.",
             details={"features": space.told, "permutations": _MANY, "blocks": len(blocks)},
         )  # fmt: skip
 

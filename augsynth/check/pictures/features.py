@@ -157,7 +157,7 @@ def _train(
         body, head = _network(pixels.shape[1:], n_classes)
         x = torch.from_numpy(pixels).contiguous(memory_format=torch.channels_last)
         y = torch.from_numpy(codes)
-        epochs = int(np.clip(looks // max(len(own), 1), 1, _EPOCHS if len(own) > _SMALL else 4 * _EPOCHS))
+        epochs = int(np.clip(looks // max(len(own), 1), 1, _EPOCHS if len(own) > _SMALL else 3 * _EPOCHS))
         step = _stepper(body, head, epochs * -(-len(own) // _BATCH))
         best, kept, waited, epoch = -1.0, _state(body, head), 0, 0
         with few_threads(body, _BATCH):

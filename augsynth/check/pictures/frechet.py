@@ -36,7 +36,7 @@ def frechet_distance(a: Any, b: Any, *, covariance: str = "full") -> float:
     -------
     float
         At least 0. Never compare the two forms, nor figures at different numbers of rows:
-        two samples of *one* distribution of 64 dimensions read 21.6 at 100 rows, .2 at 10,000.
+        two samples of *one* distribution of 64 dimensions read 22 at 100 rows, .2 at 10,000.
 
     Raises
     ------
@@ -105,10 +105,10 @@ def frechet_infinity(
     Parameters
     ----------
     a, b : array-like (n, d), (m, d)
-        Only the first rows of the longer one, as many as the other has.
+        The longer one is cut to the other's number of rows.
     cells : array-like (n,), optional
-        Strata of the rows, the same for both: if both samples hold as many rows of each, smaller
-        ones must too, or the line is wrong.
+        Strata of the rows, the same for both samples: where these hold as many rows of each,
+        smaller ones must too, or the line is wrong.
 
     Returns
     -------
@@ -131,8 +131,10 @@ def frechet_infinity(
     first, second = feature_rows(a, b, "frechet_infinity")
     most = min(len(first), len(second))
     least = max(2, -(-most // 3))
-    strata = np.zeros(most) if cells is None else np.ravel(np.asarray(cells))[:most]
     rng = keyed_rng(seed, _STREAM)
+    if cells is None:
+        first, second = (each[rng.permutation(len(each))[:most]] for each in (first, second))
+    strata = np.zeros(most) if cells is None else np.ravel(np.asarray(cells))[:most]
     figures = []
     for size in np.unique(np.linspace(least, most, _SIZES).astype(int)):
         step = (np.arange(size) + rng.random()) * (most / size)

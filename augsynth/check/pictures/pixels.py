@@ -18,6 +18,11 @@ _PERMUTATIONS = 199
 _LARGEST, _BANDS, _BINS = 64, 6, 8
 _FLOOR = 1e-7  # of power: a flat picture has none
 _FEWEST = 20
+_USUAL = {  # named in every sentence, with how less and more of it look
+    "fine detail": ("blur", "grain"),
+    "contrast": ("pale", "harsh"),
+    "brightness": ("dark", "bright"),
+}
 _AT_ONCE, _MAPPED = 500, 2000
 
 
@@ -48,7 +53,8 @@ def pixel_statistics(stack: np.ndarray) -> pd.DataFrame:
     """Return a row a picture (n, c, h, w): brightness, contrast, edges, power by frequency, histogram."""
     grey = stack.mean(axis=1, dtype=float)
     n_bands = min(_BANDS, max(2, min(grey.shape[1:]) // 2))
-    power = np.log10(radial_power(grey, n_bands) + _FLOOR)
+    power = radial_power(grey, n_bands) + _FLOOR
+    power = np.log10(power / power.sum(axis=1, keepdims=True))  # shares: contrast is a figure of its own
     bins = np.clip((grey * _BINS).astype(int), 0, _BINS - 1).reshape(len(grey), -1)
     shares = np.stack([(bins == k).mean(axis=1) for k in range(_BINS)], axis=1)
     steps = [np.abs(np.diff(grey, axis=axis)).mean(axis=(1, 2)) for axis in (1, 2) if grey.shape[axis] > 1]
@@ -56,6 +62,7 @@ def pixel_statistics(stack: np.ndarray) -> pd.DataFrame:
     found["edges"] = np.mean(steps, axis=0) if steps else np.zeros(len(grey))
     if stack.shape[1] > 1:
         found |= {f"channel {k + 1}": stack[:, k].mean(axis=(1, 2)) for k in range(stack.shape[1])}
+    found["fine detail"] = np.log10((10.0 ** power[:, (n_bands + 1) // 2 :]).sum(axis=1))
     found |= {f"detail {k + 1} of {n_bands}": power[:, k] for k in range(n_bands)}
     found |= {f"share of grey {k + 1} of {_BINS}": shares[:, k] for k in range(_BINS)}
     return pd.DataFrame(found)
@@ -103,9 +110,12 @@ class PixelsCheck(Check):
             table[column] = [side[name].mean() if name in side else np.nan for name in names]
         reach = 1.96 * float(permuted[:, place].std())
         null = float(largest.mean())
+        usual = {name: float(seen[names.index(name)]) for name in _USUAL if name in names}
         told = (
             f"What differs most is {_words(names[place], seen[place])}: {value:.2f} standard deviations of "
-            f"such pictures (the largest of {len(names)} figures; chance gives {null:.2f})."
+            f"such pictures (the largest of {len(names)} figures; chance gives {null:.2f}). "
+            + ", ".join(f"{name} {d:+.2f}{_effect(name, d, null)}" for name, d in usual.items()).capitalize()
+            + "."
         )
         return Finding(
             self.part, self.name, self.title, value, "standard deviations", max(value - reach, 0.0),
@@ -152,17 +162,20 @@ def _differences(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return (2.0 * (labels.astype(float) @ scores) - scores.sum(axis=0)) / k
 
 
+def _effect(name: str, difference: float, null: float) -> str:
+    """Return what a difference beyond chance looks like."""
+    if abs(difference) <= null:
+        return ""
+    return f" ({_USUAL[name][difference > 0]})"
+
+
 def _words(name: str, difference: float) -> str:
     """Return the statistic and its direction in plain words."""
     way = "more" if difference > 0 else "less"
     if name.startswith("variety"):
         return f"how much pictures vary in {name.removeprefix('variety of ')} ({way})"
     if name.startswith("detail"):
-        kind = "fine" if int(name.split()[1]) > int(name.split()[-1]) / 2 else "coarse"
-        sense = f"{way} {kind} detail"
-        if kind == "fine":
-            sense += ", that is, grain" if difference > 0 else ", that is, blur"
-        return f"power at spatial frequencies, {name} ({sense})"
+        return f"the share of power at spatial frequencies, {name}, coarse to fine ({way})"
     if name.startswith("share"):
         return f"the {name} levels ({'more' if difference > 0 else 'fewer'} such pixels)"
     return f"{name} ({way})"
