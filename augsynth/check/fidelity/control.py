@@ -90,10 +90,12 @@ class ControlAccuracy(PairedCheck):
         """Return "" if there is a label that can be read, else the reason why not."""
         if evidence.target_kind == "none":
             return "There are no labels."
+        if evidence.modality == "image" and evidence.target_kind == "class":
+            return "Pictures are read by a network, in a check of their own."
         if len(np.unique(evidence.train.target)) < 2:
             return "All training rows have the same label."
-        if len(evidence.train) < 4 * _FOLDS:
-            return "There are too few training rows to learn the labels from."
+        if len(evidence.train) < 4 * max(_FOLDS, len(evidence.classes)):
+            return "There are too few training rows of a label to learn it from."
         return super().applies(evidence)
 
     def value(self, evidence: Evidence, rng: np.random.Generator) -> float:

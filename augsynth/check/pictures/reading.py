@@ -21,9 +21,9 @@ class PictureControlCheck(Check):
     part, name, title = "fidelity", "control_accuracy", "Accuracy of control"
 
     def applies(self, evidence: Evidence) -> str:
-        """Pictures, clips and features with at least two classes; tables have a check of their own."""
-        if evidence.modality == "table":
-            return "For pictures, clips, texts and features of your own."
+        """Pictures with at least two classes; everything else has a check of its own."""
+        if evidence.modality != "image":
+            return "For pictures."
         if evidence.target_kind != "class" or len(np.unique(evidence.train.labels)) < 2:
             return "There are no labels to read, or only one."
         return ""

@@ -40,6 +40,7 @@ def examine(
     """
     beside, notes = make_controls(evidence) if controls else ({}, [])
     findings: list[Finding] = []
+    silent: list[Finding] = []
     seconds: dict[str, float] = {}
     alien = not len(evidence.matched[0])
     with one_thread():
@@ -48,7 +49,8 @@ def examine(
             started = time.process_time()
             reason = _NOTHING_TO_MATCH if alien else check.applies(evidence)
             if reason:
-                findings.append(Finding(check.part, check.name, check.title, float("nan"), caution=reason))
+                silent.append(Finding(check.part, check.name, check.title, float("nan"), caution=reason))
+                findings.append(silent[-1])
                 continue
             found = check.run(evidence, _rng(evidence, check, "new rows"))
             figures = {
@@ -58,6 +60,8 @@ def examine(
             }
             findings.append(replace(found, controls=figures))
             seconds[check.name] = time.process_time() - started
+    # Of two checks of one name, for different kinds of rows, the one that applies speaks.
+    findings = [each for each in findings if each not in silent or each.name not in seconds]
     return judge(findings, alpha), [*evidence.notes, *notes], seconds
 
 
