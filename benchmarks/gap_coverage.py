@@ -42,7 +42,7 @@ RATES = ("equal", "one group", "even steps", "halves")
 CRITERIA = ("demographic parity", "equalised odds")
 GAP, BASE, ROWS, DRAWS = 0.15, 0.3, 100, 600
 PROTOCOL = {
-    "coverage": "1,000 runs a case, rate .30, a true gap of 0 or .15, 100 rows a group on average, level 95 %",
+    "coverage": "1,000 runs a case, rate .30, a gap of 0 or .15, 100 rows a group on average, level 95 %",
     "required": "93 to 98 % in every case; standard error .007 at 95 %",
     "ours": f"hybrid resampling, {DRAWS} draws; coverage by testing the true gap, widths by full intervals",
 }

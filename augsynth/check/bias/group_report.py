@@ -158,22 +158,18 @@ def _gap_sentence(row: pd.Series, report: GroupReport) -> str:
     ends = f"lowest for {said(row['lowest'])}, highest for {said(row['highest'])}"
     if row["groups"] > 2:
         ends += f", of {row['groups']} groups"
-    text = (
-        f"{row['attribute']}: the groups differ in {row['words']}, by {_number(row['difference'])} "
-        f"{_span(row['low'], row['high'])}: {ends}."
-    )
-    if row["criterion"]:
-        text += f" {row['criterion'][0].upper()}{row['criterion'][1:]} does not hold."
+    size = f"{_number(row['difference'])} {_span(row['low'], row['high'])}"
+    criterion = f"{row['criterion'][:1].upper()}{row['criterion'][1:]}"
+    if row["words"].startswith("the "):  # several families at once
+        text = f"{row['attribute']}: {row['words']} is {size}: {ends}."
+    else:
+        text = f"{row['attribute']}: the groups differ in {row['words']}, by {size}: {ends}."
+    text += f" {criterion} does not hold." if criterion else ""
     if row["criterion"] == "demographic parity" and np.isfinite(row["ratio"]):
-        text += f" Ratio {_number(row['ratio'])} {_span(row['ratio_low'], row['ratio_high'])}"
-        sure = (
-            "below"
-            if row["ratio_high"] < 0.8
-            else "above"
-            if row["ratio_low"] >= 0.8
-            else "not clearly on one side of"
-        )
-        text += f", {sure} four fifths."
+        sure = "not clearly on one side of"
+        sure = "below" if row["ratio_high"] < 0.8 else "above" if row["ratio_low"] >= 0.8 else sure
+        ratio = f"{_number(row['ratio'])} {_span(row['ratio_low'], row['ratio_high'])}"
+        text += f" Ratio {ratio}, {sure} four fifths."
     return text + (f" Left out: {row['reason']}." if row["reason"] else "")
 
 
@@ -183,21 +179,28 @@ def _rest_sentence(attribute: str, part: pd.DataFrame, verdict: str) -> str:
         return (
             f"{attribute}: no evidence of a gap in {', '.join(each)}. That does not prove that there is none."
         )
-    each = [
-        f"{row['words']} ({row['reason']})" if row["reason"] else row["words"] for _, row in part.iterrows()
-    ]
-    return f"{attribute}: insufficient evidence to say anything of {', '.join(each)}."
+    wide = part[part["high"].notna()]
+    none = part[part["high"].isna()]
+    told = []
+    if len(wide):
+        each = [f"{row['words']} (up to {_number(row['high'])})" for _, row in wide.iterrows()]
+        told.append(f"no gap is shown, but large ones cannot be excluded either, in {', '.join(each)}")
+    if len(none):
+        each = [f"{row['words']} ({row['reason']})" for _, row in none.iterrows()]
+        told.append(f"nothing can be said of {', '.join(each)}")
+    return f"{attribute}: insufficient evidence: {'; '.join(told)}."
 
 
 def _calibration_sentences(table: pd.DataFrame, alpha: float) -> list[str]:
     told = []
     for _, row in table.iterrows():
         if row["p_value"] <= alpha / len(table):
-            way = "too high" if row["mean_score"] > row["rate"] else "too low"
+            score, rate, error, null = (
+                _number(row[name]) for name in ("mean_score", "rate", "binned_error", "null")
+            )
             told.append(
-                f"{row['attribute']}: the scores of {row['group']} are not calibrated: mean score "
-                f"{_number(row['mean_score'])} where the rate is {_number(row['rate'])} ({way} on the whole), "
-                f"binned error {_number(row['binned_error'])} (true chances would give {_number(row['null'])})."
+                f"{row['attribute']}: the scores of {row['group']} are not calibrated: mean score {score} "
+                f"where the rate is {rate}, binned error {error} (true chances would give {null})."
             )
     return told
 

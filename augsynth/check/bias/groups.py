@@ -78,7 +78,7 @@ def group_metrics(
     Notes
     -----
     Figures by group come from fairlearn's ``MetricFrame``. A rate without rows (recall where nobody is
-    positive) is undefined: NaN, with its reason, never 0 or 1. Cost: about 0.4 s for 100,000 rows,
+    positive) is undefined: NaN, with its reason, never 0 or 1. Cost: about 1 s for 100,000 rows,
     two columns of groups and their intersections.
 
     Examples
