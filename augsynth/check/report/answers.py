@@ -13,7 +13,7 @@ from augsynth.check.verdict import HELPS, HURTS, IN_ALL, NO_EVIDENCE
 __all__ = ["Answer", "Verdict", "answer_part", "judge_worth", "verdict_of"]
 
 QUESTIONS = {
-    "downstream": "Are the new rows worth anything?",
+    "downstream": "Are they worth anything?",
     "bias": "Who gained, who lost?",
     "fidelity": "Do they look real?",
     "diversity": "Are they varied?",
@@ -118,15 +118,17 @@ def judge_worth(comparison: Any, method: str | None = None) -> Answer:
     return Answer("downstream", QUESTIONS["downstream"], word, status, lines)
 
 
-def verdict_of(worth: Answer, gains: Answer, findings: Sequence[Finding], holdout: bool) -> Verdict:
+def verdict_of(
+    worth: Answer, gains: Answer, findings: Sequence[Finding], holdout: bool, noun: str = "rows"
+) -> Verdict:
     """Put the answers together; the word is that on the worth, the sentence says what failed too."""
     parts = [answer_part(part, findings) for part in ("fidelity", "diversity", "memorisation")]
     opening = {
-        HELPS: "The new rows help",
-        HURTS: "The new rows hurt",
-        NO_EVIDENCE: "There is no evidence that the new rows help",
+        HELPS: f"The new {noun} help",
+        HURTS: f"The new {noun} hurt",
+        NO_EVIDENCE: f"There is no evidence that the new {noun} help",
         "mixed": "Some ways of making the rows help more than others",
-    }.get(worth.word, "Whether the new rows help was not judged")
+    }.get(worth.word, f"Whether the new {noun} help was not judged")
     judged = [each for each in findings if each.status != NOT_JUDGED]
     failed = [each for each in judged if each.status == FAILED]
     if not judged:
@@ -144,7 +146,7 @@ def verdict_of(worth: Answer, gains: Answer, findings: Sequence[Finding], holdou
         }
         told = [words for part, words in reasons.items() if part in failing]
         closing = f"{len(failed)} of {len(judged)} checks failed: {_listed(told)}"
-    against = "" if holdout else " Without real rows held out, much of this is weaker than it could be."
+    against = "" if holdout else f" Without real {noun} held out, much of this is weaker than it could be."
     return Verdict(worth.word, f"{opening}; {closing}.{against}", [worth, gains, *parts])
 
 

@@ -129,15 +129,21 @@ def _decimals(gains: Sequence[Gain]) -> int:
     return int(np.clip(1 - math.floor(math.log10(np.median(sizes))), 2, 4)) if sizes else 3
 
 
-def group_dots(frame: pd.DataFrame, metric: str) -> Markup:
-    """Draw a metric of each group before (blue) and after (orange), with intervals.
+def group_dots(
+    frame: pd.DataFrame,
+    metric: str,
+    *,
+    words: tuple[str, str] = ("without the new rows", "with them"),
+    rate: bool = False,
+) -> Markup:
+    """Draw a metric of each group before (blue) and after (orange), with intervals; a rate's end at 0 and 1.
 
     ``frame`` has columns group, n, before, before_low, before_high, after, after_low,
-    after_high, note.
+    after_high.
     """
     columns = [name for name in frame.columns if name.startswith(("before", "after"))]
-    values = frame[columns].to_numpy(dtype=float).ravel()
-    axis = Axis(values, margin=0.06)
+    frame = frame.assign(**{name: frame[name].clip(0.0, 1.0) for name in columns}) if rate else frame
+    axis = Axis(frame[columns].to_numpy(dtype=float).ravel(), margin=0.06)
     lines = []
     for _, row in frame.head(_MOST_LINES).iterrows():
         parts: list[Any] = [tag("line", x1="0", x2="100%", y1=16, y2=16, class_="rule")]
@@ -164,10 +170,13 @@ def group_dots(frame: pd.DataFrame, metric: str) -> Markup:
         name = f"{middle_cut(row['group'], 34)}"
         rows = f" ({int(row['n']):,} rows)" if "n" in row and math.isfinite(row["n"]) else ""
         picture = drawing(*parts, height=32, label=f"{metric}, {row['group']}: {told} {note}")
-        words = tag("span", f"{told} {note}".strip())
-        lines.append(_row(name + rows, picture, words, title=str(row["group"])))
+        lines.append(_row(name + rows, picture, f"{told} {note}".strip(), title=str(row["group"])))
     lines.append(_scale(axis, metric))
-    return tag("ul", *lines, class_="rows")
+    entries = [
+        tag("li", tag("span", class_=f"swatch {side}"), told)
+        for side, told in zip(("real", "new"), words, strict=True)
+    ]
+    return tag("ul", *entries, class_="key") + tag("ul", *lines, class_="rows")
 
 
 def loss_lines(curves: Mapping[str, Sequence[tuple[int, float]]], label: str) -> Markup:

@@ -13,6 +13,7 @@ from augsynth.check.report.charts import Gain, forest, group_dots
 from augsynth.check.verdict import HELPS, HURTS
 
 if TYPE_CHECKING:
+    from augsynth.check.bias.slices import SliceReport
     from augsynth.check.comparison import Comparison
     from augsynth.check.downstream import Trial
     from augsynth.check.report.report import Report
@@ -24,8 +25,8 @@ _SETS = {
     BOTH: "real and new rows",
     NEW: "new rows alone",
     WEIGHTED: "real rows, class weights",
-    MATCHED: "real rows, only as many as new ones",
-    NEW_MATCHED: "new rows alone, as many as real ones",
+    MATCHED: "real rows, as many as new",
+    NEW_MATCHED: "new rows, as many as real",
 }
 
 
@@ -223,26 +224,65 @@ def _comparison_blocks(comparison: Comparison) -> list[dict[str, Any]]:
 
 
 def group_blocks(report: Report) -> list[dict[str, Any]]:
-    """Draw metrics of groups before and after."""
-    from augsynth.check.report.sections import chart
+    """Draw metrics of groups before and after; name gaps, and subgroups that nobody listed."""
+    from augsynth.check.report.sections import chart, shown_frame
 
     trial = report.trial
-    if trial is None or trial.reason or not len(trial.by_group):
+    if trial is None or trial.reason:
         return []
+    blocks: list[dict[str, Any]] = []
+    if report.groups is not None:
+        blocks.append({"kind": "list", "lines": [*report.groups.sentences(), _OF_THESE_MODELS]})
+    if len(trial.by_group):
+        blocks += _group_charts(trial)
+    if report.groups is not None:
+        for name, caption in (("gaps", "Gaps between groups, before and after"), ("changes", "Every change")):
+            table = report.groups.to_frame(name)
+            if len(table):
+                shown = {"frame": shown_frame(table), "caption": caption, "most": 80}
+                blocks.append({"kind": "more", "summary": caption, **shown})
+    if report.slices is not None:
+        drawn = _slice_drawing(report.slices)
+        lines = report.slices.summary().splitlines()
+        if drawn is not None:
+            blocks.append(
+                chart("Subgroups that nobody named, and in which the model errs most", drawn, note=lines[0])
+            )
+        else:
+            blocks.append({"kind": "list", "lines": lines})
+    return blocks
+
+
+_OF_THESE_MODELS = (
+    "These changes are of two fitted models; the intervals of the charts also hold the chance of training."
+)
+_MOST_CLASSES = 4
+
+
+def _group_charts(trial: Trial) -> list[dict[str, Any]]:
+    from augsynth.check.report.sections import chart
+
     blocks = []
-    frame = trial.by_group
-    for name, part in frame.groupby("class", sort=False):
+    for place, (name, part) in enumerate(trial.by_group.groupby("class", sort=False)):
+        if place > _MOST_CLASSES:
+            break
         sides = [part[part["trained_on"] == which].set_index("group") for which in (REAL, BOTH)]
         table = pd.DataFrame({"group": sides[0].index, "n": sides[0]["rows"].to_numpy()})
         for when, side in zip(("before", "after"), sides, strict=True):
             for column, source in (("", "value"), ("_low", "low"), ("_high", "high")):
                 table[when + column] = side[source].reindex(table["group"]).to_numpy()
-        what = (
-            "mean absolute error"
-            if trial.metric == "R2"
-            else "accuracy"
-            if name == "all"
-            else f"recall of class {name}"
-        )
-        blocks.append(chart(f"By group: {what}", group_dots(table, what)))
+        rate = trial.metric != "R2"
+        what = f"recall of class {name}" if name != "all" else "accuracy" if rate else "mean absolute error"
+        blocks.append(chart(f"By group: {what}", group_dots(table, what, rate=rate)))
     return blocks
+
+
+def _slice_drawing(slices: SliceReport) -> Any:
+    """Draw the subgroups that held on other rows: mean loss inside and elsewhere."""
+    frame = slices.confirmed
+    if not len(frame):
+        return None
+    table = pd.DataFrame({"group": frame["slice"], "n": frame["rows"], "before": frame["elsewhere"]})
+    for column, source in (("after", "loss"), ("after_low", "low"), ("after_high", "high")):
+        table[column] = frame[source]
+    return group_dots(table, "mean loss", words=("elsewhere", "in the subgroup"))

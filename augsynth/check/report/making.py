@@ -10,6 +10,10 @@ import numpy as np
 import pandas as pd
 
 from augsynth.check.bias.data import DataBias, data_bias
+from augsynth.check.bias.paired import PairedGroups, before_after
+from augsynth.check.bias.slices import SliceReport, find_slices
+from augsynth.check.downstream import Trial
+from augsynth.check.downstream.trained import BOTH, REAL
 from augsynth.check.evidence import Evidence, Rows
 from augsynth.check.fidelity import LogLikelihood
 from augsynth.check.finding import Check
@@ -17,9 +21,11 @@ from augsynth.core.arrays import count_rows, take_rows
 from augsynth.core.errors import AugsynthError, AugsynthWarning
 
 __all__ = ["bias_of", "density_checks", "group_names", "group_table", "labels_of", "missing_real_rows"]
+__all__ += ["paired_groups", "worst_slices"]
 
 _MOST_LIKELIHOOD = 2000  # rows whose density is asked for
 _MOST_CELLS = 8
+_FEWEST_SLICED = 200  # held-out rows
 
 
 def group_names(sensitive_features: Any, group_columns: Sequence[Any]) -> list[str]:
@@ -69,6 +75,46 @@ def bias_of(evidence: Evidence, names: Sequence[str], alpha: float) -> DataBias 
             return data_bias(
                 X, y, sensitive_features=groups, other=after, alpha=alpha, random_state=evidence.seed
             )
+    except AugsynthError:
+        return None
+
+
+def paired_groups(
+    evidence: Evidence, trial: Trial, names: Sequence[str], alpha: float
+) -> PairedGroups | None:
+    """Return who gained and who lost among held-out rows, by the models of a trial; None without groups."""
+    if not evidence.groups or evidence.holdout is None or not {REAL, BOTH} <= set(trial.predictions):
+        return None
+    held = evidence.holdout
+    truth = held.target if evidence.target_kind == "number" else held.labels
+    y_true, before, after = (
+        labels_of(evidence, each) for each in (truth, trial.predictions[REAL], trial.predictions[BOTH])
+    )
+    try:
+        return before_after(
+            y_true, before, after, sensitive_features=group_table(evidence, held, names), alpha=alpha
+        )
+    except AugsynthError:
+        return None
+
+
+def worst_slices(evidence: Evidence, trial: Trial, alpha: float) -> SliceReport | None:
+    """Return the subgroups, named by nobody, in which the model with the new rows errs most."""
+    held = evidence.holdout
+    if held is None or not isinstance(held.X, pd.DataFrame) or BOTH not in trial.predictions:
+        return None
+    most = min(evidence.max_rows or len(held), len(held))
+    places = np.unique(np.linspace(0, len(held) - 1, most).astype(int))
+    if len(places) < _FEWEST_SLICED:
+        return None
+    truth = (held.target if evidence.target_kind == "number" else held.labels)[places]
+    frame = held.X.iloc[places].drop(columns=list(evidence.left_out))
+    told = trial.predictions[BOTH][places]
+    loss = np.abs(truth - told) if evidence.target_kind == "number" else (truth != told).astype(float)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AugsynthWarning)
+            return find_slices(frame, loss=loss, alpha=alpha, random_state=evidence.seed)
     except AugsynthError:
         return None
 

@@ -115,7 +115,7 @@ class Axis:
     def __init__(self, values: Iterable[float], *, margin: float = 0.05) -> None:
         found = [float(each) for each in values if each is not None and math.isfinite(each)]
         low, high = (min(found), max(found)) if found else (0.0, 1.0)
-        room = (high - low) * margin if high > low else max(abs(high) * 0.1, 1e-9)
+        room = (high - low) * margin if high > low else abs(high) * 0.1 or 1.0
         self.low, self.high = low - room, high + room
 
     def share(self, value: float) -> float:

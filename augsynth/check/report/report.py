@@ -23,7 +23,14 @@ from augsynth.check.report.counts import row_counts
 from augsynth.check.report.datasheet import check_datasheet, datasheet_text
 from augsynth.check.report.examination import examine
 from augsynth.check.report.gains import judge_gains, judge_trial
-from augsynth.check.report.making import bias_of, density_checks, group_names, missing_real_rows
+from augsynth.check.report.making import (
+    bias_of,
+    density_checks,
+    group_names,
+    missing_real_rows,
+    paired_groups,
+    worst_slices,
+)
 from augsynth.core.errors import OutputExistsError
 from augsynth.core.files import atomic_path
 from augsynth.core.parameters import check_number
@@ -47,9 +54,10 @@ class Report:
         Every figure, judged together.
     data : DataFrame
         Rows before, new and after of each class, group and class in a group.
-    trial, groups, bias, comparison : object or None
-        Downstream on the held-out rows, groups before and after, the data's own gaps, and
-        the comparison that was handed in.
+    trial, groups, slices, bias, comparison, history : object or None
+        Models on the held-out rows (`Trial`), groups before and after (`PairedGroups`), the worst
+        subgroups that nobody named (`SliceReport`), whom the data serve (`DataBias`), the
+        comparison that was handed in, and how the generator was trained.
     notes : list of str
         What a reader must know.
     settings : dict
@@ -65,6 +73,7 @@ class Report:
     data: pd.DataFrame
     trial: Any = None
     groups: Any = None
+    slices: Any = None
     bias: Any = None
     comparison: Any = None
     history: Any = None
@@ -99,6 +108,8 @@ class Report:
             "findings": [each.to_dict() for each in self.findings],
             "data": records(self.data),
             "trial": None if not len(self.trial.scores) else records(self.trial.scores),
+            "groups": None if self.groups is None else self.groups.to_dict(),
+            "slices": None if self.slices is None else self.slices.to_dict(),
             "bias": None if self.bias is None else self.bias.to_dict(),
             "comparison": None if self.comparison is None else self.comparison.to_dict(),
             "notes": list(self.notes),
@@ -249,10 +260,12 @@ def report(
     worth = judge_trial(trial) if comparison is None else judge_worth(comparison, stated.get("method"))
     gains = judge_gains(trial, comparison, bool(evidence.groups))
     return Report(
-        verdict=verdict_of(worth, gains, findings, evidence.holdout is not None),
+        verdict=verdict_of(worth, gains, findings, evidence.holdout is not None, _noun(evidence)),
         findings=findings,
         data=row_counts(evidence),
         trial=trial,
+        groups=paired_groups(evidence, trial, names, alpha),
+        slices=worst_slices(evidence, trial, alpha),
         bias=bias_of(evidence, names, alpha),
         comparison=comparison,
         history=getattr(generator, "history_", None),
@@ -264,6 +277,10 @@ def report(
     )
 
 
+def _noun(evidence: Evidence) -> str:
+    return _NOUNS.get(evidence.modality, "rows")
+
+
 def _settings(evidence: Evidence, alpha: float, controls: bool) -> dict[str, Any]:
     holdout = evidence.holdout
     return {
@@ -271,7 +288,7 @@ def _settings(evidence: Evidence, alpha: float, controls: bool) -> dict[str, Any
         "alpha": alpha,
         "controls": controls,
         "modality": evidence.modality,
-        "noun": _NOUNS.get(evidence.modality, "rows"),
+        "noun": _noun(evidence),
         "target": evidence.target_kind,
         "rows_train": len(evidence.train),
         "rows_new": len(evidence.made),
@@ -282,7 +299,7 @@ def _settings(evidence: Evidence, alpha: float, controls: bool) -> dict[str, Any
         "groups": len(evidence.groups),
         "columns": len(evidence.layout),
         "left_out": ", ".join(map(str, evidence.left_out)),
-        "title": f"Report on new {_NOUNS.get(evidence.modality, 'rows')}",
+        "title": f"Report on new {_noun(evidence)}",
         "version": augsynth.__version__,
     }
 

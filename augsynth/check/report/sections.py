@@ -62,7 +62,7 @@ def sections_of(report: Report) -> list[dict[str, Any]]:
         ("gains", "Gains", "Who gained, who lost?", _GAINS, gain_blocks(report)),
         ("counts", "Counts", "What was added", "", _count_blocks(report)),
         ("groups", "Groups", "Groups, before and after", _GROUPS, group_blocks(report)),
-        ("fidelity", "Real?", "Do the new rows look real?", _FIDELITY, _fidelity_blocks(report)),
+        ("fidelity", "Real?", "Do they look real?", _FIDELITY, _fidelity_blocks(report)),
         ("diversity", "Varied?", "Are they varied?", _DIVERSITY, _diversity_blocks(report)),
         ("memorisation", "Copied?", "Does anything look copied?", "", _memorisation_blocks(report)),
         ("training", "Training", "How the model was trained", "", _training_blocks(report)),
@@ -129,16 +129,21 @@ def finding_block(found: Finding) -> dict[str, Any]:
 def _part(report: Report, part: str) -> list[Block]:
     mine = [each for each in report.findings if each.part == part]
     made = [each for each in mine if math.isfinite(each.value)]
+    made.sort(key=lambda each: each.status != FAILED)  # what failed comes first
     blocks: list[Block] = []
     if made:
         blocks.append({"kind": "findings", "findings": [finding_block(each) for each in made]})
     reasons: dict[str, list[str]] = {}
     for each in mine:
         if not math.isfinite(each.value):
-            reasons.setdefault(each.caution or "undefined", []).append(each.title)
+            reasons.setdefault(each.caution or "undefined", []).append(each.title.rstrip("?"))
     if reasons:
-        lines = [f"Not made: {', '.join(titles)}. {reason}" for reason, titles in reasons.items()]
-        blocks.append({"kind": "list", "lines": lines})
+        lines = [f"{'; '.join(titles)}: {reason}" for reason, titles in reasons.items()]
+        many = len(mine) - len(made)
+        words = (
+            f"{many} checks that were not made, and why" if many > 1 else "A check that was not made, and why"
+        )
+        blocks.append({"kind": "hidden", "summary": words, "lines": lines})
     return blocks
 
 
@@ -206,7 +211,7 @@ def _diversity_blocks(report: Report) -> list[Block]:
 
 
 def _memorisation_blocks(report: Report) -> list[Block]:
-    proves = {"kind": "text", "text": f"What this does and does not prove. {WHAT_IT_PROVES}"}
+    proves = {"kind": "aside", "title": "What this does and does not prove", "text": WHAT_IT_PROVES}
     return [*_part(report, "memorisation"), *pair_blocks(report), proves]
 
 
