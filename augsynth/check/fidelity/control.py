@@ -20,6 +20,7 @@ from augsynth.core.random import keyed_rng
 __all__ = ["ControlAccuracy"]
 
 _FOLDS = 3
+_UNLIKELY = 0.02  # chance of a label below which it counts as no less likely
 _FEWEST = 5  # rows of a class or group, below which it is not named
 _STREAM = 335
 
@@ -35,13 +36,29 @@ class _Readers:
     def read(self, rows: Rows) -> np.ndarray:
         """Return the label that a model reads in each row; of a training row, one that has not seen it."""
         features = tree_features(rows.z, self.categorical)
-        fold = np.array([self.fold_of.get(int(key), -1) for key in rows.keys])
-        fold = np.where(fold < 0, np.arange(len(rows)) % len(self.models), fold)
+        fold = self._folds(rows)
         out = np.empty(len(rows))
         for k, model in enumerate(self.models):
             if (fold == k).any():
                 out[fold == k] = model.predict(features[fold == k])
         return out
+
+    def doubts(self, rows: Rows) -> np.ndarray:
+        """Return minus the logarithm of the chance of the label that a row carries, at most that of 2 %."""
+        features = tree_features(rows.z, self.categorical)
+        fold = self._folds(rows)
+        out = np.full(len(rows), -np.log(_UNLIKELY))
+        for k, model in enumerate(self.models):
+            place = np.searchsorted(model.classes_, rows.target).clip(max=len(model.classes_) - 1)
+            own = np.flatnonzero((fold == k) & (model.classes_[place] == rows.target))
+            if len(own):
+                likely = model.predict_proba(features[own])[np.arange(len(own)), place[own]]
+                out[own] = -np.log(np.maximum(likely, _UNLIKELY))
+        return out
+
+    def _folds(self, rows: Rows) -> np.ndarray:
+        fold = np.array([self.fold_of.get(int(key), -1) for key in rows.keys])
+        return np.where(fold < 0, np.arange(len(rows)) % len(self.models), fold)
 
 
 _READERS: WeakKeyDictionary[Rows, _Readers] = WeakKeyDictionary()
@@ -62,6 +79,7 @@ def _readers(evidence: Evidence) -> _Readers:
             many = max(1, len(evidence.classes) // 3)
             model = made(
                 max_iter=max(10, 60 // many),
+                max_leaf_nodes=8,
                 categorical_features=mask if mask.any() else None,
                 early_stopping=False,
                 random_state=0,
@@ -79,9 +97,9 @@ class ControlAccuracy(PairedCheck):
     The figure is the share of new rows in which it does (for a numeric target: the
     correlation of what is read and what was asked for). Held-out rows of the same classes and
     groups tell how often it is right at all. The p-value is that of the class, group or cell
-    that falls short most, under relabelling within classes and groups. Three models, each of
-    two thirds of at most ``max_rows`` training rows; a copy of a training row is read by the
-    one that has not seen it.
+    whose labels the classifier finds least likely (mean log-likelihood), under relabelling
+    within classes and groups. Three models, each of two thirds of at most ``max_rows`` training
+    rows; a copy of a training row is read by the one that has not seen it.
     """
 
     name, title = "control_accuracy", "Do new rows show the label that was asked for?"
@@ -120,14 +138,14 @@ class ControlAccuracy(PairedCheck):
         null = self._figure(evidence, read, slice(k, 2 * k))
         wrong = _wrong(evidence, read)
         names, slices = _slices(evidence)
-        first, second = exchange.sums(wrong[:, None] * slices)
+        first, second = exchange.sums(_doubts(evidence, wrong)[:, None] * slices)
         size = slices[:k].sum(axis=0)
         excess = ((first - second) / size)[: 1 + N_PERMUTATIONS].astype(float)
         p, z = joint_chance(excess[0], excess[1:])
         each = holm([chance(excess[0, s], excess[1:, s]) for s in range(len(names))])
         table = pd.DataFrame(names, columns=["kind", "name"])
         table["n"] = size.astype(int)
-        errors = (first[0] / size, second[0] / size)
+        errors = (wrong[:k] @ slices[:k] / size, wrong[k:] @ slices[k:] / size)
         if evidence.target_kind == "class":
             table["new"], table["real"] = 1 - errors[0], 1 - errors[1]
         else:
@@ -151,6 +169,14 @@ def _read(evidence: Evidence) -> np.ndarray:
         return np.concatenate([readers.read(exchange.new), readers.read(exchange.real)])
 
     return within(evidence, "labels read", make)
+
+
+def _doubts(evidence: Evidence, wrong: np.ndarray) -> np.ndarray:
+    """Return how little each label fits its row: what is tested, since right or wrong alone says less."""
+    if evidence.target_kind != "class":
+        return wrong
+    exchange, readers = whole(evidence), _readers(evidence)
+    return np.concatenate([readers.doubts(exchange.new), readers.doubts(exchange.real)]).astype(np.float32)
 
 
 def _wrong(evidence: Evidence, read: np.ndarray) -> np.ndarray:
