@@ -294,6 +294,7 @@ DEFECTS: dict[str, Planted] = {
     ),
     "labels flipped in one group": Planted(flipped(0.2, True)),
     "labels shuffled, 10 %": Planted(flipped(0.1, False)),
+    "labels shuffled, 30 %": Planted(flipped(0.3, False)),
     "identifier leaked": Planted(leaked, keyed=True),
     "support of 300 rows": Planted(few_rows),
     "missing cells filled": Planted(edited(_without_holes)),
