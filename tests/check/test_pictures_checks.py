@@ -134,11 +134,12 @@ def test_controls_are_made_of_pixels(real):
 
 
 def test_classifier_features_are_the_same_bytes_twice():
-    found = [classifier_features(X[TRAIN], y[TRAIN], X[HELD], random_state=4)[0] for _ in range(2)]
+    some = TRAIN[:100]
+    found = [classifier_features(X[some], y[some], X[HELD], random_state=4)[0] for _ in range(2)]
     assert found[0].shape == (len(HELD), 64) and found[0].tobytes() == found[1].tobytes()
-    reader = fit_reader(X[TRAIN], y[TRAIN], seed=4)
+    reader = fit_reader(X[some], y[some], seed=4)
     assert (reader.labels(found[0]) == reader.read(X[HELD]).argmax(axis=1)).all()
-    assert np.mean(reader.labels(found[0]) == y[HELD]) > 0.95
+    assert np.mean(reader.labels(found[0]) == y[HELD]) > 0.9
     with pytest.raises(DataError, match="two classes"):
         classifier_features(X[:5], np.zeros(5), X[:2])
     with pytest.raises(DataError, match="4 labels for 5 pictures"):

@@ -125,6 +125,14 @@ def _network(path: str, written_ns: int) -> Any:
 
     with forked(0):
         network = inception_v3(weights=None, aux_logits=True, transform_input=False, init_weights=False)
-    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    place = Path(path)  # the file is there: nothing is fetched, and only tensors are read from it
+    weights = torch.hub.load_state_dict_from_url(
+        place.as_uri(),
+        model_dir=str(place.parent),
+        map_location="cpu",
+        file_name=place.name,
+        weights_only=True,
+    )
+    network.load_state_dict(weights)
     network.AuxLogits, network.fc = None, nn.Identity()
     return network.eval()

@@ -11,6 +11,8 @@ from augsynth.check.reader_features import averages, picture_array
 
 __all__ = ["Frame", "channels_first"]
 
+_AT_ONCE = 500
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -51,9 +53,17 @@ class Frame:
     def stack(self, X: Any) -> np.ndarray:
         """Return pictures (n, channels, height, width) of float32, 0 for `low` and 1 for `high`."""
         arrays = channels_first(X)
-        whole = [self._sized(array if array.ndim == 4 else array[None]) for array in arrays]
-        stacked = np.concatenate(whole).astype(np.float32, copy=False)
-        return (stacked - np.float32(self.low)) / np.float32(self.high - self.low)
+        stacks = [array if array.ndim == 4 else array[None] for array in arrays]
+        shape = (sum(map(len, stacks)), self.channels, self.height, self.width)
+        out, at = np.empty(shape, dtype=np.float32), 0
+        for stack in stacks:
+            for start in range(0, len(stack), _AT_ONCE):  # large pictures are never all held as floats
+                block = self._sized(stack[start : start + _AT_ONCE])
+                out[at : at + len(block)] = block
+                at += len(block)
+        out -= np.float32(self.low)
+        out /= np.float32(self.high - self.low)
+        return out
 
     def _sized(self, array: np.ndarray) -> np.ndarray:
         if array.shape[1] != self.channels:
