@@ -25,6 +25,8 @@ __all__ = [
 REAL, BOTH, NEW = "real", "real + new", "new only"
 WEIGHTED, MATCHED, NEW_MATCHED = "real, class weights", "real, as many", "new, as many"
 _SHOWN_LEVELS = 250  # histogram gradient boosting takes at most 255 levels of a category
+_EVEN = 1.2  # classes that differ less in size need no weights
+_MOST_OF = 0.95  # new rows that match this share of themselves need no set of their own
 _NEWTON_SIZE = 400  # coefficients up to which Newton's method beats L-BFGS
 _HALF, _MATCH = 341, 342
 
@@ -52,7 +54,8 @@ def training_sets(evidence: Evidence, most_rows: int | None) -> dict[str, Traini
     real, new = (_thinned(rows, share, evidence.seed, k) for k, rows in enumerate((train, made)))
     none = np.empty(0, dtype=int)
     sets = {REAL: TrainingSet(real, none), BOTH: TrainingSet(real, new), NEW: TrainingSet(none, new)}
-    if evidence.target_kind == "class":
+    counts = np.unique(train.labels, return_counts=True)[1]
+    if evidence.target_kind == "class" and counts.max() > _EVEN * counts.min():
         sets[WEIGHTED] = TrainingSet(real, none, weighted=True)
     if evidence.target_kind == "number":
         few = min(len(real), len(new))
@@ -61,7 +64,7 @@ def training_sets(evidence: Evidence, most_rows: int | None) -> dict[str, Traini
     else:
         as_new, as_real = match_cells(made.cells[new], train.cells[real], seed=evidence.seed)
     sets[MATCHED] = TrainingSet(real[as_real], none)
-    if len(as_new) < len(new):
+    if len(as_new) < _MOST_OF * len(new):
         sets[NEW_MATCHED] = TrainingSet(none, new[as_new])
     return sets
 
@@ -173,9 +176,13 @@ def default_learners(evidence: Evidence) -> list[Learner]:
         linear: Any = Ridge(alpha=1.0)
     else:
         n_classes = max(2, len(evidence.classes))
-        rounds = 60 if n_classes == 2 else max(20, 120 // n_classes)
+        rounds = 60 if n_classes == 2 else max(8, 100 // n_classes)  # a round is a tree a class
         boosted = HistGradientBoostingClassifier(
-            max_iter=rounds, learning_rate=0.15, early_stopping=False, categorical_features=categorical
+            max_leaf_nodes=31 if n_classes == 2 else 15,
+            max_iter=rounds,
+            learning_rate=0.15 if n_classes == 2 else 0.3,
+            early_stopping=False,
+            categorical_features=categorical,
         )
         width = replace(evidence, target_kind="none").design(evidence.train.take(np.arange(1))).shape[1]
         small = width * (n_classes if n_classes > 2 else 1) <= _NEWTON_SIZE

