@@ -208,5 +208,5 @@ def loss_lines(curves: Mapping[str, Sequence[tuple[int, float]]], label: str) ->
         told = (
             f"{label} of {name}, from {figure(good[0][1])} at the start to {figure(good[-1][1])} at the end"
         )
-        pictures.append(tag("div", tag("h4", name), drawing(*parts, width=width, height=height, label=told)))
+        pictures.append(tag("div", tag("h3", name), drawing(*parts, width=width, height=height, label=told)))
     return tag("div", *pictures, class_="pair")

@@ -85,7 +85,7 @@ def small_multiples(found: Sequence[Marginal]) -> Markup:
         told = f"largest difference {figure(each.gap, 'share')}"
         picture = _panel(each, f"{each.name}: {told} of rows")
         panels.append(
-            tag("div", tag("h4", middle_cut(each.name, 34), title=clean(each.name)), tag("p", told), picture)
+            tag("div", tag("h3", middle_cut(each.name, 34), title=clean(each.name)), tag("p", told), picture)
         )
     key = tag(
         "ul",

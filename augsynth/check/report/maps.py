@@ -44,7 +44,7 @@ def row_map(evidence: Evidence) -> tuple[Markup, float] | None:
     labels = [rows.labels[some] if shown else np.zeros(len(some), dtype=int) for rows in (real, new)]
     panels = []
     for title, points, codes in zip(("real rows", "new rows"), places, labels, strict=True):
-        panels.append(tag("div", tag("h4", title), _panel(points, codes, low, high, title)))
+        panels.append(tag("div", tag("h3", title), _panel(points, codes, low, high, title)))
     key = Markup("")
     if shown:
         entries = [

@@ -31,7 +31,7 @@ def contact_sheets(evidence: Evidence) -> Markup:
     blocks = []
     for code in shown:
         name = evidence.classes[code] if evidence.classes else "all"
-        parts = [tag("h4", middle_cut(name))]
+        parts = [tag("h3", middle_cut(name))]
         for words, rows in (("real", real), ("new", made)):
             places = np.flatnonzero(rows.labels == code)
             parts.append(tag("p", f"{words}, {len(places):,} in all"))
