@@ -73,7 +73,8 @@ class Detection:
             square = np.bincount(cells, (rank - mean[cells]) ** 2) / np.maximum(counts - 1, 1)
             excess += float(rank[new].sum() - made @ mean)
             variance += float(np.sum(made * (counts - made) / np.maximum(counts, 1) * square))
-        return float(stats.norm.sf(excess / np.sqrt(_TWICE * variance))) if variance > 0 else 1.0
+        p = float(stats.norm.sf(excess / np.sqrt(_TWICE * variance))) if variance > 0 else 1.0
+        return max(p, 1e-300)
 
     def _parts(self) -> list[tuple[np.ndarray, np.ndarray]]:
         parts = []

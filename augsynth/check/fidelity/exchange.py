@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy import sparse, stats
@@ -112,19 +111,21 @@ class Exchange:
         if len(self) <= most:
             return self
         key = ("smaller", most)
-        kept = _KEPT.setdefault(self.evidence, {})
+        kept = _kept(self.evidence)
         if key not in kept:
             places = match_cells(self.new.cells, self.real.cells, most, self.evidence.seed)
             kept[key] = Exchange(self.new.take(places[0]), self.real.take(places[1]), self.evidence)
         return kept[key]
 
 
-_KEPT: WeakKeyDictionary[Evidence, dict[Any, Any]] = WeakKeyDictionary()
+def _kept(evidence: Evidence) -> dict[Any, Any]:
+    """Return what is kept with the evidence and goes with it (a table elsewhere would hold it for ever)."""
+    return evidence.__dict__.setdefault("_exchanges", {})
 
 
 def whole(evidence: Evidence) -> Exchange:
     """Return the exchange of all matched rows: one for all checks of the same evidence."""
-    kept = _KEPT.setdefault(evidence, {})
+    kept = _kept(evidence)
     if "whole" not in kept:
         kept["whole"] = Exchange(*evidence.matched, evidence)
     return kept["whole"]
@@ -132,7 +133,7 @@ def whole(evidence: Evidence) -> Exchange:
 
 def within(evidence: Evidence, name: str, make: Any) -> Any:
     """Return what several checks share about the same evidence, made once."""
-    kept = _KEPT.setdefault(evidence, {})
+    kept = _kept(evidence)
     if name not in kept:
         kept[name] = make()
     return kept[name]
@@ -202,13 +203,15 @@ def joint_chance(seen: np.ndarray, permuted: np.ndarray) -> tuple[float, np.ndar
     permuted : ndarray (B, S)
         Figures under relabelling; one that never varies says nothing.
     """
-    centre, spread = permuted.mean(axis=0), permuted.std(axis=0)
-    tiny = spread <= 1e-9 * np.maximum(1.0, np.abs(centre)) * 1e-3
-    scale = np.where(tiny, np.inf, spread)
-    z = (seen - centre) / scale
-    if not len(z) or tiny.all():
-        return 1.0, np.zeros(len(z))
-    return chance(float(z.max()), ((permuted - centre) / scale).max(axis=1)), z
+    if not len(seen):
+        return 1.0, np.zeros(0)
+    every = np.vstack([seen, permuted])  # what was seen counts like the rest, so that the test is exact
+    centre, spread = every.mean(axis=0), every.std(axis=0)
+    tiny = spread <= 1e-12 * np.maximum(1.0, np.abs(centre))
+    largest = ((every - centre) / np.where(tiny, np.inf, spread)).max(axis=1)
+    own = np.maximum(permuted.std(axis=0), spread / np.sqrt(len(every)))  # ranks what is far off
+    z = np.where(tiny, 0.0, (seen - permuted.mean(axis=0)) / np.where(tiny, 1.0, own))
+    return chance(float(largest[0]), largest[1:]), z
 
 
 def reach(value: float, halved: np.ndarray, *, floor: float = 0.0) -> tuple[float, float]:

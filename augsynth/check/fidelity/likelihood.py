@@ -122,7 +122,7 @@ def held_out_log_prob(
         must = "some held-out row must have a density above 0"
         raise DataError(sentence("held_out_log_prob", must, f"{len(held)} rows of density 0"))
     mean, error = float(possible.mean()), float(possible.std() / np.sqrt(len(possible)))
-    d = n_dimensions or int(np.size(np.asarray(X[:1]) if not hasattr(X, "iloc") else X.iloc[:1].to_numpy()))
+    d = n_dimensions or int(np.size(X.iloc[:1].to_numpy() if hasattr(X, "iloc") else np.asarray(X[:1])))
     known, difference, width, gone = [float("nan")] * 4
     if train is not None:
         rows, labels, groups = (*train, None, None)[:3]
@@ -131,8 +131,8 @@ def held_out_log_prob(
         difference = known - mean
         width = _Z * float(np.hypot(own.std() / np.sqrt(max(len(own), 1)), error))
     return HeldOutLikelihood(
-        mean, error, float(-mean / (d * np.log(2.0))), known, difference, difference - width, difference + width,
-        impossible, gone, d, count_rows(X),
+        mean, error, float(-mean / (d * np.log(2.0))), known, difference, difference - width,
+        difference + width, impossible, gone, d, count_rows(X),
     )  # fmt: skip
 
 

@@ -41,8 +41,8 @@ def nearest_mse(a: Any, b: Any) -> float:
 class NearestMSE(Check):
     """Mean squared error to the nearest training row, per column, in standard units; shown, never judged.
 
-    At most 2,000 rows are looked up among at most ``max_rows`` training rows, in the distance
-    of mixed tables (one unit for a category that differs). The null value is that of held-out
+    At most 2,000 rows are looked up among all training rows, in the distance of mixed tables
+    (one unit for a category that differs). The null value is that of held-out
     rows.
     """
 
@@ -71,7 +71,7 @@ class NearestMSE(Check):
 
 def _errors(evidence: Evidence, rows: Rows) -> np.ndarray:
     def make() -> Any:
-        return evidence.index(evidence.capped(evidence.train))
+        return evidence.index(evidence.train)
 
     index = within(evidence, "index of training rows", make)
     found = index.query(evidence.capped(rows, _MOST).z, 1)[0][:, 0]

@@ -21,7 +21,7 @@ from augsynth.check.intervals import holm
 
 __all__ = ["Tails", "tail_shares"]
 
-_LEVELS = (0.005, 0.01, 0.02, 0.05, 0.25)
+_LEVELS = (0.01, 0.02, 0.05, 0.25)
 _FEWEST = 10  # pooled rows beyond a quantile
 
 
@@ -59,8 +59,8 @@ def tail_shares(a: Any, b: Any, *, level: float = 0.01) -> np.ndarray:
 class Tails(PairedCheck):
     """How many new rows lie in the outer parts of each column of numbers, against real rows.
 
-    Ends are quantiles of the pooled rows (0.5, 1, 2, 5 and 25 % on either side, as far as ten
-    rows lie beyond). The figure is the mean, over columns and both ends, of the difference of
+    Ends are quantiles of the pooled rows (1, 2, 5 and 25 % on either side, as far as ten rows lie
+    beyond). The figure is the mean, over columns and both ends, of the difference of
     the shares of new and real rows beyond the 1 % (below 500 rows: 5 %) quantile, relative to
     that level: 0 is equal; 2 is that one side has no such rows. The p-value is that of the
     worst end of the worst column, of one end or of both together (a spread too narrow or too

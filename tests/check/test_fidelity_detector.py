@@ -1,0 +1,194 @@
+"""The classifier test, its bound, the chance values, control of labels, likelihood."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import integrate, stats
+
+from augsynth.check.fidelity import LogLikelihood, classifier_auc, held_out_log_prob, js_lower_bound
+from augsynth.check.fidelity.c2st import C2ST
+from augsynth.check.fidelity.control import ControlAccuracy
+from augsynth.check.fidelity.detector import detect
+from augsynth.check.fidelity.exchange import chance, joint_chance
+from augsynth.check.gathering import gather
+from augsynth.core.errors import InputTypeError, ParameterError
+
+RNG = np.random.default_rng
+
+
+def test_auc_of_shifted_normals_is_that_of_the_best_test():
+    rng = RNG(0)
+    d = 1.5
+    a, b = rng.normal(size=(2500, 1)) + d, rng.normal(size=(2500, 1))
+    best = stats.norm.cdf(d / np.sqrt(2))
+    assert best - 0.025 < classifier_auc(a, b) < best + 0.02  # standard error .007; trees lose a little
+
+
+def test_a_destroyed_correlation_reaches_eighty():
+    rng = RNG(0)
+    x = rng.normal(size=(3000, 2))
+    real = np.column_stack([x[:, 0], 0.9 * x[:, 0] + np.sqrt(0.19) * x[:, 1]])
+    assert classifier_auc(rng.normal(size=(3000, 2)), real) > 0.78
+
+
+def test_a_destroyed_curve_reaches_ninety():
+    rng = RNG(0)
+    x = rng.normal(size=3000)
+    real = np.column_stack([x, x**2 + 0.1 * rng.normal(size=3000)])
+    new = np.column_stack([x, rng.permutation(real[:, 1])])
+    assert classifier_auc(new, real) > 0.89
+
+
+def test_a_destroyed_triple_with_all_pairs_kept_is_seen():
+    rng = RNG(0)
+    real = rng.normal(size=(3000, 3))
+    real[:, 2] = np.abs(real[:, 2]) * np.sign(real[:, 0] * real[:, 1])
+    assert classifier_auc(rng.normal(size=(3000, 3)), real) > 0.70
+
+
+def test_bound_is_below_the_divergence_of_shifted_normals():
+    d, rng = 1.0, RNG(0)
+
+    def bits(x):
+        p, q = stats.norm.pdf(x - d), stats.norm.pdf(x)
+        m = 0.5 * (p + q)
+        return 0.5 * (p * np.log2(p / m) + q * np.log2(q / m))
+
+    true = integrate.quad(bits, -8, 9)[0]
+    z = np.concatenate([rng.normal(size=20_000) + d, rng.normal(size=20_000)])
+    labels = np.repeat([True, False], 20_000)
+    bound, low, high = js_lower_bound(d * z - d * d / 2, labels)  # the exact log-odds attain it
+    assert low < true < high
+    assert bound == pytest.approx(true, abs=0.01)
+    found = detect(z[::8, None], np.zeros(1, bool), np.zeros(5000, int), rng)
+    bound, low, high = found.divergence(rng)
+    assert 0.7 * true < bound
+    assert low < true
+
+
+def test_bound_needs_both_labels():
+    with pytest.raises(ParameterError, match="both labels"):
+        js_lower_bound([0.0, 1.0], [True, True])
+
+
+def test_held_out_scores_of_equal_samples_prove_nothing():
+    rng = RNG(3)
+    found = detect(rng.normal(size=(800, 4)), np.zeros(4, bool), np.zeros(800, int), rng)
+    assert abs(found.auc - 0.5) < 0.07
+    assert found.p_value > 0.01
+    assert found.divergence(rng)[1] == 0.0
+
+
+def mixed(n, rng):
+    x = rng.normal(size=n)
+    y = (x + 0.5 * rng.normal(size=n) > 0).astype(int)
+    return pd.DataFrame({"x": x, "w": 0.8 * x + 0.6 * rng.normal(size=n), "c": rng.choice(list("abc"), n)}), y
+
+
+def test_c2st_names_the_column_and_what_is_left_without_it():
+    rng = RNG(0)
+    (X, y), (X_new, y_new), held = (mixed(n, rng) for n in (400, 800, 800))
+    X_new["w"] = X_new["w"].round(0) + 0.123
+    got = C2ST().run(gather(X, y, X_new, y_new, holdout=held), RNG(1))
+    assert got.value > 0.9
+    assert got.low < got.value < got.high
+    assert got.p_value < 1e-6
+    assert got.details["columns"]["column"][0] == "w"
+    assert got.details["withheld"]["auc"][0] < 0.6
+    assert 0.3 < got.details["js_low"] <= got.details["js_bits"] <= 1
+    assert "gives them away is w" in got.sentence
+
+
+# ---- chances
+def test_chances_are_shares_within_and_go_on_beyond():
+    values = RNG(0).normal(size=499)
+    assert chance(np.sort(values)[-10], values) == 11 / 500
+    assert chance(4.0, values) == pytest.approx(stats.norm.sf(4.0), rel=10)
+    assert chance(1.0, np.ones(499)) == 1.0
+    p, z = joint_chance(np.array([0.0, 5.0]), np.column_stack([np.zeros(499), values]))
+    assert p < 1e-3
+    assert z[0] == 0.0
+
+
+# ---- control of labels
+@pytest.fixture(scope="module")
+def groups():
+    rng = RNG(0)
+    parts = [mixed(n, rng) for n in (1500, 900, 900)]
+    return [(X.assign(sex=rng.choice(["f", "m"], len(X), p=[0.3, 0.7])), y) for X, y in parts]
+
+
+def test_control_is_right_of_honest_rows(groups):
+    (X, y), new, held = groups
+    got = ControlAccuracy().run(gather(X, y, *new, holdout=held, group_columns=["sex"]), RNG(0))
+    assert got.p_value > 0.02
+    assert abs(got.value - got.null) < 0.06
+    assert got.value == pytest.approx(np.mean((new[0]["x"] > 0) == new[1]), abs=0.05)
+
+
+def test_a_label_flip_in_one_group_is_found_and_named(groups):
+    (X, y), (X_new, y_new), held = groups
+    flipped = np.where((X_new["sex"] == "f") & (np.arange(len(y_new)) % 3 == 0), 1 - y_new, y_new)
+    got = ControlAccuracy().run(gather(X, y, X_new, flipped, holdout=held, group_columns=["sex"]), RNG(0))
+    assert got.p_value < 5e-4
+    worst = got.details["slices"].iloc[0]
+    assert worst["name"].endswith("f")
+    assert worst["new"] < worst["real"] - 0.1
+
+
+def test_copies_are_read_by_models_that_have_not_seen_them(groups):
+    (X, _), _, held = groups
+    rng = RNG(5)
+    noise = rng.integers(0, 2, len(X))  # labels that nothing tells
+    copies = gather(X, noise, X[::-1], noise[::-1], holdout=(held[0], rng.integers(0, 2, 900)))
+    assert ControlAccuracy().value(copies, RNG(0)) < 0.57
+
+
+def test_a_numeric_target_that_is_ignored_is_found():
+    rng = RNG(0)
+
+    def rows(n):
+        x = rng.normal(size=n)
+        return pd.DataFrame({"x": x}), 2.0 * x + 0.2 * rng.normal(size=n)
+
+    train, (X_new, y_new), held = rows(400), rows(300), rows(300)
+    honest = ControlAccuracy().run(gather(*train, X_new, y_new, holdout=held), RNG(0))
+    assert honest.value > 0.97
+    assert honest.p_value > 0.02
+    ignored = ControlAccuracy().run(gather(*train, X_new, rng.permutation(y_new), holdout=held), RNG(0))
+    assert abs(ignored.value) < 0.15
+    assert ignored.p_value < 1e-6
+
+
+# ---- likelihood
+class Normal:
+    def __init__(self, spread=1.0):
+        self.spread = spread
+
+    def log_prob(self, X, y=None, *, sensitive_features=None, random_state=None):
+        return stats.norm.logpdf(X, scale=self.spread).sum(axis=1)
+
+
+def test_bits_per_dimension_of_a_normal_density():
+    X = RNG(0).normal(size=(20_000, 3))
+    found = held_out_log_prob(Normal(), X)
+    entropy = 0.5 * np.log2(2 * np.pi * np.e)
+    assert found.bits_per_dimension == pytest.approx(entropy, abs=4 * found.error / (3 * np.log(2)))
+    assert held_out_log_prob(Normal(2.0), X).mean < found.mean
+    assert found.n_dimensions == 3
+
+
+def test_rows_known_by_heart_stand_out():
+    rng = RNG(0)
+    train, held = 0.5 * rng.normal(size=(300, 2)), rng.normal(size=(300, 2))
+    found = held_out_log_prob(Normal(0.5), held, train=(train, None))
+    assert found.low > 0
+    assert found.difference == pytest.approx(found.train_mean - found.mean)
+    got = LogLikelihood(Normal(0.5), (held, None), (train, None)).run(None, rng)
+    assert "knows its training rows better" in got.sentence
+    assert np.isnan(got.p_value)
+
+
+def test_generators_without_densities_are_refused():
+    with pytest.raises(InputTypeError, match="must have log_prob; given object"):
+        held_out_log_prob(object(), np.zeros((3, 1)))
