@@ -14,11 +14,20 @@ from augsynth.check.finding import Check, Finding
 from augsynth.check.permutation import permutation_p_value
 from augsynth.check.privacy.exchange import flipped
 from augsynth.check.privacy.rates import auc_interval, hit_rate
-from augsynth.check.privacy.references import made_places, needs_holdout, references
+from augsynth.check.privacy.references import (
+    FULL,
+    QUICK,
+    References,
+    made_places,
+    needs_holdout,
+    references,
+)
+from augsynth.core.random import keyed_rng
 from augsynth.encode.neighbors import NeighborIndex
 
 __all__ = ["Membership"]
 
+_STREAM = 451
 _FLIPS = 999
 _NEIGHBORS = 5
 _TOPS = (0.001, 0.005, 0.01)  # shares of the records, the most suspected ones
@@ -48,12 +57,13 @@ class Membership(Check):
         return needs_holdout(evidence)
 
     def value(self, evidence: Evidence, rng: np.random.Generator) -> float:
-        """Return the area under the ROC curve of the best attack."""
-        return float(_trial(evidence).areas.max())
+        """Return the area under the ROC curve of the best attack, from fewer new rows: for the controls."""
+        return float(_trial(evidence, QUICK).areas.max())
 
     def run(self, evidence: Evidence, rng: np.random.Generator) -> Finding:
         """Return the area of the best attack with its interval, and hits at few false alarms."""
-        trial, n = _trial(evidence), references(evidence).n_pairs
+        trial = _trial(evidence, FULL)
+        n = trial.scores.shape[1] // 2
         best = int(np.argmax(trial.areas))
         areas, p = _exchanged(trial, n, rng)
         table = _table(trial, n)
@@ -75,15 +85,14 @@ class _Trial:
     areas: np.ndarray
 
 
-def _trial(evidence: Evidence) -> _Trial:
+def _trial(evidence: Evidence, most: int) -> _Trial:
     refs = references(evidence)
-    made = NeighborIndex(evidence.made.z[made_places(evidence)], evidence.distance)
-    k = min(_NEIGHBORS, made.n_rows)
-    far = made.query(refs.z, k)[0]
+    made = NeighborIndex(evidence.made.z[made_places(evidence, most)], evidence.distance)
     if "beside" not in refs.kept:
-        own = np.arange(len(refs.z))
-        refs.kept["beside"] = refs.index.query(refs.z, min(_NEIGHBORS, len(own) - 1), exclude=own)[0]
-    real = refs.kept["beside"]
+        refs.kept["beside"] = _beside(evidence, refs)
+    records, real = refs.kept["beside"]
+    k = min(_NEIGHBORS, made.n_rows)
+    far = made.query(records, k)[0]
     positive = real[(real > 0) & np.isfinite(real)]
     least = 1e-3 * float(np.median(positive)) if len(positive) else 1e-9
     nearest_, several = (np.log(each + least) for each in (far[:, 0], far.mean(axis=1)))
@@ -94,10 +103,21 @@ def _trial(evidence: Evidence) -> _Trial:
         "nearest new row beside the nearest real row": nearest_real - nearest_,
         f"{k} nearest new rows beside as many real rows": several_real - several,
     }
-    n = refs.n_pairs
+    n = len(records) // 2
     values = np.array([np.nan_to_num(each, posinf=700.0, neginf=-700.0) for each in scores.values()])
     areas = np.array([_area(stats.rankdata(each), n) for each in values])
     return _Trial(tuple(scores), values, areas)
+
+
+def _beside(evidence: Evidence, refs: References) -> tuple[np.ndarray, np.ndarray]:
+    """Return the records, training rows first, and how far from each the nearest others are."""
+    keep = np.arange(refs.n_pairs)
+    if evidence.max_rows is not None and len(keep) > FULL:
+        keep = np.sort(keyed_rng(evidence.seed, _STREAM).choice(len(keep), FULL, replace=False))
+    records = refs.z[np.concatenate([keep, keep + refs.n_pairs])]
+    own = np.arange(len(records))
+    index = NeighborIndex(records, evidence.distance)
+    return records, index.query(records, min(_NEIGHBORS, len(own) - 1), exclude=own)[0]
 
 
 def _area(ranks: np.ndarray, n: int) -> float:

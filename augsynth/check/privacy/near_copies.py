@@ -12,7 +12,7 @@ from augsynth.check.evidence import Evidence
 from augsynth.check.finding import Check, Finding
 from augsynth.check.privacy.exchange import flip_sum_p_value, flipped, wilson
 from augsynth.check.privacy.pairs import pairs_of, suspicious_pairs
-from augsynth.check.privacy.references import References, made_places, needs_holdout, references
+from augsynth.check.privacy.references import QUICK, References, made_places, needs_holdout, references
 from augsynth.check.privacy.views import TOLD, Sight, sights
 
 __all__ = ["NearCopies"]
@@ -44,25 +44,28 @@ class NearCopies(Check):
         return needs_holdout(evidence)
 
     def value(self, evidence: Evidence, rng: np.random.Generator) -> float:
-        """Return the share in the view that shows most."""
-        refs, m = references(evidence), len(made_places(evidence))
-        seen = sights(evidence, pixels=False)
+        """Return the share in the view that shows most, of fewer new rows and views: for the controls."""
+        refs, m = references(evidence), len(made_places(evidence, QUICK))
+        seen = sights(evidence, quick=True)
         best = min(seen, key=lambda sight: (_p_value(sight, refs, m), -_excess(sight, refs)))
-        return _excess(best, refs) / m
+        return min(1.0, _excess(best, refs) / m / _seen(evidence, refs))
 
     def run(self, evidence: Evidence, rng: np.random.Generator) -> Finding:
         """Return the share with its interval, and what each view shows."""
         refs, m = references(evidence), len(made_places(evidence))
-        seen = sights(evidence, pixels=True)
+        seen = sights(evidence)
         chances = np.array([_p_value(sight, refs, m) for sight in seen])
         place = min(range(len(seen)), key=lambda k: (chances[k], -_excess(seen[k], refs)))
         best, p = seen[place], float(min(1.0, chances[place] * len(seen)))
-        share = _excess(best, refs) / m
-        low, high = _interval(best, refs, m)
+        part = _seen(evidence, refs)
+        share, low, high, null = (
+            min(1.0, each / part)
+            for each in (_excess(best, refs) / m, *_interval(best, refs, m), _null(seen, refs, m, rng))
+        )
         judged = p <= 0.05
         return Finding(
             self.part, self.name, self.title, share, "share of new rows, beyond those near held-out rows",
-            low, high, _null(seen, refs, m, rng), p, m, _sentence(best, refs, m, judged),
+            low, high, null, p, m, _sentence(best, refs, m, judged),
             _caution(evidence, refs),
             details={
                 "pairs": (
@@ -71,6 +74,11 @@ class NearCopies(Check):
                 "views": _table(seen, refs, m, chances),
             },
         )  # fmt: skip
+
+
+def _seen(evidence: Evidence, refs: References) -> float:
+    """Return the share of the training rows that are looked at: copies of others stay unseen."""
+    return refs.n_pairs / len(evidence.train)
 
 
 def _differences(sight: Sight, refs: References) -> np.ndarray:
@@ -148,8 +156,7 @@ def _caution(evidence: Evidence, refs: References) -> str:
     told = (
         "Copies that were changed in other ways (mixed, summed up, coded anew) are not found by these views."
     )
-    if refs.n_pairs < 0.9 * len(evidence.train):
-        share = refs.n_pairs / len(evidence.train)
-        told += f" {refs.n_pairs:,} of {len(evidence.train):,} training rows were looked at, so about "
-        told += f"{share:.0%} of what there is can be seen."
+    if refs.n_pairs < len(evidence.train):
+        told += f" {refs.n_pairs:,} of {len(evidence.train):,} training rows were looked at; the share is "
+        told += "extrapolated to all of them."
     return told

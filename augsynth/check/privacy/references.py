@@ -13,14 +13,25 @@ from augsynth.check.evidence import Evidence, match_cells
 from augsynth.core.random import keyed_rng
 from augsynth.encode.neighbors import NeighborIndex
 
-__all__ = ["MIN_PAIRS", "Nearest", "References", "made_places", "nearest", "needs_holdout", "references"]
+__all__ = [
+    "FULL",
+    "QUICK",
+    "MIN_PAIRS",
+    "Nearest",
+    "References",
+    "made_places",
+    "nearest",
+    "needs_holdout",
+    "references",
+]
 
 MIN_PAIRS = 20
+FULL, QUICK = 5000, 2500  # new rows that are looked up: for the findings, and for each control
 _MADE = 401
 _TIED = 16  # rows at the same distance that are told apart; more are mixed anyway
 
 _kept: weakref.WeakKeyDictionary[Any, dict[tuple, tuple[Any, References]]] = weakref.WeakKeyDictionary()
-_found: weakref.WeakKeyDictionary[Any, dict[int, Nearest]] = weakref.WeakKeyDictionary()
+_found: weakref.WeakKeyDictionary[Any, dict[tuple[int, int], Nearest]] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,20 +131,20 @@ def references(evidence: Evidence, draw: int = 0) -> References:
     return room[key][1]
 
 
-def made_places(evidence: Evidence) -> np.ndarray:
-    """Return the places of at most ``max_rows`` new rows, ascending."""
-    n, limit = len(evidence.made), evidence.max_rows
-    if limit is None or n <= limit:
+def made_places(evidence: Evidence, most: int = FULL) -> np.ndarray:
+    """Return the places of at most ``most`` new rows, ascending; of all, if `max_rows` is None."""
+    n = len(evidence.made)
+    limit = n if evidence.max_rows is None and most == FULL else min(most, evidence.max_rows or n)
+    if n <= limit:
         return np.arange(n)
     return np.sort(keyed_rng(evidence.seed, _MADE, n).choice(n, limit, replace=False))
 
 
-def nearest(evidence: Evidence, draw: int = 0) -> Nearest:
+def nearest(evidence: Evidence, draw: int = 0, most: int = FULL) -> Nearest:
     """Return the nearest references of the new rows; kept for the next check that asks."""
     room = _found.setdefault(evidence, {})
-    if draw not in room:
-        refs, places = references(evidence, draw), made_places(evidence)
-        k = min(_TIED, len(refs.z))
-        distances, positions = refs.index.query(evidence.made.z[places], k)
-        room[draw] = Nearest(places, distances, positions)
-    return room[draw]
+    if (draw, most) not in room:
+        refs, places = references(evidence, draw), made_places(evidence, most)
+        distances, positions = refs.index.query(evidence.made.z[places], min(_TIED, len(refs.z)))
+        room[draw, most] = Nearest(places, distances, positions)
+    return room[draw, most]

@@ -67,12 +67,14 @@ class SinglingOut(Check):
                 self.part, self.name, self.title, float("nan"), "risk", n=len(evidence.made),
                 caution="No condition holds for exactly one new row: there is nothing to attack with.",
             )  # fmt: skip
-        chances = [_exchanged(each, rng) for each in attacks]
+        tests = [_exchanged(each, rng) for each in attacks]
+        chances = [p for p, _ in tests]
+        null = float(np.maximum.reduce([risks for _, risks in tests]).mean())
         place = min(range(len(attacks)), key=lambda k: (chances[k], -attacks[k].risk))
         worst, p = attacks[place], min(1.0, len(attacks) * chances[place])
         low, high = worst.interval
         return Finding(
-            self.part, self.name, self.title, worst.risk, "risk", low, high, 0.0, p,
+            self.part, self.name, self.title, worst.risk, "risk", low, high, null, p,
             len(made_places(evidence)), _sentence(worst, p),
             "An interval of Wilson's counts conditions as independent."
             + (" Conditions with blind values do as well: this attack is void." if worst.void else ""),
@@ -190,8 +192,8 @@ def _attacks(evidence: Evidence, rng: np.random.Generator) -> list[_Attack]:
     return attacks
 
 
-def _exchanged(attack: _Attack, rng: np.random.Generator) -> float:
-    """Return the p-value of the successes against training rows beyond those against held-out rows."""
+def _exchanged(attack: _Attack, rng: np.random.Generator) -> tuple[float, np.ndarray]:
+    """Return the p-value of the successes beyond those against held-out rows, and risks under exchange."""
     main, control = attack.counts
     permuted = np.empty(_FLIPS)
     for b, labels in enumerate(flipped(attack.n_pairs, _FLIPS, rng)):
@@ -203,7 +205,7 @@ def _exchanged(attack: _Attack, rng: np.random.Generator) -> float:
     change = 2.0 * np.bincount(touched[:, 1], minlength=1) if len(touched) else np.zeros(1)
     if main > control and change.any():
         p = min(p, float(np.exp(-2.0 * (main - control) ** 2 / np.sum(change**2))))
-    return p
+    return p, permuted / max(len(attack.predicates) - 0.5 * (main + control), 1.0)
 
 
 def _by_column(attack: _Attack, evidence: Evidence) -> pd.DataFrame:
@@ -246,7 +248,8 @@ def _sentence(attack: _Attack, p: float) -> str:
     n = len(attack.predicates)
     told = (
         f"{main / n:.1%} of {n:,} conditions on {attack.name} that hold for one new row single out a "
-        f"training row, {control / n:.1%} a held-out row, and {attack.baseline / n:.1%} of conditions with blind values do"
+        f"training row, {control / n:.1%} a held-out row, and {attack.baseline / n:.1%} of conditions with "
+        "blind values do"
     )
     if attack.void:
         return f"{told}: the attack is no better than guessing, so it shows nothing."

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from augsynth.check.evidence import Evidence, Rows
-from augsynth.check.privacy.references import References, made_places, nearest, references
+from augsynth.check.privacy.references import FULL, QUICK, References, nearest, references
 from augsynth.check.reader_features import averages, picture_array
 from augsynth.core.arrays import take_rows
 from augsynth.core.random import keyed_rng
@@ -62,29 +62,30 @@ class Sight:
     real: tuple[int, int]
 
 
-def sights(evidence: Evidence, *, pixels: bool) -> list[Sight]:
+def sights(evidence: Evidence, *, quick: bool = False) -> list[Sight]:
     """Return what every view that applies shows.
 
     Parameters
     ----------
-    pixels : bool
-        Whether pictures are also compared as pictures; controls have none of their own.
+    quick : bool, default=False
+        Fewer new rows, neither reordered columns nor pictures as pictures (of which
+        controls have none of their own).
     """
     refs, layout = references(evidence), evidence.layout
-    near = nearest(evidence)
+    near = nearest(evidence, most=QUICK if quick else FULL)
     ratio = _ratio(near.distances)
     found = _striking(refs, "as given", refs.z, evidence.distance, near.made, ratio, near.positions[:, 0])
     if len(layout) >= 4:
-        found.append(_edited(evidence, refs))
+        found.append(_edited(evidence, refs, near.made))
     numeric = layout.numeric
     made = evidence.made.z[near.made]
     if len(numeric):
         folded = _folded(refs.z, numeric), _folded(made, numeric)
         found += _searched(refs, "mirrored", folded, layout, near.made)
-        if len(numeric) >= 3:
+        if len(numeric) >= 3 and not quick:
             sorted_ = tuple(_sorted(each, numeric) for each in folded)
             found += _searched(refs, "reordered", sorted_, layout, near.made)  # type: ignore[arg-type]
-    if pixels and evidence.modality == "image" and evidence.holdout is not None:
+    if not quick and evidence.modality == "image" and evidence.holdout is not None:
         real = np.vstack([_small(evidence.train, refs.train), _small(evidence.holdout, refs.holdout)])
         new = _small(evidence.made, near.made)
         flat = Layout(tuple(Block(str(j)) for j in range(real.shape[1])))
@@ -172,9 +173,8 @@ def _small(rows: Rows, places: np.ndarray) -> np.ndarray:
 # ---- rows that differ in one or two columns
 
 
-def _edited(evidence: Evidence, refs: References) -> Sight:
+def _edited(evidence: Evidence, refs: References, made: np.ndarray) -> Sight:
     """Find rows that equal exactly one real row in all columns but one or two."""
-    made = made_places(evidence)
     parts = _hashed(np.vstack([refs.z, evidence.made.z[made]]))
     real, new = parts[: len(refs.z)], parts[len(refs.z) :]
     found = _one_off(real, new, None)
