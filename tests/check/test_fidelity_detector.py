@@ -19,22 +19,22 @@ RNG = np.random.default_rng
 def test_auc_of_shifted_normals_is_that_of_the_best_test():
     rng = RNG(0)
     d = 1.5
-    a, b = rng.normal(size=(2500, 1)) + d, rng.normal(size=(2500, 1))
+    a, b = rng.normal(size=(1500, 1)) + d, rng.normal(size=(1500, 1))
     best = stats.norm.cdf(d / np.sqrt(2))
-    assert best - 0.025 < classifier_auc(a, b) < best + 0.02  # standard error .007; trees lose a little
+    assert best - 0.04 < classifier_auc(a, b) < best + 0.03  # standard error .009; trees lose a little
 
 
 def test_a_destroyed_correlation_reaches_eighty():
     rng = RNG(0)
-    x = rng.normal(size=(3000, 2))
+    x = rng.normal(size=(2000, 2))
     real = np.column_stack([x[:, 0], 0.9 * x[:, 0] + np.sqrt(0.19) * x[:, 1]])
-    assert classifier_auc(rng.normal(size=(3000, 2)), real) > 0.78
+    assert classifier_auc(rng.normal(size=(2000, 2)), real) > 0.78
 
 
 def test_a_destroyed_curve_reaches_ninety():
     rng = RNG(0)
-    x = rng.normal(size=3000)
-    real = np.column_stack([x, x**2 + 0.1 * rng.normal(size=3000)])
+    x = rng.normal(size=2000)
+    real = np.column_stack([x, x**2 + 0.1 * rng.normal(size=2000)])
     new = np.column_stack([x, rng.permutation(real[:, 1])])
     assert classifier_auc(new, real) > 0.89
 
@@ -60,7 +60,7 @@ def test_bound_is_below_the_divergence_of_shifted_normals():
     bound, low, high = js_lower_bound(d * z - d * d / 2, labels)  # the exact log-odds attain it
     assert low < true < high
     assert bound == pytest.approx(true, abs=0.01)
-    found = detect(z[::8, None], np.zeros(1, bool), np.zeros(5000, int), rng)
+    found = detect(z[::10, None], np.zeros(1, bool), np.zeros(4000, int), rng)
     bound, low, high = found.divergence(rng)
     assert 0.7 * true < bound
     assert low < true
@@ -87,7 +87,7 @@ def mixed(n, rng):
 
 def test_c2st_names_the_column_and_what_is_left_without_it():
     rng = RNG(0)
-    (X, y), (X_new, y_new), held = (mixed(n, rng) for n in (400, 800, 800))
+    (X, y), (X_new, y_new), held = (mixed(n, rng) for n in (400, 500, 500))
     X_new["w"] = X_new["w"].round(0) + 0.123
     got = C2ST().run(gather(X, y, X_new, y_new, holdout=held), RNG(1))
     assert got.value > 0.9
@@ -114,7 +114,7 @@ def test_chances_are_shares_within_and_go_on_beyond():
 @pytest.fixture(scope="module")
 def groups():
     rng = RNG(0)
-    parts = [mixed(n, rng) for n in (1500, 900, 900)]
+    parts = [mixed(n, rng) for n in (1000, 700, 700)]
     return [(X.assign(sex=rng.choice(["f", "m"], len(X), p=[0.3, 0.7])), y) for X, y in parts]
 
 
@@ -140,7 +140,7 @@ def test_copies_are_read_by_models_that_have_not_seen_them(groups):
     (X, _), _, held = groups
     rng = RNG(5)
     noise = rng.integers(0, 2, len(X))  # labels that nothing tells
-    copies = gather(X, noise, X[::-1], noise[::-1], holdout=(held[0], rng.integers(0, 2, 900)))
+    copies = gather(X, noise, X[::-1], noise[::-1], holdout=(held[0], rng.integers(0, 2, 700)))
     assert ControlAccuracy().value(copies, RNG(0)) < 0.57
 
 

@@ -27,15 +27,16 @@ _STREAM = 335
 
 @dataclass(frozen=True, eq=False)
 class _Readers:
-    """Models of the label, each fitted on all training rows but those of one fold."""
+    """Models of the label, each fitted on all of the rows ``seen`` but those of one fold."""
 
     models: list[Any]
     fold_of: dict[int, int]
     categorical: np.ndarray
+    seen: np.ndarray
 
     def read(self, rows: Rows) -> np.ndarray:
         """Return the label that a model reads in each row; of a training row, one that has not seen it."""
-        features = tree_features(rows.z, self.categorical)
+        features = tree_features(rows.z, self.categorical, self.seen)
         fold = self._folds(rows)
         out = np.empty(len(rows))
         for k, model in enumerate(self.models):
@@ -45,7 +46,7 @@ class _Readers:
 
     def doubts(self, rows: Rows) -> np.ndarray:
         """Return minus the logarithm of the chance of the label that a row carries, at most that of 2 %."""
-        features = tree_features(rows.z, self.categorical)
+        features = tree_features(rows.z, self.categorical, self.seen)
         fold = self._folds(rows)
         out = np.full(len(rows), -np.log(_UNLIKELY))
         for k, model in enumerate(self.models):
@@ -86,7 +87,7 @@ def _readers(evidence: Evidence) -> _Readers:
             )
             models.append(model.fit(features[folds != k], rows.target[folds != k]))
         _READERS[evidence.train] = _Readers(
-            models, dict(zip(rows.keys.tolist(), folds.tolist(), strict=True)), mask
+            models, dict(zip(rows.keys.tolist(), folds.tolist(), strict=True)), mask, rows.z
         )
     return _READERS[evidence.train]
 

@@ -220,14 +220,16 @@ def _trees(categorical: np.ndarray, seed: int) -> HistGradientBoostingClassifier
     )
 
 
-def tree_features(z: np.ndarray, categorical: np.ndarray) -> np.ndarray:
-    """Return rows as the trees take them: the most frequent levels by frequency, the rare ones as one."""
+def tree_features(z: np.ndarray, categorical: np.ndarray, like: np.ndarray | None = None) -> np.ndarray:
+    """Return rows as the trees take them: the most frequent levels (of ``like``), the rare ones as one."""
     out = np.array(z, dtype=float)
+    like = z if like is None else like
     for j in np.flatnonzero(categorical):
-        seen = ~np.isnan(out[:, j])
+        seen, known = ~np.isnan(out[:, j]), like[~np.isnan(like[:, j]), j].astype(np.int64)
         codes = out[seen, j].astype(np.int64)
-        if len(codes) and codes.max() >= _MOST_LEVELS:
-            order = np.argsort(-np.bincount(codes), kind="stable")
+        top = max(codes.max(initial=-1), known.max(initial=-1))
+        if top >= _MOST_LEVELS:
+            order = np.argsort(-np.bincount(known, minlength=top + 1), kind="stable")
             rank = np.empty(len(order), dtype=np.int64)
             rank[order] = np.arange(len(order))
             out[seen, j] = np.minimum(rank[codes], _MOST_LEVELS - 1)
