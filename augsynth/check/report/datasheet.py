@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from augsynth.check.finding import FAILED
+from augsynth.check.finding import FAILED, NOT_JUDGED
 from augsynth.check.report.markup import clean
 from augsynth.core.errors import ParameterError, offenders, sentence
 
@@ -52,7 +52,7 @@ def datasheet_text(report: Report) -> str:
         f"beside {settings['rows_train']:,} real ones.",
     ]
     lines += [f"- **{label}:** {_line(told.get(name))}" for name, label in STATED.items()]
-    lines.append(f"- **Seed:** {settings['seed'] if told else settings['seed']} (of this check)")
+    lines.append(f"- **Seed:** {_line(settings.get('generator_seed'))}; of this check {settings['seed']}")
     lines.append(f"- **Checked with:** {_checked(report)}")
     lines.append(f"- **Verdict:** {report.verdict.word}. {_line(report.verdict.sentence)}")
     shown = counts[
@@ -71,7 +71,7 @@ def datasheet_text(report: Report) -> str:
         lines += [
             "",
             "**Where more real rows would do more than synthetic ones.**",
-            *(f"- {each}" for each in wanted),
+            *(f"- {_line(each)}" for each in wanted),
         ]
     return "\n".join(lines) + "\n"
 
@@ -91,7 +91,8 @@ def _checked(report: Report) -> str:
         if settings["rows_holdout"]
         else "no real rows held out"
     )
-    return f"augsynth {settings['version']}, {held}, {len(report.findings)} checks, seed {settings['seed']}"
+    judged = sum(each.status != NOT_JUDGED for each in report.findings)
+    return f"augsynth {settings['version']}, {held}, {judged} judged checks, seed {settings['seed']}"
 
 
 def _for_whom(report: Report) -> str:

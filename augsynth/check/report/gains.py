@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -69,6 +70,11 @@ def judge_gains(trial: Trial | None, comparison: Comparison | None, groups_named
         few = sum(each.word == "too few" for each in levels)
         thin = f", {few} of them with too few rows" if few else ""
         told.append(f"No evidence either way for {len(open_)} of {len(levels)} classes and groups{thin}.")
+    known = [each for each in levels if math.isfinite(each.low)]
+    if known and not gained and not lost:
+        most = max(known, key=lambda each: abs(each.difference))
+        interval = f"[{most.low:+.3f}, {most.high:+.3f}]"
+        told.append(f"The largest change is that of {most.name}: {most.difference:+.3f} {interval}.")
     if not groups_named:
         told.append("No groups were named, so only classes were looked at.")
     word = (

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 import augsynth
@@ -270,11 +271,16 @@ def report(
         comparison=comparison,
         history=getattr(generator, "history_", None),
         notes=[*notes, *_more_notes(evidence)],
-        settings=_settings(evidence, alpha, controls),
+        settings={**_settings(evidence, alpha, controls), "generator_seed": _seed_of(generator)},
         seconds={"trial": tried, **seconds},
         datasheet=stated,
         evidence=evidence,
     )
+
+
+def _seed_of(generator: Any) -> str:
+    seed = getattr(generator, "random_state", None)
+    return str(seed) if isinstance(seed, (int, np.integer)) else ""
 
 
 def _noun(evidence: Evidence) -> str:
