@@ -183,12 +183,23 @@ def table(rows: list[dict[str, Any]], name: str) -> list[str]:
 
 def report(results: harness.Results, path: Any) -> None:
     rows = results.rows()
-    lines = ["# Underrepresented groups", "", *(f"- {key}: {told}" for key, told in PROTOCOL.items()), ""]
+    lines = ["# Underrepresented groups", "", *(f"- {key}: {told}" for key, told in PROTOCOL.items())]
+    runs = results.read()["runs"]
+    if runs:
+        run, libraries = runs[0], ", ".join(f"{key} {told}" for key, told in runs[0]["versions"].items())
+        machine = f"{run['cpu']}, {run['cores']} cores, one thread, load {run['load_average']}"
+        lines += [f"- machine: {machine}; Python {run['python']}, {libraries}"]
+    lines += [
+        "",
+        "Worst-group recall: mean over folds of the smallest recall of the rarer class over the groups; "
+        "worst of any class: the smallest over classes and groups.",
+        "",
+    ]
     for name in SETS:
         counts = next((row["counts"] for row in rows if row["set"] == name), None)
         if counts is None:
             continue
-        told = ", ".join(f"{group} {rows_:,}" for group, rows_ in counts.items())
+        told = ", ".join(f"{group} {n:,}" for group, n in counts.items())
         lines += [f"## {name}", "", f"Rows: {told}.", "", *table(rows, name), ""]
     path.write_text("\n".join(lines), encoding="utf-8")
 
