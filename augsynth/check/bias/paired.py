@@ -28,7 +28,8 @@ GAINED, LOST, CHANGED, NO_CHANGE, TOO_FEW = (
     "no evidence",
     "insufficient evidence",
 )
-_WHERE, _STREAM, _DRAWS = "before_after", 334, 4000
+_WHERE, _STREAM, _DRAWS = "before_after", 334, 2000
+_OWN = (0.0, 0.5, 1.0)  # how much of their observed spread the groups are given: the widest ends count
 _CHANGES = [
     "attribute", "metric", "group", "rows", "before", "after", "change", "low", "high", "better_rows",
     "worse_rows", "verdict", "note",
@@ -83,7 +84,8 @@ class PairedGroups:
         for _, row in self.gaps[self.gaps["verdict"].isin(["narrower", "wider"])].iterrows():
             told.append(
                 f"The gap between groups of {row['attribute']} in {_words(row['metric'])} became "
-                f"{row['verdict']}: {row['gap_before']:.3f} before, {row['gap_after']:.3f} after, {_signed(row)}."
+                f"{row['verdict']}: {row['gap_before']:.3f} before, {row['gap_after']:.3f} after, "
+                f"{_signed(row)}."
             )
         if not told:
             told.append("No evidence that any group gained or lost.")
@@ -161,8 +163,8 @@ def before_after(
     -----
     The rows are the same, so only rows whose prediction moved count: a rate's change has Tango's score
     interval (the interval of McNemar's test), a mean's Student's t; the groups of a metric share alpha (they
-    are independent: Sidak). The change of a gap has a parametric bootstrap around shrunken group
-    values; it is approximate. The verdict is about these two fitted models, not about all models that
+    are independent: Sidak). The change of a gap has a parametric bootstrap around the observed and around
+    shrunken group values, the widest ends of them at half of alpha; it is approximate. The verdict is about these two fitted models, not about all models that
     could have been trained. Cost: 0.1 s for 100,000 rows and ten groups.
 
     References
@@ -325,17 +327,17 @@ def _gap_change(
     z = rng.standard_normal((2, _DRAWS // 2, len(n)))
     z = np.concatenate([z, -z], axis=1)
     z[1] = correlation * z[0] + np.sqrt(1 - correlation**2) * z[1]
-    centre = np.array([0.5 * each + 0.5 * shrunken(each, e) for each, e in zip(values, errors, strict=True)])
-    drawn = np.ptp(centre[:, None] + errors[:, None] * z, axis=2)
-    true = np.ptp(centre, axis=1)
-    gaps = np.ptp(values, axis=1)
-    error = (drawn[1] - drawn[0]) - (true[1] - true[0])
-    change = float(gaps[1] - gaps[0])
-    ends = np.quantile(error, [1 - alpha / 2, alpha / 2])
-    low, high = float(min(change - ends[0], change)), float(max(change - ends[1], change))
+    change = float(np.ptp(values[1]) - np.ptp(values[0]))
+    low = high = change
+    pulled = np.array([shrunken(each, error) for each, error in zip(values, errors, strict=True)])
+    for own in _OWN:
+        centre = own * values + (1 - own) * pulled
+        wide, true = np.ptp(centre[:, None] + errors[:, None] * z, axis=2), np.ptp(centre, axis=1)
+        error = np.quantile((wide[1] - wide[0]) - (true[1] - true[0]), [1 - alpha / 4, alpha / 4])
+        low, high = min(low, change - float(error[0])), max(high, change - float(error[1]))
     verdict = "wider" if low > 0 else "narrower" if high < 0 else NO_CHANGE
     return {
-        "groups": int(enough.sum()), "gap_before": float(gaps[0]), "gap_after": float(gaps[1]),
+        "groups": int(enough.sum()), "gap_before": float(np.ptp(values[0])), "gap_after": float(np.ptp(values[1])),
         "change": change, "low": low, "high": high, "verdict": verdict,
     }  # fmt: skip
 
