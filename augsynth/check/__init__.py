@@ -1,13 +1,27 @@
 """Checks of what an augmentation or an imputer is worth, and of what it does to labels."""
 
+from augsynth.check.bias import before_after, data_bias, find_slices, gap_interval, group_metrics
 from augsynth.check.comparison import Comparison
+from augsynth.check.diversity import support_size
+from augsynth.check.downstream import RatioCurve, ratio_curve
+from augsynth.check.fidelity import (
+    classifier_auc,
+    energy_distance,
+    held_out_log_prob,
+    manifolds,
+    maximum_mean_discrepancy,
+    nearest_mse,
+    sliced_wasserstein,
+)
 from augsynth.check.imputation import imputation
 from augsynth.check.imputation_report import ImputationReport
 from augsynth.check.intervals import corrected_interval, holm
 from augsynth.check.label_preservation import label_preservation
 from augsynth.check.little import LittleTest, little_mcar
 from augsynth.check.missing_plot import filled_plot, pattern_plot, trace_plot
+from augsynth.check.pictures import classification_accuracy, frechet_distance, kernel_distance
 from augsynth.check.preservation import LabelPreservation
+from augsynth.check.privacy import closer_share, shadow_attack
 from augsynth.check.utility import compare
 
 __all__ = [
@@ -15,13 +29,33 @@ __all__ = [
     "ImputationReport",
     "LabelPreservation",
     "LittleTest",
+    "RatioCurve",
+    "before_after",
+    "classification_accuracy",
+    "classifier_auc",
+    "closer_share",
     "compare",
     "corrected_interval",
+    "data_bias",
+    "energy_distance",
     "filled_plot",
+    "find_slices",
+    "frechet_distance",
+    "gap_interval",
+    "group_metrics",
+    "held_out_log_prob",
     "holm",
     "imputation",
+    "kernel_distance",
     "label_preservation",
     "little_mcar",
+    "manifolds",
+    "maximum_mean_discrepancy",
+    "nearest_mse",
     "pattern_plot",
+    "ratio_curve",
+    "shadow_attack",
+    "sliced_wasserstein",
+    "support_size",
     "trace_plot",
 ]
