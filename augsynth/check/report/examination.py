@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -26,10 +26,12 @@ def examine(
     checks: Sequence[Check],
     *,
     alpha: float = 0.05,
-    controls: bool = True,
+    controls: bool | Mapping[str, Evidence] = True,
     tell: Callable[[str], None] = lambda line: None,
 ) -> tuple[list[Finding], list[str], dict[str, float]]:
     """Run the checks that apply, put the controls beside each, and judge them together.
+
+    ``controls`` are made here, unless they come along (of `make_controls`) or are not wanted.
 
     Returns
     -------
@@ -38,7 +40,12 @@ def examine(
     seconds : dict
         CPU-seconds of each check, its controls included.
     """
-    beside, notes = make_controls(evidence) if controls else ({}, [])
+    beside: Mapping[str, Evidence] = {}
+    notes: list[str] = []
+    if isinstance(controls, Mapping):
+        beside = controls
+    elif controls:
+        beside, notes = make_controls(evidence)
     findings: list[Finding] = []
     silent: list[Finding] = []
     seconds: dict[str, float] = {}

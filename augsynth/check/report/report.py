@@ -14,6 +14,7 @@ import pandas as pd
 
 import augsynth
 from augsynth.check.checks import default_checks
+from augsynth.check.controls import make_controls
 from augsynth.check.downstream import hold_out_trial
 from augsynth.check.evidence import Evidence
 from augsynth.check.finding import FAILED, Finding, frame_of, judge
@@ -250,10 +251,11 @@ def report(
     with track(len(own) + 1, "report", enabled=progress) as advance:
         advance(1, "models with and without the new rows")
         started = time.process_time()
-        trial = hold_out_trial(evidence, alpha=alpha, seed=seed)
+        beside, remarks = make_controls(evidence) if controls else ({}, [])
+        trial = hold_out_trial(evidence, alpha=alpha, seed=seed, controls=beside)
         tried = time.process_time() - started
         findings, notes, seconds = examine(
-            evidence, own, alpha=alpha, controls=controls, tell=lambda title: advance(1, title)
+            evidence, own, alpha=alpha, controls=beside, tell=lambda title: advance(1, title)
         )
     findings = judge([*trial.findings(), *findings], alpha)
     if generator is not None:
@@ -270,7 +272,7 @@ def report(
         bias=bias_of(evidence, names, alpha),
         comparison=comparison,
         history=getattr(generator, "history_", None),
-        notes=[*notes, *_more_notes(evidence)],
+        notes=[*notes, *remarks, *_more_notes(evidence)],
         settings={**_settings(evidence, alpha, controls), "generator_seed": _seed_of(generator)},
         seconds={"trial": tried, **seconds},
         datasheet=stated,

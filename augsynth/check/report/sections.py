@@ -36,7 +36,10 @@ def chart(caption: str, drawn: Any, *, note: str = "", scroll: bool = False) -> 
 
 def shown_frame(frame: pd.DataFrame, most: int = 200) -> dict[str, Any]:
     """Return a table as text for the page."""
-    numeric = [pd.api.types.is_numeric_dtype(frame[name]) for name in frame.columns]
+    kinds = pd.api.types
+    numeric = [
+        kinds.is_numeric_dtype(frame[name]) and not kinds.is_bool_dtype(frame[name]) for name in frame.columns
+    ]
     rows = [
         [figure(cell) if number else _word(cell) for cell, number in zip(row, numeric, strict=True)]
         for row in frame.head(most).itertuples(index=False, name=None)
@@ -52,8 +55,10 @@ def shown_frame(frame: pd.DataFrame, most: int = 200) -> dict[str, Any]:
 def _word(cell: Any) -> str:
     if isinstance(cell, (float, np.floating)):
         return figure(cell)
+    if isinstance(cell, (bool, np.bool_)):
+        return "yes" if cell else "no"
     text = "–" if cell is None or cell is pd.NA or cell is pd.NaT else str(cell)
-    return text if len(text) <= 200 else text[:199] + "…"
+    return text if len(text) <= 120 else text[:119] + "…"
 
 
 def sections_of(report: Report) -> list[dict[str, Any]]:
@@ -109,7 +114,10 @@ def finding_block(found: Finding) -> dict[str, Any]:
     tables = [
         (name.replace("_", " "), shown_frame(frame))
         for name, frame in found.details.items()
-        if isinstance(frame, pd.DataFrame) and 0 < len(frame.columns) <= 16 and len(frame)
+        if found.part != "downstream"
+        and isinstance(frame, pd.DataFrame)
+        and 0 < len(frame.columns) <= 16
+        and len(frame)
     ]
     return {
         "name": found.name,
