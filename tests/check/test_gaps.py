@@ -143,10 +143,10 @@ def test_shrinkage_takes_out_noise_and_leaves_signal():
 
 
 def test_same_numbers_every_time_and_global_generator_untouched():
-    before = np.random.get_state()[1].copy()
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
     a, b = (gap_interval([30, 45, 40], [90, 90, 90]) for _ in range(2))
     assert (a.low, a.high, a.ratio_low) == (b.low, b.high, b.ratio_low)
-    assert (np.random.get_state()[1] == before).all()
+    assert (np.random.get_state()[1] == before).all()  # noqa: NPY002
 
 
 def test_bad_input_gets_one_sentence():
