@@ -140,7 +140,9 @@ def held_back(labels: np.ndarray, groups: np.ndarray | None, seed: int) -> tuple
 
 def recalibrated(model: Any, X: Any, y: Any, how: str, weight: np.ndarray | None = None) -> Any:
     """Return a fitted classifier with its probabilities calibrated on these (held-back, real) rows."""
-    return CalibratedClassifierCV(FrozenEstimator(model), method=how).fit(X, y, sample_weight=weight)
+    every = np.arange(len(y))  # the model is not fitted again, so one "fold" of all rows will do
+    mended = CalibratedClassifierCV(FrozenEstimator(model), method=how, cv=[(every, every)], ensemble=False)
+    return mended.fit(X, y, sample_weight=weight)
 
 
 def why_not_calibrated(estimator: Any, how: str, is_classifier: bool) -> str:

@@ -244,5 +244,5 @@ def _told_once(outcomes: Sequence[Outcome]) -> list[str]:
     for (method, category), messages in kinds.items():
         first = " ".join(messages[0].split())
         notes.append(f"{method} warned on {len(messages)} folds: {first}")
-        warnings.warn(f"compare: {notes[-1]}", category, stacklevel=4)
+        warnings.warn(f"compare: {notes[-1]}", category, stacklevel=5)
     return notes

@@ -110,7 +110,7 @@ def _possible_folds(
         )
     if room < wanted:
         note = f"Only {room} folds instead of {wanted}: there are no more {what}."
-        warnings.warn(f"compare: {note}", AugsynthWarning, stacklevel=4)
+        warnings.warn(f"compare: {note}", AugsynthWarning, stacklevel=5)
         notes.append(note)
     return min(room, wanted)
 
