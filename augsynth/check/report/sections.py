@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["chart", "sections_of", "shown_frame"]
 
 Block = dict[str, Any]
+_ALONE = 0.05
 _CLASSES = {PASSED: "good", FAILED: "bad"}
 
 
@@ -127,11 +128,18 @@ def finding_block(found: Finding) -> dict[str, Any]:
         "figure": figure(found.value, found.unit) if good else "",
         "unit": unit,
         "sentence": found.sentence,
-        "caution": found.caution,
+        "caution": f"{found.caution} {_allowance(found)}".strip(),
         "strip": strip(found) if good else "",
         "figures": figures,
         "tables": tables,
     }
+
+
+def _allowance(found: Finding) -> str:
+    """Say why a figure passed that would have failed alone."""
+    if found.status != PASSED or not found.p_value <= _ALONE:
+        return ""
+    return f"Alone it would have failed (p = {figure(found.p_value)}); among so many checks that is too likely by chance."
 
 
 def _part(report: Report, part: str) -> list[Block]:
