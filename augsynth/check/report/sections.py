@@ -139,7 +139,8 @@ def _allowance(found: Finding) -> str:
     """Say why a figure passed that would have failed alone."""
     if found.status != PASSED or not found.p_value <= _ALONE:
         return ""
-    return f"Alone it would have failed (p = {figure(found.p_value)}); among so many checks that is too likely by chance."
+    p = figure(found.p_value)
+    return f"Alone it would have failed (p = {p}); among so many checks that happens by chance."
 
 
 def _part(report: Report, part: str) -> list[Block]:
