@@ -64,7 +64,7 @@ class Tails(PairedCheck):
     the shares of new and real rows beyond the 1 % (below 500 rows: 5 %) quantile, relative to
     that level: 0 is equal; 2 is that one side has no such rows. The p-value is that of the
     worst end of the worst column, of one end or of both together (a spread too narrow or too
-    wide), under relabelling within classes and groups.
+    wide), or of how far rows lie beyond the 5 % quantiles, under relabelling within classes and groups.
     """
 
     name, title = "tails", "Extreme values and spread"
@@ -121,7 +121,23 @@ def _beyond(evidence: Evidence) -> tuple[np.ndarray, float]:
                 part[:, j], part[:, count + j] = z[:, j] < low, z[:, j] > high
         flags[level] = part
     both = [each[:, :count] + each[:, count:] for each in flags.values()]
-    return np.hstack([*flags.values(), *both]), shown
+    return np.hstack([*flags.values(), *both, *_excess(z)]), shown
+
+
+def _excess(z: np.ndarray) -> list[np.ndarray]:
+    """Return how far below and above the 5 % quantiles each number lies, on a logarithmic scale."""
+    out = []
+    for sign in (-1.0, 1.0):
+        part = np.zeros(z.shape, dtype=np.float32)
+        for j in range(z.shape[1]):
+            seen = ~np.isnan(z[:, j])
+            if seen.any():
+                x = sign * z[seen, j]
+                over = np.maximum(x - np.quantile(x, 0.95, method="lower"), 0.0)
+                some = over[over > 0]
+                part[seen, j] = np.log1p(over / (np.median(some) if len(some) else 1.0))
+        out.append(part)
+    return out
 
 
 def _table(evidence: Evidence, apart: np.ndarray, z: np.ndarray, shown: float) -> pd.DataFrame:
