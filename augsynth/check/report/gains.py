@@ -150,6 +150,7 @@ def gain_blocks(report: Report) -> list[dict[str, Any]]:
     if trial is None or trial.reason:
         return blocks
     frame = trial.scores[(trial.scores["metric"] == trial.metric) & (trial.scores["trained_on"] != REAL)]
+    frame = frame[frame["difference"].notna()]  # rows of one class train no model: the notes say so
     lines = {
         str(learner): [
             _tried(row, _SETS.get(str(row["trained_on"]), str(row["trained_on"])))
