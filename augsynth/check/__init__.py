@@ -21,7 +21,7 @@ from augsynth.check.little import LittleTest, little_mcar
 from augsynth.check.missing_plot import filled_plot, pattern_plot, trace_plot
 from augsynth.check.pictures import classification_accuracy, frechet_distance, kernel_distance
 from augsynth.check.preservation import LabelPreservation
-from augsynth.check.privacy import closer_share, shadow_attack
+from augsynth.check.privacy import closer_share, shadow_attack, singling_out_risk
 from augsynth.check.utility import compare
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "pattern_plot",
     "ratio_curve",
     "shadow_attack",
+    "singling_out_risk",
     "sliced_wasserstein",
     "support_size",
     "trace_plot",
