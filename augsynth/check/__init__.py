@@ -1,9 +1,11 @@
 """Checks of what an augmentation or an imputer is worth, and of what it does to labels."""
 
+from augsynth.check.answers import FitPredict
 from augsynth.check.bias import before_after, data_bias, find_slices, gap_interval, group_metrics
 from augsynth.check.comparison import Comparison
+from augsynth.check.comparisons import Comparisons
 from augsynth.check.diversity import support_size
-from augsynth.check.downstream import RatioCurve, ratio_curve
+from augsynth.check.downstream import RatioCurve, Trial, hold_out_trial, ratio_curve
 from augsynth.check.fidelity import (
     classifier_auc,
     energy_distance,
@@ -26,10 +28,13 @@ from augsynth.check.utility import compare
 
 __all__ = [
     "Comparison",
+    "Comparisons",
+    "FitPredict",
     "ImputationReport",
     "LabelPreservation",
     "LittleTest",
     "RatioCurve",
+    "Trial",
     "before_after",
     "classification_accuracy",
     "classifier_auc",
@@ -44,6 +49,7 @@ __all__ = [
     "gap_interval",
     "group_metrics",
     "held_out_log_prob",
+    "hold_out_trial",
     "holm",
     "imputation",
     "kernel_distance",
