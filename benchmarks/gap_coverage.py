@@ -228,7 +228,7 @@ def jobs(arguments: argparse.Namespace) -> list[tuple[dict[str, Any], Any]]:
                     )
     for g, rates in ((2, "equal"), (2, "one group"), (10, "equal"), (10, "one group")):
         key = blank | {"part": "fairlearn", "groups": g, "rates": rates}
-        listed.append((key, lambda g=g, r=rates: fairlearn_runs(g, r, 2 if arguments.quick else 20)))
+        listed.append((key, lambda g=g, r=rates: fairlearn_runs(g, r, 2 if arguments.quick else 10)))
     for rows in (1000, 10_000, 100_000):
         for g in GROUPS:
             for criterion in CRITERIA:

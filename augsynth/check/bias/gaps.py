@@ -120,7 +120,7 @@ def gap_interval(
     --------
     >>> found = gap_interval([90, 60], [100, 100], groups=["a", "b"])
     >>> print(f"{found.gap:.2f} [{found.low:.2f}, {found.high:.2f}]", found.lowest, found.highest)
-    0.30 [0.18, 0.41] b a
+    0.30 [0.19, 0.41] b a
     >>> gap_interval([90, 87, 91], [100, 100, 100]).low
     0.0
     """
@@ -156,7 +156,7 @@ def mean_gap_interval(
     --------
     >>> found = mean_gap_interval([0.1, 0.5, 0.2], [1.0, 1.0, 1.0], [400, 400, 400])
     >>> print(f"{found.gap:.2f} [{found.low:.2f}, {found.high:.2f}]")
-    0.40 [0.25, 0.53]
+    0.40 [0.25, 0.52]
     """
     _check_alpha(alpha)
     m, s, n = (np.atleast_2d(np.asarray(each, dtype=float)) for each in (means, deviations, counts))
@@ -219,7 +219,7 @@ def _found(
         family = heads[at]
         lowest, highest = names[int(np.nanargmin(spread[at]))], names[int(np.nanargmax(spread[at]))]
         if sample.is_rate and np.nanmax(spread) > 0:
-            r, r_low, r_high, _ = interval_of(sample, alpha, relative=True)
+            r, r_low, r_high, _ = interval_of(sample, alpha, relative=True, p_value=p)
             ratio, ratio_low, ratio_high = 1 - r, 1 - r_high, 1 - r_low
     return GapInterval(
         gap, low, high, p, ratio, ratio_low, ratio_high, lowest, highest, family,

@@ -187,9 +187,9 @@ class _Contrast:
         a, b = self.terms(c)
         met = False
         for k, known in enumerate(sample.known):
-            own = centre[k, known]
-            if known.any() and a * own.max() - b >= own.min():
-                centre[k, known] = _confined(own, sample.weights[k, known], a, b)
+            row = centre[k, known]
+            if known.any() and a * row.max() - b >= row.min():
+                centre[k, known] = _confined(row, sample.weights[k, known], a, b)
                 met = True
         return centre if met else self._stretched(centre, a, b)
 
@@ -323,8 +323,12 @@ def _confined(values: np.ndarray, weights: np.ndarray, a: float, b: float) -> np
     return np.clip(values, floor, (floor + b) / a)
 
 
-def interval_of(sample: Sample, alpha: float, *, relative: bool = False) -> tuple[float, float, float, float]:
+def interval_of(
+    sample: Sample, alpha: float, *, relative: bool = False, p_value: float | None = None
+) -> tuple[float, float, float, float]:
     """Return the largest gap, the ends of its interval, and the p-value of "no gap".
+
+    The p-value is the same for differences and relative gaps: pass it on if it is known.
 
     A candidate gap is in the interval if neither tail of the observed excess among samples
     with exactly this gap is too thin; the whole of alpha lies on the side of "larger than" at a gap
@@ -337,7 +341,7 @@ def interval_of(sample: Sample, alpha: float, *, relative: bool = False) -> tupl
     """
     contrast = _Contrast(sample, relative)
     seen, unit = contrast.observed(), contrast.unit
-    p_value = contrast.p_value()
+    p_value = contrast.p_value() if p_value is None else p_value
     low = 0.0
     if p_value <= alpha:
         low = _edge(lambda c: contrast.room_above(c, alpha), seen, -unit, 0.0)
@@ -366,7 +370,7 @@ def _edge(kept: Callable[[float], float], start: float, step: float, limit: floa
             break
         inside = outside
         reach *= 1.5
-    while abs(outside - inside) > 0.03 * abs(step):
+    while abs(outside - inside) > 0.05 * abs(step):
         middle = 0.5 * (inside + outside)
         if kept(middle) >= 0:
             inside = middle
