@@ -1,7 +1,16 @@
 """Checks of what an augmentation or an imputer is worth, and of what it does to labels."""
 
 from augsynth.check.answers import FitPredict
-from augsynth.check.bias import before_after, data_bias, find_slices, gap_interval, group_metrics
+from augsynth.check.bias import (
+    GroupReport,
+    PairedGroups,
+    before_after,
+    data_bias,
+    find_slices,
+    gap_interval,
+    group_metrics,
+    mean_gap_interval,
+)
 from augsynth.check.comparison import Comparison
 from augsynth.check.comparisons import Comparisons
 from augsynth.check.diversity import support_size
@@ -30,9 +39,11 @@ __all__ = [
     "Comparison",
     "Comparisons",
     "FitPredict",
+    "GroupReport",
     "ImputationReport",
     "LabelPreservation",
     "LittleTest",
+    "PairedGroups",
     "RatioCurve",
     "Trial",
     "before_after",
@@ -57,6 +68,7 @@ __all__ = [
     "little_mcar",
     "manifolds",
     "maximum_mean_discrepancy",
+    "mean_gap_interval",
     "nearest_mse",
     "pattern_plot",
     "ratio_curve",
