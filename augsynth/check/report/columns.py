@@ -125,7 +125,7 @@ def _bars(each: Marginal, levels: Sequence[str], n_levels: int, label: str) -> M
     step, parts = 17.0, []
     for k, (level, pair) in enumerate(lines):
         y = k * step
-        parts.append(tag("text", middle_cut(level, 15), x=92, y=y + 11, text_anchor="end", class_="tick"))
+        parts.append(tag("text", middle_cut(level, 14), x=94, y=y + 11, text_anchor="end", class_="tick"))
         for j, (share, colour) in enumerate(zip(pair, ("fillreal", "fillnew"), strict=True)):
             width = max(share / most * (_WIDE - 102), 0.6 if share else 0.0)
             parts.append(tag("rect", x=98, y=y + 1 + 7 * j, width=width, height=6, class_=colour))

@@ -22,7 +22,7 @@ STATED = {
     "consent": "Consent",
     "right_to_train": "Right to train",
 }
-_MOST_CELLS, _MOST_RISKS = 24, 12
+_MOST_CELLS, _MOST_RISKS, _MOST_GAPS = 24, 12, 4
 _UNKNOWN = "not stated"
 
 
@@ -112,6 +112,11 @@ def _risks(report: Report) -> Sequence[str]:
     told = [_line(each.sentence or each.title) for each in failed[:_MOST_RISKS]]
     if len(failed) > _MOST_RISKS:
         told.append(f"{len(failed) - _MOST_RISKS} more failed checks: see the report.")
+    told += [
+        _line(line) for each in report.verdict.answers for line in each.sentences if line.startswith("Lost")
+    ]
+    if report.groups is not None:
+        told += [_line(line) for line in report.groups.sentences() if "became wider" in line][:_MOST_GAPS]
     if not report.settings["rows_holdout"]:
         told.append(
             "No real rows were held out: nothing here says how a model does on people that it has not seen."

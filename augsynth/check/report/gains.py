@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -74,7 +75,7 @@ def judge_gains(trial: Trial | None, comparison: Comparison | None, groups_named
     if known and not gained and not lost:
         most = max(known, key=lambda each: abs(each.difference))
         interval = f"[{most.low:+.3f}, {most.high:+.3f}]"
-        told.append(f"The largest change is that of {most.name}: {most.difference:+.3f} {interval}.")
+        told.append(f"The largest change is in the {most.name}: {most.difference:+.3f} {interval}.")
     if not groups_named:
         told.append("No groups were named, so only classes were looked at.")
     word = (
@@ -94,17 +95,22 @@ def _some(names: list[str], most: int = 6) -> str:
 
 
 def _levels_of(trial: Trial | None, comparison: Comparison | None) -> list[Gain]:
+    """Return the gains of classes and groups, named so that a sentence can hold them."""
     if comparison is not None:
         frame = comparison.to_frame()
         frame = frame[frame["scope"].isin(["class", "group"]) & (frame["against"] == NOTHING)]
         several = len(comparison.methods) > 1
-        return [
-            _compared(row, str(row["level"]) + (f", {row['method']}" if several else ""))
-            for _, row in frame.iterrows()
-        ]
+        found = []
+        for _, row in frame.iterrows():
+            what = "recall" if row["scope"] == "class" else comparison.metric_words
+            by = f", {row['method']}" if several else ""
+            found.append(_compared(row, f"{what} of {row['level']}{by}"))
+        return found
     if trial is None or trial.reason:
         return []
-    return [*_class_gains(trial), *_group_gains(trial)]
+    what = "mean absolute error" if trial.metric == "R2" else "accuracy"
+    classes = [replace(each, name=f"recall of {each.name}") for each in _class_gains(trial)]
+    return [*classes, *(replace(each, name=f"{what} of {each.name}") for each in _group_gains(trial))]
 
 
 def _compared(row: pd.Series, name: str) -> Gain:
@@ -239,7 +245,14 @@ def group_blocks(report: Report) -> list[dict[str, Any]]:
         return []
     blocks: list[dict[str, Any]] = []
     if report.groups is not None:
-        blocks.append({"kind": "list", "lines": [*report.groups.sentences(), _OF_THESE_MODELS]})
+        told = report.groups.sentences()
+        first = [line for line in told if not line.endswith(" rows.") or len(told) <= _FEW_LINES]
+        rest = [line for line in told if line not in first]
+        blocks.append({"kind": "list", "lines": [*first, _OF_THESE_MODELS]})
+        if rest:
+            blocks.append(
+                {"kind": "hidden", "summary": f"{len(rest)} changes of groups, in words", "lines": rest}
+            )
     if len(trial.by_group):
         blocks += _group_charts(trial)
     if report.groups is not None:
@@ -263,7 +276,7 @@ def group_blocks(report: Report) -> list[dict[str, Any]]:
 _OF_THESE_MODELS = (
     "These changes are of two fitted models; the intervals of the charts also hold the chance of training."
 )
-_MOST_CLASSES = 4
+_MOST_CLASSES, _FEW_LINES = 4, 6
 
 
 def _group_charts(trial: Trial) -> list[dict[str, Any]]:
