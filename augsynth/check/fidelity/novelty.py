@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import sparse, stats
 
 from augsynth.check.evidence import Evidence
-from augsynth.check.fidelity.exchange import N_PERMUTATIONS, PairedCheck, joint_chance, reach, whole
+from augsynth.check.fidelity.exchange import N_PERMUTATIONS, PairedCheck, reach, whole
 from augsynth.check.finding import Finding
 
 __all__ = ["NewCategories"]
@@ -22,9 +22,10 @@ class NewCategories(PairedCheck):
     The figure is the share of new rows with a level, a missing cell or a number that the
     training rows (their levels; their range) do not have, plus the share of real rows whose
     level new rows (almost) never have. Held-out rows tell how often new levels and extremes
-    turn up by themselves. The p-value is that of the worst column under relabelling within
-    classes and groups; without held-out rows, new levels are judged by the share of training
-    rows that are alone with a level or an extreme (Good and Turing).
+    turn up by themselves. The p-value is that of the worst column or level, as if each such row
+    were new or real with even chances, with Bonferroni's allowance; without held-out rows, new
+    levels are judged by the share of training rows that are alone with a level or an extreme
+    (Good and Turing).
     """
 
     name, title = "new_categories", "Levels and ranges that only one side has"
@@ -41,21 +42,19 @@ class NewCategories(PairedCheck):
     def run(self, evidence: Evidence, rng: np.random.Generator) -> Finding:
         """Return the figure with its interval, null value, p-value and sentence."""
         exchange, levels = whole(evidence), _Levels(evidence)
-        k, p = len(exchange), exchange.z.shape[1]
+        k = len(exchange)
         strange = _strange(evidence)
         flags = np.column_stack([strange, strange.any(axis=1)]).astype(np.float32)
         first = exchange.sums(flags)[0].astype(float)
         lost = levels.lost(*exchange.sums(levels.hot.tocsc()))
-        worst = np.column_stack([lost[:, levels.column == j].max(axis=1, initial=0.0) for j in range(p)])
         sizes = exchange.parts[0].sum(axis=1)
         share = first[:, -1] / sizes + lost.sum(axis=1) / sizes
         low, high = reach(float(share[0]), share[1 + N_PERMUTATIONS :])
+        chance = levels.chance(lost[0])
         if evidence.holdout is not None:
-            every = np.hstack([first[:, :-1], worst])
-            chance, _ = joint_chance(every[0], every[1 : 1 + N_PERMUTATIONS])
             usual = float(strange[k:].any(axis=1).mean())
+            chance = min(1.0, 2 * min(chance, _chance(strange[:k].sum(axis=0), strange.sum(axis=0))))
         else:
-            chance, _ = joint_chance(worst[0], worst[1 : 1 + N_PERMUTATIONS])
             usual = _alone(evidence)
             rate = min(1.0, usual + 3.0 / len(evidence.train))
             chance = min(1.0, 2 * min(chance, float(stats.binom.sf(first[0, -1] - 1, k, rate))))
@@ -95,6 +94,23 @@ class _Levels:
     def lost(self, new: np.ndarray, real: np.ndarray) -> np.ndarray:
         """Return how many real rows (R, L) have a level that new rows have dropped."""
         return np.where((new <= _LOST * real) & (real >= _FROM), real - new, 0.0).astype(float)
+
+    def chance(self, lost: np.ndarray) -> float:
+        """Return the chance that any level is dropped as clearly as the clearest one (L,)."""
+        totals = np.asarray(self.hot.sum(axis=0)).ravel()
+        real = np.asarray(self.hot[self.hot.shape[0] // 2 :].sum(axis=0)).ravel()
+        return _chance(np.where(lost > 0, real, 0.0), np.where(totals >= _FROM, totals, 0.0))
+
+
+def _chance(one_side: np.ndarray, both: np.ndarray) -> float:
+    """Return Bonferroni's p-value of the most one-sided of several counts.
+
+    Under "same distribution" each of the rows counted is as likely new as real; the binomial
+    tail bounds that of relabelling within cells, and needs no draws.
+    """
+    counted = both > 0
+    tails = stats.binom.sf(one_side[counted] - 1, both[counted], 0.5)
+    return float(min(1.0, counted.sum() * tails.min(initial=1.0)))
 
 
 def _strange(evidence: Evidence) -> np.ndarray:
