@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from scipy import stats
 
-__all__ = ["permutation_p_value", "permuted_values", "swapped_labels"]
+__all__ = ["LEAST", "permutation_p_value", "permuted_values", "swapped_labels", "tail_p_value"]
+
+LEAST = 1e-12  # no tail is known better than that
+_SKEW = 0.05  # a tail is never taken to be lighter than this skewness has it
 
 
 def swapped_labels(cells: np.ndarray, n_permutations: int, rng: np.random.Generator) -> np.ndarray:
@@ -55,6 +59,44 @@ def permutation_p_value(value: float, permuted: np.ndarray) -> float:
     permuted = np.asarray(permuted, dtype=float)
     slack = 1e-12 * max(1.0, abs(value))
     return float((1 + np.sum(permuted >= value - slack)) / (1 + len(permuted)))
+
+
+def tail_p_value(value: float, permuted: np.ndarray) -> float:
+    """Return the chance of a figure at least as large, also where no permutation came near it.
+
+    As long as one permuted figure reaches ``value`` their share decides, so the level is
+    exact. Beyond them all a curve says how far: the heavier of a Pearson type III curve with
+    the permuted figures' mean, spread and skewness (two standard errors more than seen, for
+    the skewness of few figures is uncertain) and of Student's curve, for so is their spread.
+    Never more than the share would be, nor less than `LEAST`.
+
+    Notes
+    -----
+    Permuted figures with longer tails than these curves (Student's with 8 degrees of freedom)
+    get p-values about 3 times too small at 0.0005, tried with 199 and 499 permutations.
+
+    References
+    ----------
+    Minas and Montana, "Distance-based analysis of variance: approximate inference",
+    Statistical Analysis and Data Mining 7(6), 2014, arXiv:1205.2417. Knijnenburg, Wessels,
+    Reinders and Shmulevich (2009), Fewer permutations, more accurate P-values,
+    doi:10.1093/bioinformatics/btp211 (there with a generalised Pareto tail).
+
+    Examples
+    --------
+    >>> drawn = np.random.default_rng(0).chisquare(5, 199)
+    >>> tail_p_value(5.0, drawn) > 0.2, tail_p_value(60.0, drawn) < 1e-6
+    (True, True)
+    """
+    permuted = np.asarray(permuted, dtype=float)
+    counted, n = permutation_p_value(value, permuted), len(permuted)
+    spread = float(permuted.std(ddof=1)) if n > 2 else 0.0
+    if counted > 1.5 / (1 + n) or not spread > 1e-12 * max(1.0, abs(value)):
+        return counted
+    z = (value - float(permuted.mean())) / spread
+    skew = max(float(stats.skew(permuted)) + 2 * np.sqrt(6 / n), _SKEW)
+    beyond = max(stats.pearson3.sf(z, skew), stats.t.sf(z / np.sqrt(1 + 1 / n), n - 1))
+    return float(min(counted, max(beyond, LEAST)))
 
 
 def permuted_values(

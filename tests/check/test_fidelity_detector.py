@@ -9,8 +9,9 @@ from augsynth.check.fidelity import LogLikelihood, classifier_auc, held_out_log_
 from augsynth.check.fidelity.c2st import C2ST
 from augsynth.check.fidelity.control import ControlAccuracy
 from augsynth.check.fidelity.detector import detect
-from augsynth.check.fidelity.exchange import chance, joint_chance
+from augsynth.check.fidelity.exchange import joint_chance
 from augsynth.check.gathering import gather
+from augsynth.check.permutation import tail_p_value
 from augsynth.core.errors import InputTypeError, ParameterError
 
 RNG = np.random.default_rng
@@ -102,9 +103,9 @@ def test_c2st_names_the_column_and_what_is_left_without_it():
 # ---- chances
 def test_chances_are_shares_within_and_go_on_beyond():
     values = RNG(0).normal(size=499)
-    assert chance(np.sort(values)[-10], values) == 11 / 500
-    assert chance(4.0, values) == pytest.approx(stats.norm.sf(4.0), rel=10)
-    assert chance(1.0, np.ones(499)) == 1.0
+    assert tail_p_value(np.sort(values)[-10], values) == 11 / 500
+    assert tail_p_value(4.0, values) == pytest.approx(stats.norm.sf(4.0), rel=10)
+    assert tail_p_value(1.0, np.ones(499)) == 1.0
     p, z = joint_chance(np.array([0.0, 5.0]), np.column_stack([np.zeros(499), values]))
     assert p < 1e-3
     assert z[0] == 0.0

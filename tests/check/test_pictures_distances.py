@@ -7,6 +7,7 @@ from scipy import stats
 from sklearn.datasets import load_digits
 
 from augsynth.check.gathering import gather
+from augsynth.check.permutation import tail_p_value
 from augsynth.check.pictures import (
     FrechetCheck,
     KernelCheck,
@@ -19,7 +20,6 @@ from augsynth.check.pictures.frechet import gaussian_distance
 from augsynth.check.pictures.inception import prepared
 from augsynth.check.pictures.kernel import block_sums, unbiased_mmd
 from augsynth.check.pictures.stacks import Frame
-from augsynth.check.pictures.tail import tail_p_value
 from augsynth.core.errors import DataError, ParameterError
 
 
@@ -122,6 +122,13 @@ def test_tail_beyond_the_permutations():
         assert tail_p_value(10.0, drawn) == pytest.approx(exact)
     assert 0.1 < np.median(ratios) < 10
     assert tail_p_value(1.0, np.ones(9)) == 1.0 and tail_p_value(2.0, np.ones(9)) == 0.1
+
+
+@pytest.mark.parametrize(("n", "level"), [(9, 0.02), (199, 0.001)])
+def test_tail_keeps_its_level_where_no_permutation_reaches(n, level):
+    rng = np.random.default_rng(7)
+    p = np.array([tail_p_value(row[0], row[1:]) for row in rng.normal(size=(4000, n + 1))])
+    assert np.mean(p <= level) <= level + 3 * np.sqrt(level / 4000)
 
 
 @pytest.mark.parametrize(

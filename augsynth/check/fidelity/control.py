@@ -12,9 +12,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 
 from augsynth.check.evidence import Evidence, Rows
 from augsynth.check.fidelity.detector import tree_features
-from augsynth.check.fidelity.exchange import N_PERMUTATIONS, PairedCheck, chance, joint_chance, whole, within
+from augsynth.check.fidelity.exchange import N_PERMUTATIONS, PairedCheck, joint_chance, whole, within
 from augsynth.check.finding import Finding
 from augsynth.check.intervals import holm
+from augsynth.check.permutation import tail_p_value
 from augsynth.core.random import keyed_rng
 
 __all__ = ["ControlAccuracy"]
@@ -143,7 +144,7 @@ class ControlAccuracy(PairedCheck):
         size = slices[:k].sum(axis=0)
         excess = ((first - second) / size)[: 1 + N_PERMUTATIONS].astype(float)
         p, z = joint_chance(excess[0], excess[1:])
-        each = holm([chance(excess[0, s], excess[1:, s]) for s in range(len(names))])
+        each = holm([tail_p_value(excess[0, s], excess[1:, s]) for s in range(len(names))])
         table = pd.DataFrame(names, columns=["kind", "name"])
         table["n"] = size.astype(int)
         errors = (wrong[:k] @ slices[:k] / size, wrong[k:] @ slices[k:] / size)

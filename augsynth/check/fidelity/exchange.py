@@ -8,11 +8,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy import sparse, stats
+from scipy import sparse
 
 from augsynth.check.evidence import Evidence, Rows, match_cells
 from augsynth.check.finding import Check
-from augsynth.check.permutation import permutation_p_value, swapped_labels
+from augsynth.check.permutation import swapped_labels, tail_p_value
 from augsynth.core.errors import DataError, InputTypeError, offenders, sentence
 from augsynth.core.random import keyed_rng
 from augsynth.encode.layout import Layout
@@ -21,7 +21,6 @@ __all__ = [
     "Exchange",
     "PairedCheck",
     "as_samples",
-    "chance",
     "joint_chance",
     "named",
     "no_pair",
@@ -166,34 +165,6 @@ def _times(weights: np.ndarray, features: Any) -> np.ndarray:
     return weights @ features
 
 
-def chance(value: float, permuted: np.ndarray) -> float:
-    """Return the chance of a figure as large under "same distribution", from its relabelled values.
-
-    Within the relabelled values it is their share. Beyond all of them a gamma distribution
-    of their mean, spread and skewness goes on; this changes no decision at a level above
-    1 / (number of relabellings + 1), and lets gross defects show as such.
-
-    References
-    ----------
-    Phipson and Smyth (2010), doi:10.2202/1544-6115.1585. Knijnenburg, Wessels, Reinders,
-    Shmulevich (2009), Fewer permutations, more accurate P-values,
-    doi:10.1093/bioinformatics/btp211 (there with a generalised Pareto tail).
-
-    Examples
-    --------
-    >>> values = np.random.default_rng(0).normal(size=499)
-    >>> chance(9.0, values) < 1e-8, chance(values.max(), values)
-    (True, 0.004)
-    """
-    p = permutation_p_value(value, permuted)
-    permuted = np.asarray(permuted, dtype=float)
-    spread = float(permuted.std())
-    if value <= permuted.max() or len(permuted) < 100 or spread <= 1e-12 * max(1.0, abs(value)):
-        return p
-    skew = max(float(stats.skew(permuted)), 0.05)
-    return float(min(p, max(stats.pearson3.sf((value - permuted.mean()) / spread, skew), 1e-300)))
-
-
 def joint_chance(seen: np.ndarray, permuted: np.ndarray) -> tuple[float, np.ndarray]:
     """Return the chance of the largest of several standardised figures, and each figure in these units.
 
@@ -211,7 +182,7 @@ def joint_chance(seen: np.ndarray, permuted: np.ndarray) -> tuple[float, np.ndar
     largest = ((every - centre) / np.where(tiny, np.inf, spread)).max(axis=1)
     own = np.maximum(permuted.std(axis=0), spread / np.sqrt(len(every)))  # ranks what is far off
     z = np.where(tiny, 0.0, (seen - permuted.mean(axis=0)) / np.where(tiny, 1.0, own))
-    return chance(float(largest[0]), largest[1:]), z
+    return tail_p_value(float(largest[0]), largest[1:]), z
 
 
 def reach(value: float, halved: np.ndarray, *, floor: float = 0.0) -> tuple[float, float]:

@@ -15,11 +15,11 @@ from augsynth.check.fidelity.exchange import (
     Exchange,
     PairedCheck,
     as_samples,
-    chance,
     reach,
     whole,
 )
 from augsynth.check.finding import Finding
+from augsynth.check.permutation import tail_p_value
 from augsynth.core.errors import ParameterError, sentence
 
 __all__ = ["MMD", "Energy", "energy_distance", "maximum_mean_discrepancy"]
@@ -175,7 +175,7 @@ class _Quadratic(PairedCheck):
         every = _figure(self._matrix(exchange), *exchange.parts)
         value, permuted = float(every[0]), every[1 : 1 + N_PERMUTATIONS]
         low, high = reach(value, every[1 + N_PERMUTATIONS :], floor=-np.inf)
-        p = chance(value, permuted)
+        p = tail_p_value(value, permuted)
         null, usual = float(permuted.mean()), float(np.quantile(permuted, 0.95))
         verdict = "more than" if value > usual else "no more than"
         told = (

@@ -8,8 +8,9 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from augsynth.check.evidence import Evidence
-from augsynth.check.fidelity.exchange import PairedCheck, as_samples, chance, whole, within
+from augsynth.check.fidelity.exchange import PairedCheck, as_samples, whole, within
 from augsynth.check.finding import Finding
+from augsynth.check.permutation import tail_p_value
 from augsynth.core.parameters import check_number
 
 __all__ = ["Coverage", "Density", "Manifolds", "Precision", "Recall", "manifolds"]
@@ -180,7 +181,7 @@ class _Ball(PairedCheck):
                 caution=told,
             )
         permuted = _relabelled(evidence)[:, self.place]
-        null, p = float(permuted.mean()), chance(-value, -permuted)
+        null, p = float(permuted.mean()), tail_p_value(-value, -permuted)
         width = 1.96 * max(float(permuted.std()), np.sqrt(max(value * (1 - value), 0.0) / len(exchange)))
         low, high = (
             max(0.0, value - width),

@@ -14,13 +14,13 @@ from augsynth.check.fidelity.exchange import (
     N_PERMUTATIONS,
     PairedCheck,
     as_samples,
-    chance,
     joint_chance,
     reach,
     whole,
 )
 from augsynth.check.finding import Finding
 from augsynth.check.intervals import holm
+from augsynth.check.permutation import tail_p_value
 
 __all__ = ["Marginals", "column_distances"]
 
@@ -94,7 +94,7 @@ class Marginals(PairedCheck):
         every = np.hstack([distances, absent])
         seen, permuted, halved = every[0], every[1 : 1 + N_PERMUTATIONS], every[1 + N_PERMUTATIONS :]
         p, z = joint_chance(seen, permuted)
-        p_columns = np.array([chance(seen[s], permuted[:, s]) for s in range(len(seen))])
+        p_columns = np.array([tail_p_value(seen[s], permuted[:, s]) for s in range(len(seen))])
         p_columns = np.minimum(1.0, 2 * p_columns.reshape(2, -1).min(axis=0))
         worse = np.maximum(distances, absent)
         value, null = float(np.nanmean(figures)), float(np.mean(worse[1 : 1 + N_PERMUTATIONS]))

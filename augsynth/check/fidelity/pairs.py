@@ -16,7 +16,6 @@ from augsynth.check.fidelity.exchange import (
     Exchange,
     PairedCheck,
     as_samples,
-    chance,
     joint_chance,
     reach,
     whole,
@@ -24,6 +23,7 @@ from augsynth.check.fidelity.exchange import (
 )
 from augsynth.check.finding import Finding
 from augsynth.check.intervals import holm
+from augsynth.check.permutation import tail_p_value
 from augsynth.core.random import keyed_rng
 from augsynth.encode.layout import Block, Layout
 
@@ -254,7 +254,7 @@ class Pairs(PairedCheck):
         low, high = reach(value, apart[1 + N_PERMUTATIONS :].mean(axis=1))
         names = [block.name for block in tables.exchange.layout]
         each = np.array(
-            [chance(every[0, s], every[1 : 1 + N_PERMUTATIONS, s]) for s in range(every.shape[1])]
+            [tail_p_value(every[0, s], every[1 : 1 + N_PERMUTATIONS, s]) for s in range(every.shape[1])]
         )
         each = np.minimum(1.0, 2 * each.reshape(2, -1).min(axis=0))
         frame = pd.DataFrame(

@@ -10,11 +10,10 @@ from scipy import stats
 
 from augsynth.check.evidence import Evidence, Rows, match_cells
 from augsynth.check.finding import Check, Finding
-from augsynth.check.permutation import swapped_labels
+from augsynth.check.permutation import swapped_labels, tail_p_value
 from augsynth.check.pictures.features import fit_reader
 from augsynth.check.pictures.linear import fit_linear
 from augsynth.check.pictures.space import halves
-from augsynth.check.pictures.tail import tail_p_value
 
 __all__ = ["ClassificationAccuracyCheck", "classification_accuracy"]
 

@@ -9,11 +9,10 @@ import pandas as pd
 
 from augsynth.check.evidence import Evidence, Rows
 from augsynth.check.finding import Check, Finding
-from augsynth.check.permutation import swapped_labels
+from augsynth.check.permutation import swapped_labels, tail_p_value
 from augsynth.check.pictures.frechet import FORMS, frechet_distance, frechet_infinity, gaussian_distance
 from augsynth.check.pictures.kernel import block_sums
 from augsynth.check.pictures.space import Space, compared, space_of
-from augsynth.check.pictures.tail import tail_p_value
 
 __all__ = ["FrechetCheck", "KernelCheck"]
 

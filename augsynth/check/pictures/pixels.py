@@ -8,9 +8,8 @@ from scipy import stats
 
 from augsynth.check.evidence import Evidence, Rows
 from augsynth.check.finding import Check, Finding
-from augsynth.check.permutation import permutation_p_value, swapped_labels
+from augsynth.check.permutation import LEAST, permutation_p_value, swapped_labels
 from augsynth.check.pictures.stacks import Frame
-from augsynth.check.pictures.tail import LEAST
 
 __all__ = ["PixelsCheck", "pixel_statistics", "radial_power"]
 
