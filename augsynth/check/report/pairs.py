@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from augsynth.check.evidence import Evidence
-from augsynth.check.report.pictures import Side, pair_pictures, pair_rows, shown_text
+from augsynth.check.report.pictures import Side, has_pictures, pair_pictures, pair_rows, shown_text
 
 if TYPE_CHECKING:
     from augsynth.check.report.report import Report
@@ -57,7 +57,7 @@ def near_duplicate_blocks(report: Report) -> list[dict[str, Any]]:
 def _shown(evidence: Evidence, sides: list[Side], caption: str) -> dict[str, Any]:
     from augsynth.check.report.sections import chart, shown_frame
 
-    if evidence.modality == "image":
+    if has_pictures(evidence):
         return chart(caption, pair_pictures(evidence, sides))
     if isinstance(evidence.made.X, pd.DataFrame):
         columns = list(evidence.made.X.columns)

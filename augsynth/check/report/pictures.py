@@ -15,11 +15,17 @@ from markupsafe import Markup
 from augsynth.check.contact_sheet import _picture
 from augsynth.check.evidence import Evidence, Rows
 from augsynth.check.report.markup import clean, figure, middle_cut, tag
+from augsynth.encode.image import is_image
 
-__all__ = ["Side", "contact_sheets", "pair_pictures", "pair_rows", "shown_text"]
+__all__ = ["Side", "contact_sheets", "has_pictures", "pair_pictures", "pair_rows", "shown_text"]
 
 MOST_CLASSES = 12
-_LARGEST, _SHEET_WIDE = 64, 290
+_LARGEST, _SHEET_WIDE, _FEW_NUMBERS = 64, 290, 60
+
+
+def has_pictures(evidence: Evidence) -> bool:
+    """Whether the rows can be shown as pictures."""
+    return evidence.modality == "image" or (evidence.modality == "features" and is_image(evidence.train.X))
 
 
 def contact_sheets(evidence: Evidence) -> Markup:
@@ -120,6 +126,9 @@ def shown_text(value: Any, most: int = 240) -> str:
     if isinstance(value, str):
         text = " ".join(clean(value).split())
         return text if len(text) <= most else text[: most - 1] + "…"
+    numbers = np.ravel(value)
+    if len(numbers) <= _FEW_NUMBERS:
+        return ", ".join(f"{number:.4g}" for number in numbers.astype(float))
     return f"{np.shape(value)[-1]:,} samples"
 
 

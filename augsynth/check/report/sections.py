@@ -17,7 +17,7 @@ from augsynth.check.report.gains import gain_blocks, group_blocks
 from augsynth.check.report.maps import MOST_COLUMNS, heat_map, row_map
 from augsynth.check.report.markup import figure
 from augsynth.check.report.pairs import near_duplicate_blocks, pair_blocks
-from augsynth.check.report.pictures import MOST_CLASSES, contact_sheets
+from augsynth.check.report.pictures import MOST_CLASSES, contact_sheets, has_pictures
 from augsynth.check.report.strip import strip
 
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ def _training_blocks(report: Report) -> list[Block]:
 
 def _picture_blocks(report: Report) -> list[Block]:
     evidence = report.evidence
-    if evidence is None or evidence.modality != "image":
+    if evidence is None or not has_pictures(evidence):
         return []
     more = (
         f"The {MOST_CLASSES} classes with the most new pictures. "
