@@ -15,6 +15,7 @@ from augsynth.check.finding import FAILED, NOT_JUDGED, PASSED, Finding
 from augsynth.check.privacy import CHECKS as PRIVACY
 from augsynth.check.report import Report, report
 from augsynth.check.report.answers import answer_part, judge_worth, verdict_of
+from augsynth.check.report.markup import middle_cut
 from augsynth.core.errors import OutputExistsError, ParameterError
 
 
@@ -93,6 +94,14 @@ def test_files_are_whole_records_are_strict_and_nothing_is_replaced_unasked(quic
     with pytest.raises(OutputExistsError, match="r.html: this file is there already"):
         found.to_html(tmp_path / "r.html", overwrite=False)
     assert "srcdoc" in found._repr_html_()
+    drawn = found.plot(tmp_path / "r.svg")
+    words = {text.get_text() for text in drawn.axes[0].texts}
+    judged = [each for each in found.findings if each.status != NOT_JUDGED]
+    assert (
+        len(judged) >= 3
+        and {middle_cut(each.title, 56) for each in judged} <= words
+        and (tmp_path / "r.svg").exists()
+    )
 
 
 def test_the_datasheet_says_what_was_stated_and_what_was_not(quick):

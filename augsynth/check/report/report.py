@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -38,6 +38,9 @@ from augsynth.core.files import atomic_path
 from augsynth.core.parameters import check_number
 from augsynth.core.progress import track
 from augsynth.core.random import resolve_seed
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Report", "report"]
 
@@ -140,6 +143,12 @@ class Report:
         from markupsafe import escape
 
         return f'<iframe srcdoc="{escape(self.html())}" style="width:100%;height:80vh;border:0"></iframe>'
+
+    def plot(self, path: Any = None) -> Figure:
+        """Draw all judged figures beside their controls, and write them to ``path`` if one is given."""
+        from augsynth.check.report.plot import findings_plot
+
+        return findings_plot(self, path)
 
     def summary(self) -> str:
         """Return the verdict and the five answers as sentences."""
