@@ -175,3 +175,11 @@ def test_independent_columns_pass_marginals_and_fail_pairs():
     mixed = {name: rng.permutation(made[name].to_numpy()) for name in ("x", "pair", "curve", "kind")}
     assert found(Marginals(), **mixed).p_value > 0.01
     assert found(Pairs(), **mixed).p_value < 1e-6
+
+
+def test_coarse_tables_without_anything_new_pass():
+    def draw(seed):
+        return pd.DataFrame({c: RNG(seed + j).integers(3, size=300).astype(str) for j, c in enumerate("abc")})
+
+    coarse = gather(draw(0), None, draw(10), None, holdout=(draw(20), None))
+    assert NewCategories().run(coarse, RNG(0)).p_value == 1.0

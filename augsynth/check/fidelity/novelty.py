@@ -109,8 +109,10 @@ def _chance(one_side: np.ndarray, both: np.ndarray) -> float:
     tail bounds that of relabelling within cells, and needs no draws.
     """
     counted = both > 0
+    if not counted.any():
+        return 1.0
     tails = stats.binom.sf(one_side[counted] - 1, both[counted], 0.5)
-    return float(min(1.0, counted.sum() * tails.min(initial=1.0)))
+    return float(min(1.0, counted.sum() * tails.min()))
 
 
 def _strange(evidence: Evidence) -> np.ndarray:
