@@ -56,7 +56,8 @@ def examined(world: World, name: str, seed: int, n: int) -> dict[str, Any]:
 
 def beside(world: World, name: str, seed: int, n: int) -> dict[str, Any]:
     """Return SDMetrics' scores of the same tables."""
-    found = sdmetrics_scores(*planted(world, name, n, seed))
+    left_out = ("overfitting",) if "cop" in name else ("overfitting", "new_row")
+    found = sdmetrics_scores(*planted(world, name, n, seed), left_out=left_out)
     return {"scores": found["scores"], "seconds": found["cpu_s"], "version": found["version"]}
 
 
@@ -76,10 +77,10 @@ def tables(rows: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> str:
             by += f" (raw: {', '.join(f'{c} {raw[c]}' for c in weak)})" if weak else ""
             lines.append([name, world, f"{flagged} of {len(own)}", by or "-", *_theirs(theirs, name, world)])
     header = ["defect", "world", "flagged", "by (seeds)"]
-    header += ["SD quality", "SD diagnostic", "SD logistic detection", "SD new rows", "SD overfitting"]
+    header += ["SD quality", "SD diagnostic", "SD logistic detection", "SD new rows"]
     note = (
-        "Scores of SDMetrics run from 0 to 1, and 1 is best; one seed. Its detection and overfitting scores "
-        "have no level at which they fail."
+        "Scores of SDMetrics run from 0 to 1, and 1 is best; one seed. They have no level at which they fail; "
+        "the line of no defect is the yardstick. Its overfitting score stands in attacks.md."
     )
     return harness.table(header, lines, markdown=True) + "\n\n" + note
 
@@ -87,7 +88,7 @@ def tables(rows: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> str:
 def _theirs(rows: list[dict[str, Any]], name: str, world: str) -> list[str]:
     own = [r for r in rows if (r["defect"], r["world"]) == (name, world)]
     scores = own[0]["scores"] if own else {}
-    keys = ("quality", "diagnostic", "logistic_detection", "new_row", "overfitting")
+    keys = ("quality", "diagnostic", "logistic_detection", "new_row")
     cells = [scores.get(key) for key in keys]
     return [f"{c:.3f}" if isinstance(c, float) else "-" if c is None else "error" for c in cells]
 
