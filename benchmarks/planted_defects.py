@@ -79,8 +79,8 @@ def tables(rows: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> str:
     header = ["defect", "world", "flagged", "by (seeds)"]
     header += ["SD quality", "SD diagnostic", "SD logistic detection", "SD new rows"]
     note = (
-        "Scores of SDMetrics run from 0 to 1, and 1 is best; one seed. They have no level at which they fail; "
-        "the line of no defect is the yardstick. Its overfitting score stands in attacks.md."
+        "Scores of SDMetrics run from 0 to 1, and 1 is best; one seed. They have no level at which they "
+        "fail; the line of no defect is the yardstick. Its overfitting score stands in attacks.md."
     )
     return harness.table(header, lines, markdown=True) + "\n\n" + note
 
