@@ -12,6 +12,7 @@ from sklearn.utils.multiclass import type_of_target
 
 from augsynth.check.evidence import Evidence, Rows
 from augsynth.check.leak import row_keys
+from augsynth.check.overlap import refuse_seen_rows
 from augsynth.check.readers import default_view
 from augsynth.core.arrays import count_rows, is_table, is_text, take_in
 from augsynth.core.errors import AugsynthWarning, DataError, InputTypeError, offenders, sentence
@@ -90,6 +91,8 @@ def gather(
         keys = np.arange(lengths[k], dtype=np.uint64) + np.uint64(k << 40) if keys is None else keys
         rows.append(Rows(z[k], labels[k], groups[k], cells[k], targets[k], keys, frame))
     made, notes = _without_real(rows[0], rows[1])
+    if held:
+        refuse_seen_rows(rows[0], made, rows[2])
     return Evidence(
         rows[0], made, rows[2] if held else None, layout, classes, group_names, cell_names, kind, modality,
         left_out, max_rows, seed, notes,

@@ -11,7 +11,7 @@ from augsynth.check.evidence import match_cells
 from augsynth.check.finding import CONTROLS, COPY, INDEPENDENT, SMOTE, Finding, frame_of, judge
 from augsynth.check.gathering import gather
 from augsynth.check.permutation import permutation_p_value, swapped_labels
-from augsynth.core.errors import AugsynthWarning, DataError, InputTypeError
+from augsynth.core.errors import AugsynthWarning, DataError, InputTypeError, LeakError
 
 N = 90
 
@@ -203,3 +203,14 @@ def test_what_does_not_fit_gets_a_sentence(change, error, told):
     with warnings.catch_warnings(), pytest.raises(error, match=told):
         warnings.simplefilter("error")
         change()
+
+
+def test_held_out_rows_that_were_seen_are_refused():
+    real, rows = table(0), np.arange(N)
+    with pytest.raises(LeakError, match="of its 90 rows are training rows"):
+        gather(real, labels(0), table(1), labels(1), holdout=(real, labels(0)))
+    with pytest.raises(LeakError, match="40 of 90 new rows are rows of holdout"):
+        seen = pd.concat([table(1)[:50], table(2)[:40]], ignore_index=True)
+        gather(real, labels(0), seen, labels(1), holdout=(table(2), labels(2)))
+    coarse = pd.DataFrame({"a": rows % 3, "b": rows % 2})
+    assert len(gather(coarse, labels(0), coarse[::-1], labels(1), holdout=(coarse, labels(2))).holdout) == N
