@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from scipy import stats
 
-__all__ = ["LEAST", "permutation_p_value", "permuted_values", "swapped_labels", "tail_p_value"]
+__all__ = ["LEAST", "permutation_p_value", "swapped_labels", "tail_p_value"]
 
 LEAST = 1e-12  # no tail is known better than that
 _SKEW = 0.05  # a tail is never taken to be lighter than this skewness has it
@@ -97,10 +95,3 @@ def tail_p_value(value: float, permuted: np.ndarray) -> float:
     skew = max(float(stats.skew(permuted)) + 2 * np.sqrt(6 / n), _SKEW)
     beyond = max(stats.pearson3.sf(z, skew), stats.t.sf(z / np.sqrt(1 + 1 / n), n - 1))
     return float(min(counted, max(beyond, LEAST)))
-
-
-def permuted_values(
-    statistic: Callable[[np.ndarray], float], cells: np.ndarray, n_permutations: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Return a statistic of the labels (2 k,) under each labelling."""
-    return np.array([statistic(labels) for labels in swapped_labels(cells, n_permutations, rng)])

@@ -162,3 +162,13 @@ def test_clear_sentences():
         data_bias(X, y, group_columns=["sex"], other=X)
     with pytest.raises(DataError, match="one of the classes"):
         data_bias(X, y, group_columns=["sex"], other=(X, y + 1))
+
+
+def test_rare_groups_are_judged_exactly():
+    levels = levels_of(pd.Series(["a"] * 995 + ["b"] * 5, name="group"))
+    table, _ = representation(levels, {"a": 0.999, "b": 0.001}, None, alpha=0.05, seed=0)
+    exact = stats.binomtest(5, 1000, 0.001).pvalue
+    assert table["p_adjusted"].to_numpy() == pytest.approx([2 * exact] * 2, rel=1e-6)
+    counted, _ = representation(levels, {"a": 0.999, "b": 0.001}, 1000, alpha=0.05, seed=0)
+    fisher = stats.fisher_exact([[5, 995], [1, 999]]).pvalue
+    assert counted["p_adjusted"].to_numpy() == pytest.approx([min(1.0, 2 * fisher)] * 2)

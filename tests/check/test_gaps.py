@@ -163,3 +163,9 @@ def test_bad_input_gets_one_sentence():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         gap_interval([0.5, 2.25], [4.5, 4.25])  # effective counts need not be whole
+
+
+def test_far_tails_of_means_know_how_few_rows_there_are():
+    found = mean_gap_interval([0.0, 5.0], [1.0, 1.0], [5, 5])
+    exact = stats.ttest_ind_from_stats(0.0, 1.0, 5, 5.0, 1.0, 5, equal_var=False).pvalue
+    assert exact < found.p_value < 0.01

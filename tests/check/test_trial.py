@@ -188,3 +188,12 @@ def test_controls_stand_beside():
     for finding in trial.findings():
         assert set(finding.controls) == {"real hold-out", "copy", "independent columns", "SMOTE"}
         assert all(np.isfinite(each) for each in finding.controls.values())
+
+
+def test_scores_of_many_classes_are_those_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    truth, proba = rng.integers(0, 60, 400), rng.dirichlet(np.ones(60), 400)
+    found = score_table(proba, truth, np.ones((1, 400)), 1)
+    told = proba.argmax(axis=1)
+    assert found["balanced accuracy"][0] == pytest.approx(metrics.balanced_accuracy_score(truth, told))
+    assert found["macro-F1"][0] == pytest.approx(metrics.f1_score(truth, told, average="macro"))

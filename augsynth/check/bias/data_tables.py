@@ -113,10 +113,22 @@ def representation(
         table["ratio"] = rows / n / wanted
         spread = wanted * (1 - wanted) * (1 / n + (1 / counted if counted else 0))
         table["standardised"] = (rows / n - wanted) / np.sqrt(spread)
-    p = 2 * stats.norm.sf(np.abs(table["standardised"].to_numpy()))
-    p = np.where(wanted == 0, np.where(rows > 0, 0.0, 1.0), p)
+    p = _share_p_values(rows, wanted, n, counted, table["standardised"].to_numpy())
     table["p_adjusted"] = holm(np.nan_to_num(p, nan=1.0))
     return table, _fit_p_value(rows, wanted, counted, seed)
+
+
+def _share_p_values(
+    rows: np.ndarray, wanted: np.ndarray, n: int, counted: int | None, standardised: np.ndarray
+) -> np.ndarray:
+    """Return two-sided p-values of each group's share; exact where the normal curve does not fit."""
+    if counted:
+        p = _two_shares(rows, np.full(len(rows), n), np.round(wanted * counted), np.full(len(rows), counted))
+    else:
+        p = 2 * stats.norm.sf(np.abs(standardised))
+        for place in np.flatnonzero((np.minimum(wanted, 1 - wanted) * n < _FEW) & (wanted > 0)):
+            p[place] = stats.binomtest(int(rows[place]), n, min(float(wanted[place]), 1.0)).pvalue
+    return np.where(wanted == 0, np.where(rows > 0, 0.0, 1.0), p)
 
 
 def _fit_p_value(rows: np.ndarray, wanted: np.ndarray, counted: int | None, seed: int) -> float:

@@ -277,14 +277,20 @@ class _Contrast:
         return 1 - self.smaller(c, _OWN_FOR_LOW) - self.above(c, alpha)
 
     def p_value(self) -> float:
-        """Return the chance of such an excess with equal groups; far tails from the normal curve."""
+        """Return the chance of such an excess with equal groups; far tails from a curve, by Bonferroni.
+
+        The normal one; for means Student's of the smallest group, which is never too light.
+        """
         p = 1 - self.smaller(0.0)
         if p > 5 / self.sample.n_draws:
             return p
         centre = self.configuration(0.0)
         seen = float(self.statistic(self.sample.values, self.sample.errors_at(centre), centre, 0.0))
         pairs = sum(n * (n - 1) for n in self.sample.known.sum(axis=1))
-        return float(min(max(p, 5 / self.sample.n_draws), pairs * special.ndtr(-seen)))
+        beyond = special.ndtr(-seen)
+        if not self.sample.is_rate:
+            beyond = special.stdtr(max(float(self.sample.counts[self.sample.known].min()) - 1, 1), -seen)
+        return float(min(max(p, 5 / self.sample.n_draws), pairs * beyond))
 
 
 def _bins(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,7 @@ from augsynth.check.diversity.exchange import Exchange, exchange, partners
 from augsynth.check.diversity.matched import MatchedCheck, caution_of
 from augsynth.check.evidence import Evidence
 from augsynth.check.finding import Finding
+from augsynth.check.permutation import tail_p_value
 
 __all__ = ["ModesCheck"]
 
@@ -73,15 +74,11 @@ def _p_value(swaps: Exchange, joined: Exchange) -> float:
     """Return the smaller of two p-values, doubled: of the largest difference, and of all together.
 
     The largest difference is that of a mode or of neighbouring ones joined. The sum of
-    squares under swaps is close to a scaled chi-square; its tail, fitted to the first two
-    moments, is taken where no swap reaches the value seen.
+    squares under swaps is close to a scaled chi-square, so a curve goes on where no swap
+    reaches the value seen.
     """
     total, drawn = float((swaps.z**2).sum()), (swaps.swapped**2).sum(axis=1)
-    p = (1 + np.sum(drawn >= total - 1e-9)) / (1 + len(drawn))
-    mean, variance = float(drawn.mean()), float(drawn.var())
-    if p <= 1 / len(drawn) and variance > 0:
-        p = min(p, float(stats.gamma.sf(total, mean**2 / variance, scale=variance / mean)))
-    return float(min(1.0, 2 * min(p, joined.p_greatest(two_sided=True))))
+    return float(min(1.0, 2 * min(tail_p_value(total, drawn), joined.p_greatest(two_sided=True))))
 
 
 def _interval(a: np.ndarray, b: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -191,8 +190,3 @@ def _score(plan: Plan, split: Split, enlarged: _Enlarged, places: np.ndarray, in
     if asks_once(plan.estimator):
         model = answers_of(model, X, plan.classes or None)
     return plan.metrics[0](model, X, take(plan.y, split.test), take(plan.sample_weight, split.test))
-
-
-def training_rows(folds: Sequence[Split]) -> float:
-    """Return the mean number of training rows."""
-    return float(np.mean([len(split.train) for split in folds]))

@@ -10,6 +10,7 @@ from scipy import special, stats
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from augsynth.check.fidelity.exchange import as_samples
+from augsynth.check.permutation import LEAST
 from augsynth.core.errors import ParameterError, sentence
 from augsynth.core.parameters import check_number
 
@@ -74,7 +75,7 @@ class Detection:
             excess += float(rank[new].sum() - made @ mean)
             variance += float(np.sum(made * (counts - made) / np.maximum(counts, 1) * square))
         p = float(stats.norm.sf(excess / np.sqrt(_TWICE * variance))) if variance > 0 else 1.0
-        return max(p, 1e-300)
+        return max(p, LEAST)
 
     def _parts(self) -> list[tuple[np.ndarray, np.ndarray]]:
         parts = []

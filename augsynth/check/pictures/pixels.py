@@ -8,7 +8,7 @@ from scipy import stats
 
 from augsynth.check.evidence import Evidence, Rows
 from augsynth.check.finding import Check, Finding
-from augsynth.check.permutation import LEAST, permutation_p_value, swapped_labels
+from augsynth.check.permutation import swapped_labels, tail_p_value
 from augsynth.check.pictures.stacks import Frame
 
 __all__ = ["PixelsCheck", "pixel_statistics", "radial_power"]
@@ -98,9 +98,7 @@ class PixelsCheck(Check):
         place = int(np.abs(seen).argmax())
         value = float(abs(seen[place]))
         z = np.abs(seen) / permuted.std(axis=0).clip(1e-12)
-        p = permutation_p_value(value, largest)
-        if p < 1.5 / (1 + _PERMUTATIONS):  # beyond all permutations: normal tails, Bonferroni
-            p = float(min(p, max(2 * stats.norm.sf(z[place]) * len(names), LEAST)))
+        p = tail_p_value(value, largest)
         table = pd.DataFrame({
             "statistic": names, "difference": seen,
             "p_value": np.minimum(2 * stats.norm.sf(z) * len(names), 1),
