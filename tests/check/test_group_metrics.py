@@ -255,7 +255,7 @@ def test_who_gained_and_who_lost():
     assert rate["change"] < 0 and rate["verdict"] == "gained"
     gaps = report.gaps.set_index("metric").loc["accuracy"]
     assert gaps["verdict"] == "wider" and gaps["low"] <= gaps["change"] <= gaps["high"]
-    assert "g b gained accuracy" in report.summary() and "g c lost accuracy" in str(report)
+    assert "g b: accuracy better: " in report.summary() and "g c: accuracy worse: " in str(report)
     json.dumps(report.to_dict(), allow_nan=False)
 
 

@@ -77,15 +77,15 @@ class PairedGroups:
         moved = self.changes[self.changes["verdict"].isin([GAINED, LOST, CHANGED])]
         for _, row in moved.iterrows():
             who = "All rows together" if row["group"] == "all" else f"{row['attribute']} {row['group']}"
+            word = {GAINED: "better", LOST: "worse"}.get(row["verdict"], CHANGED)
             told.append(
-                f"{who} {row['verdict']} {_words(row['metric'])}: {row['before']:.3f} before, "
-                f"{row['after']:.3f} after, {_signed(row)} on {row['rows']:,} rows."
+                f"{who}: {_words(row['metric'])} {word}: {row['before']:.3f} -> {row['after']:.3f} "
+                f"({_signed(row)}) on {row['rows']:,} rows."
             )
         for _, row in self.gaps[self.gaps["verdict"].isin(["narrower", "wider"])].iterrows():
             told.append(
                 f"The gap between groups of {row['attribute']} in {_words(row['metric'])} became "
-                f"{row['verdict']}: {row['gap_before']:.3f} before, {row['gap_after']:.3f} after, "
-                f"{_signed(row)}."
+                f"{row['verdict']}: {row['gap_before']:.3f} -> {row['gap_after']:.3f} ({_signed(row)})."
             )
         if not told:
             told.append("No evidence that any group gained or lost.")
