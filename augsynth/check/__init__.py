@@ -78,3 +78,7 @@ __all__ = [
     "support_size",
     "trace_plot",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
