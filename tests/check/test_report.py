@@ -173,7 +173,10 @@ def test_the_comparison_leads(words, word):
     lines = "\n".join(f"{name}: {each}." for name, each in zip(names, words, strict=True))
     comparison = SimpleNamespace(verdicts=pd.DataFrame({"in all": words}, index=names), summary=lambda: lines)
     worth = judge_worth(comparison)
-    assert worth.word == word and len(worth.sentences) == len(words)
-    assert judge_worth(comparison, "method 0").word == words[0]
+    assert worth.word == word and list(worth.sentences)[-len(words) :] == lines.splitlines()
+    assert ("which of them made these rows was not said" in worth.sentences[0]) == (len(words) > 1)
+    own = judge_worth(comparison, names[-1])
+    assert own.word == words[-1] and own.sentences[0] == f"{names[-1]}: {words[-1]}."
+    assert all(line.startswith("For comparison: ") for line in own.sentences[1:])
     verdict = verdict_of(worth, worth, [found_as("memorisation", "copies", FAILED, 1e-9)], holdout=True)
     assert verdict.word == word and verdict.sentence.endswith("1 of 1 checks failed: some look copied.")

@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from augsynth.check.finding import FAILED, NOT_JUDGED, PASSED, Finding
+import numpy as np
+
+from augsynth.check.evidence import Evidence
+from augsynth.check.finding import FAILED, INDEPENDENT, NOT_JUDGED, PASSED, Finding
 from augsynth.check.verdict import HELPS, HURTS, IN_ALL, NO_EVIDENCE
 
-__all__ = ["Answer", "Verdict", "answer_part", "judge_worth", "verdict_of"]
+__all__ = ["Answer", "Compared", "Verdict", "answer_part", "judge_worth", "status_words", "verdict_of"]
 
 QUESTIONS = {
     "downstream": "Are they worth anything?",
@@ -27,6 +30,9 @@ _CLEAN = {
     "memorisation": "found a sign of it",
 }
 _SHOWN = 3
+_FEW_IN_ALL = _FEW_OF_A_CLASS = 50
+_MOST_NAMED = 6
+TOO_FEW = "too few to say"
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,85 @@ class Verdict:
         }
 
 
-def answer_part(part: str, findings: Sequence[Finding]) -> Answer:
+@dataclass(frozen=True)
+class Compared:
+    """How many new rows had real rows of their class and group beside them.
+
+    Attributes
+    ----------
+    rows, new : int
+        New rows that were compared, and all of them.
+    by_class : list of (str, int, int)
+        Class, compared rows and all new rows of it; empty without classes.
+    """
+
+    rows: int
+    new: int
+    by_class: Sequence[tuple[str, int, int]] = ()
+
+    @classmethod
+    def of(cls, evidence: Evidence) -> Compared:
+        """Count the rows that fidelity and diversity look at (before ``max_rows``, which samples them)."""
+        made, real = evidence.made, evidence.reference
+        size = 1 + max(int(each.cells.max(initial=0)) for each in (made, real))
+        asked, there = (np.bincount(each.cells, minlength=size) for each in (made, real))
+        both = np.minimum(asked, there)
+        by_class = []
+        for k, name in enumerate(evidence.classes):
+            cells = np.unique(made.cells[made.labels == k])
+            if len(cells):
+                by_class.append((str(name), int(both[cells].sum()), int(asked[cells].sum())))
+        return cls(int(both.sum()), len(made), by_class)
+
+    @property
+    def too_few(self) -> bool:
+        """Whether so few were compared that no difference found means nothing."""
+        return self.rows < _FEW_IN_ALL
+
+    def sentence(self, noun: str = "rows") -> str:
+        """Say how many were compared, where it was less than half or few of a class; else nothing."""
+        thin = [each for each in self.by_class if each[1] < _FEW_OF_A_CLASS]
+        if not self.too_few and 2 * self.rows >= self.new and not thin:
+            return ""
+        named = thin or self.by_class
+        shown = ", ".join(f"{name} {some:,} of {n:,}" for name, some, n in named[:_MOST_NAMED])
+        shown += f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
+        classes = f" (by class: {shown})" if named else ""
+        return (
+            f"Compared were {self.rows:,} of {self.new:,} new {noun}{classes}: "
+            "those for which there are real ones of the same class and group."
+        )
+
+
+def status_words(found: Finding) -> str:
+    """Return the status of a finding in words; a model that is not shown to be worse has not passed anything.
+
+    Examples
+    --------
+    >>> status_words(Finding("downstream", "gain", "", 0.0, status="passed"))
+    'not shown to be worse'
+    """
+    if found.part != "downstream":
+        return found.status
+    return {PASSED: "not shown to be worse", FAILED: "worse"}.get(found.status, found.status)
+
+
+def _powerless(findings: Sequence[Finding]) -> str:
+    """Say that a classifier cannot tell even independent columns, where that is so."""
+    for each in findings:
+        control = each.controls.get(INDEPENDENT, math.nan)
+        reach = (each.high - each.low) / 2
+        if each.name == "c2st" and each.status == PASSED and control - each.null < reach:
+            return (
+                f"A classifier does not tell even independent columns from real rows here (AUC {control:.2f}), "
+                "so this test has no power: too few rows, or columns that hardly go together."
+            )
+    return ""
+
+
+def answer_part(
+    part: str, findings: Sequence[Finding], compared: Compared | None = None, noun: str = "rows"
+) -> Answer:
     """Answer the question of one part from its findings: the worst first."""
     mine = [each for each in findings if each.part == part]
     judged = [each for each in mine if each.status != NOT_JUDGED]
@@ -88,7 +172,8 @@ def answer_part(part: str, findings: Sequence[Finding]) -> Answer:
     if failed:
         told = [each.sentence for each in failed[:_SHOWN] if each.sentence]
         if len(failed) > _SHOWN:
-            told.append(f"{len(failed) - _SHOWN} more of its {len(judged)} checks failed.")
+            left, many = len(failed) - _SHOWN, len(judged)
+            told.append(f"{left} more failed, so {len(failed)} of these {many} checks in all.")
         return Answer(part, question, _BAD[part], FAILED, told)
     if not judged:
         reasons = list(dict.fromkeys(each.caution for each in mine if each.caution))
@@ -98,7 +183,13 @@ def answer_part(part: str, findings: Sequence[Finding]) -> Answer:
     n = min((each.n for each in judged if each.n), default=0)
     sizes = f" on {n:,} new rows or more" if n else ""
     told = [f"{many} {_CLEAN[part]}{sizes}. That is no proof: small differences need more rows to show."]
-    return Answer(part, question, _GOOD[part], PASSED, told)
+    if compared is None or part not in ("fidelity", "diversity"):
+        return Answer(part, question, _GOOD[part], PASSED, told)
+    told += [_powerless(mine)] if _powerless(mine) else []
+    few = compared.sentence(noun)
+    if compared.too_few:
+        return Answer(part, question, TOO_FEW, NOT_JUDGED, [few, *told])
+    return Answer(part, question, _GOOD[part], PASSED, [*told, few] if few else told)
 
 
 def _badness(found: Finding) -> tuple[float, float]:
@@ -107,34 +198,54 @@ def _badness(found: Finding) -> tuple[float, float]:
 
 
 def judge_worth(comparison: Any, method: str | None = None) -> Answer:
-    """Answer whether the rows are worth anything from a comparison by cross-validation."""
+    """Answer whether the rows are worth anything from a comparison by cross-validation.
+
+    ``method`` made the rows: its line leads, and the others stand there for comparison.
+    """
     words = comparison.verdicts[IN_ALL].astype(str)
     lines = comparison.summary().splitlines()
-    if method in words.index:
-        place = list(words.index).index(method)
-        words, lines = words.iloc[[place]], [lines[place]]
+    names = list(words.index)
+    if method in names:
+        place = names.index(method)
+        others = [f"For comparison: {line}" for k, line in enumerate(lines) if k != place]
+        words, lines = words.iloc[[place]], [lines[place], *others]
+    elif len(names) > 1:
+        told = ", ".join(map(str, names[:_MOST_NAMED])) + (", ..." if len(names) > _MOST_NAMED else "")
+        lines = [
+            f"{len(names)} methods were compared ({told}); which of them made these rows was not said.",
+            *lines,
+        ]
     word = words.iloc[0] if words.nunique() == 1 else "mixed"
     status = {HELPS: PASSED, HURTS: FAILED}.get(word, NOT_JUDGED)
     return Answer("downstream", QUESTIONS["downstream"], word, status, lines)
 
 
 def verdict_of(
-    worth: Answer, gains: Answer, findings: Sequence[Finding], holdout: bool, noun: str = "rows"
+    worth: Answer,
+    gains: Answer,
+    findings: Sequence[Finding],
+    holdout: bool,
+    noun: str = "rows",
+    compared: Compared | None = None,
 ) -> Verdict:
     """Put the answers together; the word is that on the worth, the sentence says what failed too."""
-    parts = [answer_part(part, findings) for part in ("fidelity", "diversity", "memorisation")]
+    parts = [
+        answer_part(part, findings, compared, noun) for part in ("fidelity", "diversity", "memorisation")
+    ]
     opening = {
         HELPS: f"The new {noun} help",
         HURTS: f"The new {noun} hurt",
         NO_EVIDENCE: f"There is no evidence that the new {noun} help",
-        "mixed": "Some ways of making the rows help more than others",
+        "mixed": f"Some of the compared ways to make {noun} help more than others",
     }.get(worth.word, f"Whether the new {noun} help was not judged")
     judged = [each for each in findings if each.status != NOT_JUDGED]
     failed = [each for each in judged if each.status == FAILED]
     if not judged:
         closing = "no other check could be judged"
     elif not failed:
-        closing = f"all {len(judged)} checks passed" if len(judged) > 1 else "the one check passed"
+        closing = (
+            f"none of the {len(judged)} checks failed" if len(judged) > 1 else "the one check did not fail"
+        )
     else:
         failing = [each.part for each in failed]
         reasons = {
@@ -147,6 +258,10 @@ def verdict_of(
         told = [words for part, words in reasons.items() if part in failing]
         closing = f"{len(failed)} of {len(judged)} checks failed: {_listed(told)}"
     against = "" if holdout else f" Without real {noun} held out, much of this is weaker than it could be."
+    if compared is not None and compared.too_few:
+        against += (
+            f" Only {compared.rows:,} of {compared.new:,} new {noun} had real ones to be compared with."
+        )
     return Verdict(worth.word, f"{opening}; {closing}.{against}", [worth, gains, *parts])
 
 

@@ -109,14 +109,22 @@ def _gain_line(gain: Gain, axis: Axis, decimals: int) -> Markup:
     if math.isfinite(gain.low):
         ends = {"x1": axis.at(gain.low), "x2": axis.at(gain.high), "y1": 15, "y2": 15}
         parts.append(tag("line", **ends, class_=f"interval {colour}"))
-        told += f" [{gain.low:+.{decimals}f}, {gain.high:+.{decimals}f}]"
+        told += f" {_interval(gain.low, gain.high, decimals)}"
     parts.append(tag("circle", cx=axis.at(gain.difference), cy=15, r=6, class_=f"dot {colour}"))
     said = [told]
-    if gain.note or gain.word in ("helps", "hurts"):
-        words = gain.note or gain.word
+    outside = math.isfinite(gain.low) and gain.low * gain.high > 0
+    if gain.note or gain.word in ("helps", "hurts") or outside:
+        words = gain.note or (gain.word if gain.word in ("helps", "hurts") else "only by itself")
         said.append(tag("span", f" {words}", class_=f"{colour}-text"))
     picture = drawing(*parts, height=30, label=f"{gain.name}: {told} {gain.word}")
     return _row(middle_cut(gain.name, 40), picture, Markup("").join(map(_text, said)), title=gain.name)
+
+
+def _interval(low: float, high: float, decimals: int) -> str:
+    """Write an interval, with one digit more where an end beside zero would read as zero."""
+    while decimals < 6 and low * high > 0 and min(abs(low), abs(high)) < 0.5 * 10.0**-decimals:
+        decimals += 1
+    return f"[{low:+.{decimals}f}, {high:+.{decimals}f}]"
 
 
 def _text(each: Any) -> Markup:
@@ -135,8 +143,11 @@ def group_dots(
     *,
     words: tuple[str, str] = ("without the new rows", "with them"),
     rate: bool = False,
+    inside: bool = False,
 ) -> Markup:
     """Draw a metric of each group before (blue) and after (orange), with intervals; a rate's end at 0 and 1.
+
+    ``inside``: the two are the rows elsewhere and those inside a subgroup, not before and after.
 
     ``frame`` has columns group, n, before, before_low, before_high, after, after_low,
     after_high.
@@ -166,6 +177,8 @@ def group_dots(
             parts.append(tag("circle", cx=axis.at(value), cy=y, r=5, class_=f"dot {colour}"))
             said.append(figure(value))
         told = " → ".join(said) or "undefined"
+        if inside and len(said) == 2:
+            told = f"{said[1]} inside, {said[0]} elsewhere"
         note = str(row.get("note", "") or "")
         name = f"{middle_cut(row['group'], 34)}"
         rows = f" ({int(row['n']):,} rows)" if "n" in row and math.isfinite(row["n"]) else ""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
+from augsynth.check.bias.data_tables import wilson
 from augsynth.check.downstream.trained import BOTH, MATCHED, NEW, NEW_MATCHED, REAL, WEIGHTED
 from augsynth.check.finding import FAILED, NOT_JUDGED, PASSED
 from augsynth.check.report.answers import QUESTIONS, Answer
@@ -23,12 +26,13 @@ if TYPE_CHECKING:
 __all__ = ["gain_blocks", "group_blocks", "judge_gains", "judge_trial"]
 
 NOTHING = "nothing"
+ONE_AT_A_TIME = "Each interval is of one line at a time; the words beside them allow for several."
 _SETS = {
     BOTH: "real and new rows",
     NEW: "new rows alone",
     WEIGHTED: "real rows, class weights",
-    MATCHED: "real rows, as many as new",
-    NEW_MATCHED: "new rows, as many as real",
+    MATCHED: "real rows, as many as new (of each class and group)",
+    NEW_MATCHED: "new rows, as many as real (of each class and group)",
 }
 
 
@@ -47,59 +51,76 @@ def judge_trial(trial: Trial) -> Answer:
     return Answer("downstream", question, word, status, told or list(trial.notes))
 
 
-def judge_gains(trial: Trial | None, comparison: Comparison | None, groups_named: bool) -> Answer:
-    """Answer which classes and groups gained and which lost."""
+def judge_gains(
+    trial: Trial | None,
+    comparison: Comparison | None,
+    groups_named: bool,
+    *,
+    method: str | None = None,
+    rarer: str | None = None,
+) -> Answer:
+    """Answer which classes and groups gained and which lost, each with its change.
+
+    ``method`` of the comparison made the rows; ``rarer`` is the class whose recall by group comes first.
+    """
     question = QUESTIONS["bias"]
-    levels = _levels_of(trial, comparison)
-    gained = [f"{each.name} ({each.difference:+.3f})" for each in levels if each.word == HELPS]
-    lost = [f"{each.name} ({each.difference:+.3f})" for each in levels if each.word == HURTS]
+    levels = _levels_of(trial, comparison, method, rarer)
     if not levels:
-        return Answer(
-            "bias",
-            question,
-            NOT_JUDGED,
-            NOT_JUDGED,
-            ["No class or group could be scored with and without the new rows."],
-        )
-    told = []
-    if gained:
-        told.append(f"Gained: {_some(gained)}.")
-    if lost:
-        told.append(f"Lost: {_some(lost)}.")
-    open_ = [each.name for each in levels if each.word not in (HELPS, HURTS)]
-    if open_:
-        few = sum(each.word == "too few" for each in levels)
-        thin = f", {few} of them with too few rows" if few else ""
-        told.append(f"No evidence either way for {len(open_)} of {len(levels)} classes and groups{thin}.")
+        told = ["No class or group could be scored with and without the new rows."]
+        return Answer("bias", question, NOT_JUDGED, NOT_JUDGED, told)
+    gained = [each for each in levels if each.word == HELPS]
+    lost = [each for each in levels if each.word == HURTS]
+    rest = [each for each in levels if each.word not in (HELPS, HURTS)]
+    told = [f"Gained: {_some(gained)}."] if gained else []
+    told += [f"Lost: {_some(lost)}."] if lost else []
+    told += [f"No evidence either way: {_some(rest)}."] if rest else []
     known = [each for each in levels if math.isfinite(each.low)]
     if known and not gained and not lost:
         most = max(known, key=lambda each: abs(each.difference))
         interval = f"[{most.low:+.3f}, {most.high:+.3f}]"
         told.append(f"The largest change is in the {most.name}: {most.difference:+.3f} {interval}.")
+    if any(each.name.startswith("accuracy of ") for each in levels):
+        told.append(_THRESHOLD)
     if not groups_named:
         told.append("No groups were named, so only classes were looked at.")
-    word = (
-        "some lost"
-        if lost and not gained
-        else "some gained, some lost"
-        if lost
-        else "some gained"
-        if gained
-        else "no evidence"
-    )
+    word = "some gained" if gained else "no evidence"
+    if lost:
+        word = "some gained, some lost" if gained else "some lost"
     return Answer("bias", question, word, FAILED if lost else PASSED if gained else NOT_JUDGED, told)
 
 
-def _some(names: list[str], most: int = 6) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+_THRESHOLD = (
+    "Recall and accuracy are those of the default threshold: another one trades the one for the other."
+)
 
 
-def _levels_of(trial: Trial | None, comparison: Comparison | None) -> list[Gain]:
+def _some(levels: Sequence[Gain], most: int = 12) -> str:
+    """Name every level with its change; of many, those with the greatest losses and gains."""
+    left = len(levels) - most
+    if left > 0:
+        ranked = sorted(levels, key=lambda each: each.difference if math.isfinite(each.difference) else 0.0)
+        extreme = [*ranked[: most // 2], *ranked[-(most - most // 2) :]]
+        levels = [each for each in levels if any(each is other for other in extreme)]
+    told = [
+        f"{each.name} {f'{each.difference:+.3f}' if math.isfinite(each.difference) else 'undefined'}"
+        + (" (too few rows)" if each.word == "too few" else "")
+        for each in levels
+    ]
+    return ", ".join(told) + (f" and {left} more between these" if left > 0 else "")
+
+
+def _levels_of(
+    trial: Trial | None, comparison: Comparison | None, method: str | None, rarer: str | None
+) -> list[Gain]:
     """Return the gains of classes and groups, named so that a sentence can hold them."""
-    if comparison is not None:
+    tried = trial is not None and not trial.reason
+    # of several methods of which none is known to have made the rows, the trial of the rows themselves
+    if comparison is not None and not (method is None and len(comparison.methods) > 1 and tried):
         frame = comparison.to_frame()
         frame = frame[frame["scope"].isin(["class", "group"]) & (frame["against"] == NOTHING)]
-        several = len(comparison.methods) > 1
+        if method is not None:
+            frame = frame[frame["method"] == method]
+        several = method is None and len(comparison.methods) > 1
         found = []
         for _, row in frame.iterrows():
             what = "recall" if row["scope"] == "class" else comparison.metric_words
@@ -109,8 +130,12 @@ def _levels_of(trial: Trial | None, comparison: Comparison | None) -> list[Gain]
     if trial is None or trial.reason:
         return []
     what = "mean absolute error" if trial.metric == "R2" else "accuracy"
-    classes = [replace(each, name=f"recall of {each.name}") for each in _class_gains(trial)]
-    return [*classes, *(replace(each, name=f"{what} of {each.name}") for each in _group_gains(trial))]
+    by_group = _group_gains(trial, rarer) if rarer is not None else []
+    return [
+        *(replace(each, name=f"recall of {rarer} in {each.name}") for each in by_group),
+        *(replace(each, name=f"recall of {each.name}") for each in _class_gains(trial)),
+        *(replace(each, name=f"{what} of {each.name}") for each in _group_gains(trial)),
+    ]
 
 
 def _compared(row: pd.Series, name: str) -> Gain:
@@ -137,11 +162,11 @@ def _class_gains(trial: Trial) -> list[Gain]:
     return [_tried(row, str(row["class"])) for _, row in frame[frame["trained_on"] == BOTH].iterrows()]
 
 
-def _group_gains(trial: Trial) -> list[Gain]:
+def _group_gains(trial: Trial, label: str = "all") -> list[Gain]:
     frame = trial.by_group
     if not len(frame):
         return []
-    frame = frame[(frame["trained_on"] == BOTH) & (frame["class"] == "all")]
+    frame = frame[(frame["trained_on"] == BOTH) & (frame["class"] == label)]
     return [_tried(row, str(row["group"])) for _, row in frame.iterrows()]
 
 
@@ -165,19 +190,13 @@ def gain_blocks(report: Report) -> list[dict[str, Any]]:
         for learner, part in frame.groupby("learner", sort=False)
     }
     caption = f"Held-out rows: change of {trial.metric} against the real rows alone"
-    blocks.append(chart(caption, forest(lines, f"change of {trial.metric}"), note=" ".join(trial.notes)))
-    by_class, by_group = _class_gains(trial), _group_gains(trial)
-    levels = {
-        name: gains
-        for name, gains in (("Recall of each class", by_class), ("Accuracy of each group", by_group))
-        if gains
-    }
-    if trial.metric == "R2" and by_group:
-        levels = {"Mean absolute error of each group (left is better)": by_group}
+    note = " ".join([*trial.notes, ONE_AT_A_TIME])
+    blocks.append(chart(caption, forest(lines, f"change of {trial.metric}"), note=note))
+    levels = _level_charts(report)
     if levels:
-        blocks.append(
-            chart("Held-out rows: who gains with the new rows", forest(levels, "change with the new rows"))
-        )
+        note = f"{_THRESHOLD} {ONE_AT_A_TIME}" if trial.metric != "R2" else ONE_AT_A_TIME
+        drawn = forest(levels, "change with the new rows")
+        blocks.append(chart("Held-out rows: who gains with the new rows", drawn, note=note))
     found = [finding_block(each) for each in report.findings if each.part == "downstream"]
     blocks.append({"kind": "findings", "findings": found})
     columns = [name for name in trial.scores.columns if name not in ("smaller_is_better",)]
@@ -191,6 +210,22 @@ def gain_blocks(report: Report) -> list[dict[str, Any]]:
         }
     )
     return blocks
+
+
+def _level_charts(report: Report) -> dict[str, list[Gain]]:
+    """Return the gains that a chart shows, by what they are gains of."""
+    trial = report.trial
+    if trial.metric == "R2":
+        found = {"Mean absolute error of each group (left is better)": _group_gains(trial)}
+    else:
+        rarer = report.settings.get("rarer_class")
+        first = _group_gains(trial, str(rarer)) if rarer is not None else []
+        found = {
+            f"Recall of {rarer} in each group": first,
+            "Recall of each class": _class_gains(trial),
+            "Accuracy of each group": _group_gains(trial),
+        }
+    return {name: gains for name, gains in found.items() if gains}
 
 
 def _comparison_blocks(comparison: Comparison) -> list[dict[str, Any]]:
@@ -266,7 +301,11 @@ def group_blocks(report: Report) -> list[dict[str, Any]]:
         lines = report.slices.summary().splitlines()
         if drawn is not None:
             blocks.append(
-                chart("Subgroups that nobody named, and in which the model errs most", drawn, note=lines[0])
+                chart(
+                    "Subgroups that nobody named, and in which the model with the new rows errs most",
+                    drawn,
+                    note=lines[0],
+                )
             )
         else:
             blocks.append({"kind": "list", "lines": lines})
@@ -292,17 +331,31 @@ def _group_charts(trial: Trial) -> list[dict[str, Any]]:
             for column, source in (("", "value"), ("_low", "low"), ("_high", "high")):
                 table[when + column] = side[source].reindex(table["group"]).to_numpy()
         rate = trial.metric != "R2"
+        if rate:
+            table = _with_wilson(table)
         what = f"recall of class {name}" if name != "all" else "accuracy" if rate else "mean absolute error"
         blocks.append(chart(f"By group: {what}", group_dots(table, what, rate=rate)))
     return blocks
 
 
+def _with_wilson(table: pd.DataFrame) -> pd.DataFrame:
+    """Widen intervals of rates to Wilson's, which do not shrink to nothing at 0 and 1."""
+    for when in ("before", "after"):
+        low, high = wilson(table[when] * table["n"], table["n"])
+        table[f"{when}_low"] = np.fmin(low, table[f"{when}_low"])
+        table[f"{when}_high"] = np.fmax(high, table[f"{when}_high"])
+    return table
+
+
 def _slice_drawing(slices: SliceReport) -> Any:
-    """Draw the subgroups that held on other rows: mean loss inside and elsewhere."""
+    """Draw the subgroups that held on other rows: the loss inside and elsewhere."""
     frame = slices.confirmed
     if not len(frame):
         return None
     table = pd.DataFrame({"group": frame["slice"], "n": frame["rows"], "before": frame["elsewhere"]})
     for column, source in (("after", "loss"), ("after_low", "low"), ("after_high", "high")):
         table[column] = frame[source]
-    return group_dots(table, "mean loss", words=("elsewhere", "in the subgroup"))
+    unit = slices.settings["unit"]
+    what = {"error rate": "share wrong", "mean loss": "mean absolute error"}.get(unit, unit)
+    words = ("elsewhere", "inside the subgroup")
+    return group_dots(table, f"{what} by the model trained with the new rows", words=words, inside=True)

@@ -20,7 +20,7 @@ from augsynth.check.evidence import Evidence
 from augsynth.check.finding import FAILED, Check, Finding, frame_of, judge
 from augsynth.check.gathering import gather
 from augsynth.check.records import plain, records
-from augsynth.check.report.answers import Verdict, judge_worth, verdict_of
+from augsynth.check.report.answers import Compared, Verdict, judge_worth, verdict_of
 from augsynth.check.report.counts import row_counts
 from augsynth.check.report.datasheet import check_datasheet, datasheet_text
 from augsynth.check.report.examination import examine
@@ -33,7 +33,7 @@ from augsynth.check.report.making import (
     paired_groups,
     worst_slices,
 )
-from augsynth.core.errors import OutputExistsError
+from augsynth.core.errors import OutputExistsError, ParameterError, sentence
 from augsynth.core.files import atomic_path
 from augsynth.core.parameters import check_number
 from augsynth.core.progress import track
@@ -188,6 +188,7 @@ def report(
     group_columns: Sequence[Any] = (),
     generator: Any = None,
     comparison: Any = None,
+    method: str | None = None,
     features: Callable[[Any], Any] | None = None,
     datasheet: Mapping[str, Any] | None = None,
     max_rows: int | None = 10_000,
@@ -212,6 +213,8 @@ def report(
         For its loss curves and, if it has ``log_prob``, its held-out log-likelihood.
     comparison : Comparison, optional
         What `compare` found; its verdict then leads.
+    method : str, optional
+        Which method of the comparison made these rows; needed if there are several.
     features : callable, optional
         Turns rows into an array (n, d) in which they are compared.
     datasheet : mapping, optional
@@ -259,12 +262,14 @@ def report(
     trial, findings, notes, seconds = _examined(evidence, own, alpha, controls, progress)
     started = time.process_time()
     names = group_names(sensitive_features, group_columns)
-    if generator is not None:
-        stated.setdefault("method", type(generator).__name__)
-    worth = judge_trial(trial) if comparison is None else judge_worth(comparison, stated.get("method"))
-    gains = judge_gains(trial, comparison, bool(evidence.groups))
+    own_method = _own_method(comparison, method, stated, generator)
+    worth = judge_trial(trial) if comparison is None else judge_worth(comparison, own_method)
+    settings = {**_settings(evidence, alpha, controls), "generator_seed": _seed_of(generator)}
+    rarer, noun = settings["rarer_class"], settings["noun"]
+    gains = judge_gains(trial, comparison, bool(evidence.groups), method=own_method, rarer=rarer)
+    beside = Compared.of(evidence)
     return Report(
-        verdict=verdict_of(worth, gains, findings, evidence.holdout is not None, _noun(evidence)),
+        verdict=verdict_of(worth, gains, findings, evidence.holdout is not None, noun, beside),
         findings=findings,
         data=row_counts(evidence),
         trial=trial,
@@ -274,7 +279,7 @@ def report(
         comparison=comparison,
         history=getattr(generator, "history_", None),
         notes=[*notes, *_more_notes(evidence)],
-        settings={**_settings(evidence, alpha, controls), "generator_seed": _seed_of(generator)},
+        settings=settings,
         seconds={**seconds, "groups": time.process_time() - started},
         datasheet=stated,
         evidence=evidence,
@@ -296,6 +301,28 @@ def _examined(
         )
     judged = judge([*trial.findings(), *findings], alpha)
     return trial, judged, [*notes, *remarks], {"trial": tried, **seconds}
+
+
+def _own_method(comparison: Any, method: str | None, stated: dict[str, str], generator: Any) -> str | None:
+    """Return the method of the comparison that made the rows, if it is known; state it in the datasheet."""
+    names = [] if comparison is None else [str(name) for name in comparison.verdicts.index]
+    if method is not None and names and method not in names:
+        must = f"method must name a method of the comparison: {', '.join(names)}"
+        raise ParameterError(sentence("report", must, repr(method), "Or leave it out."))
+    if method is not None:
+        stated.setdefault("method", method)
+    if generator is not None:
+        stated.setdefault("method", type(generator).__name__)
+    told = [method, stated.get("method"), names[0] if len(names) == 1 else None]
+    return next((name for name in told if name in names), None)
+
+
+def _rarer_class(evidence: Evidence) -> str | None:
+    """Return the class with the fewest training rows."""
+    if evidence.target_kind != "class":
+        return None
+    counts = np.bincount(evidence.train.labels, minlength=len(evidence.classes)).astype(float)
+    return str(evidence.classes[int(np.argmin(np.where(counts > 0, counts, np.inf)))])
 
 
 def _seed_of(generator: Any) -> str:
@@ -322,6 +349,7 @@ def _settings(evidence: Evidence, alpha: float, controls: bool) -> dict[str, Any
         "rows_compared": len(evidence.matched[0]),
         "max_rows": evidence.max_rows,
         "classes": len(evidence.classes),
+        "rarer_class": _rarer_class(evidence),
         "groups": len(evidence.groups),
         "columns": len(evidence.layout),
         "left_out": ", ".join(map(str, evidence.left_out)),
