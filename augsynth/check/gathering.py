@@ -16,7 +16,7 @@ from augsynth.check.overlap import refuse_seen_rows
 from augsynth.check.readers import default_view
 from augsynth.core.arrays import count_rows, is_table, is_text, take_in
 from augsynth.core.errors import AugsynthWarning, DataError, InputTypeError, offenders, sentence
-from augsynth.encode.condition import group_frame
+from augsynth.encode.condition import group_frame, group_texts
 from augsynth.encode.image import is_image
 from augsynth.encode.layout import Block, Layout
 from augsynth.encode.schema import Schema
@@ -246,11 +246,11 @@ def _targets(
             )
     first = values[0].infer_objects()
     numeric = pd.api.types.is_numeric_dtype(first) and not pd.api.types.is_bool_dtype(first)
+    if numeric:
+        values = [_as_numbers(each, name) for each, name in zip(values, names, strict=True)]
     if numeric and (type_of_target(first) == "continuous" or first.nunique() > max(20, 0.2 * len(first))):
-        return [each.astype(float).to_numpy() for each in values], [], "number"
-    texts = [
-        each.infer_objects().astype(float).astype(str) if numeric else each.astype(str) for each in values
-    ]
+        return [each.to_numpy() for each in values], [], "number"
+    texts = [each.astype(str) for each in values]
     levels, codes = np.unique(
         np.concatenate([each.to_numpy(dtype=object).astype(str) for each in texts]), return_inverse=True
     )
@@ -260,6 +260,15 @@ def _targets(
         rank = np.argsort(order, kind="stable")
         codes, names_ = rank[codes], [names_[k] for k in order]
     return list(np.split(codes.astype(float), np.cumsum(lengths)[:-1])), names_, "class"
+
+
+def _as_numbers(labels: pd.Series, name: str) -> pd.Series:
+    numbers = pd.to_numeric(labels, errors="coerce").astype(float)
+    wrong = numbers.isna()
+    if wrong.any():
+        must = "labels must be numbers in all samples, as they are in X"
+        raise DataError(sentence(_WHERE, must, f"{offenders(labels[wrong].tolist())} in {name}"))
+    return numbers
 
 
 def _groups(
@@ -291,7 +300,7 @@ def _groups(
         if frame is None or len(frame) != n:
             got = "none" if frame is None else f"{len(frame)} rows"
             raise DataError(sentence(_WHERE, f"sensitive_features of {name} must have {n} rows", got))
-        tables.append(frame.astype(str).agg(" / ".join, axis=1).to_numpy(dtype=object).astype(str))
+        tables.append(group_texts(frame).astype(str))
     levels, codes = np.unique(np.concatenate(tables), return_inverse=True)
     return list(np.split(codes, np.cumsum(lengths)[:-1])), [str(level) for level in levels]
 

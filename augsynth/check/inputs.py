@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import type_of_target
 from augsynth.check.baselines import BASELINES
 from augsynth.core.arrays import as_rows
 from augsynth.core.errors import DataError, InputTypeError, ParameterError, offenders, sentence
-from augsynth.encode.condition import group_frame
+from augsynth.encode.condition import group_frame, group_texts
 from augsynth.remedies import REMEDIES, remedy
 
 __all__ = [
@@ -174,5 +174,4 @@ def group_names(sensitive_features: Any, rows: int) -> np.ndarray | None:
         raise DataError(
             sentence("compare", f"sensitive_features must have {rows} rows as X has", f"{len(frame)} rows")
         )
-    texts = [frame.iloc[:, place].astype(str).to_numpy(dtype=object) for place in range(frame.shape[1])]
-    return np.array([" / ".join(levels) for levels in zip(*texts, strict=True)], dtype=object)
+    return group_texts(frame)

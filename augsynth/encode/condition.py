@@ -13,7 +13,7 @@ from augsynth.core.errors import ConditionError, DataError, ThinCellWarning, off
 from augsynth.core.persistence import persistent
 from augsynth.encode.attribute import Attribute, give_label, learn_label, sorted_levels, take_label
 
-__all__ = ["ConditionCodec", "PoolMap", "columns_in_both", "group_frame", "weigh_every_cell"]
+__all__ = ["ConditionCodec", "PoolMap", "columns_in_both", "group_frame", "group_texts", "weigh_every_cell"]
 
 
 def group_frame(sensitive_features: Any, *, where: str = "sensitive_features") -> pd.DataFrame | None:
@@ -51,6 +51,18 @@ def group_frame(sensitive_features: Any, *, where: str = "sensitive_features") -
             )
         )
     return frame.reset_index(drop=True)
+
+
+def group_texts(frame: pd.DataFrame) -> np.ndarray:
+    """Return one text a row (n,): the levels of all columns of a `group_frame`.
+
+    Examples
+    --------
+    >>> group_texts(pd.DataFrame({"sex": ["f", "m"], "age": [1, 2]})).tolist()
+    ['f / 1', 'm / 2']
+    """
+    texts = [frame.iloc[:, place].astype(str).to_numpy(dtype=object) for place in range(frame.shape[1])]
+    return np.array([" / ".join(levels) for levels in zip(*texts, strict=True)], dtype=object)
 
 
 @persistent

@@ -214,3 +214,11 @@ def test_held_out_rows_that_were_seen_are_refused():
         gather(real, labels(0), seen, labels(1), holdout=(table(2), labels(2)))
     coarse = pd.DataFrame({"a": rows % 3, "b": rows % 2})
     assert len(gather(coarse, labels(0), coarse[::-1], labels(1), holdout=(coarse, labels(2))).holdout) == N
+
+
+def test_labels_of_another_kind_get_a_sentence():
+    X = pd.DataFrame({"a": np.arange(40.0)})
+    with pytest.raises(DataError, match="labels must be numbers in all samples.*'x'.*in X_new"):
+        gather(X, np.arange(40) % 2, X + 0.5, ["x", "1"] * 20)
+    found = gather(X, np.arange(40) % 2, X + 0.5, ["0.0", "1"] * 20)
+    assert list(found.classes) == ["0", "1"]
