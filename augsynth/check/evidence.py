@@ -111,7 +111,7 @@ class Evidence:
     def with_made(self, made: Rows, holdout: Rows | None = None) -> Evidence:
         """Return the same evidence about other new rows (a control), and other held-out rows if given."""
         other = replace(self, made=made, holdout=self.holdout if holdout is None else holdout)
-        for name in ("distance", "_design", "_indices"):  # none of them depends on the new rows
+        for name in ("distance", "_design", "_ranges", "_indices"):  # none of them depends on the new rows
             other.__dict__[name] = getattr(self, name)
         return other
 
@@ -181,6 +181,8 @@ class Evidence:
     def _design(self) -> tuple[NormalScores, list[np.ndarray]]:
         layout = self.joint_layout
         z = self.joint(self.train)
+        if self.holdout is None:  # the training rows are compared with the new ones: learn from both alike
+            z = np.vstack([z, self.joint(self.made)])
         numeric = Layout(tuple(block for block in layout if block.is_numeric))
         scores = NormalScores(atom_share=None).fit(z[:, layout.numeric], numeric)
         common = []
@@ -190,10 +192,22 @@ class Evidence:
             common.append(np.argsort(-counts, kind="stable")[:_SHOWN_LEVELS])
         return scores, common
 
+    @cached_property
+    def _ranges(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Ends and spread of the training numbers; columns of which nothing is known have no ends."""
+        known = self.joint(self.train)[:, self.joint_layout.numeric]
+        gaps = np.isnan(known)
+        low = np.where(gaps, np.inf, known).min(axis=0)
+        high = np.where(gaps, -np.inf, known).max(axis=0)
+        none = gaps.all(axis=0)
+        spread = np.nanstd(np.where(none, 0.0, known), axis=0)
+        return np.where(none, -np.inf, low), np.where(none, np.inf, high), np.where(spread > 0, spread, 1.0)
+
     def design(self, rows: Rows) -> np.ndarray:
         """Return rows as vectors (n, d) for measures that need a linear space, target included.
 
-        Numbers become normal scores of the training rows (linear beyond their range), missing
+        Numbers become normal scores of the training rows (beyond their range one more for each
+        standard deviation: the last quantiles alone would say anything), missing
         ones 0 with a coordinate that says so; a category has a coordinate a level, scaled so
         that two different categories lie one apart, rare levels together.
         """
@@ -201,7 +215,9 @@ class Evidence:
         scores, common = self._design
         numbers = z[:, layout.numeric]
         gaps = np.isnan(numbers)
-        parts = [np.where(gaps, 0.0, scores.encode(numbers))]
+        low, high, scale = self._ranges
+        inside = np.clip(numbers, low, high)
+        parts = [np.where(gaps, 0.0, scores.encode(inside) + (numbers - inside) / scale)]
         holed = np.isnan(self.joint(self.train)[:, layout.numeric]).any(axis=0)
         parts.append(gaps[:, holed].astype(float))
         for j, levels in zip(layout.categorical, common, strict=True):

@@ -193,15 +193,17 @@ def _family(column: pd.Series) -> str:
 def _featured(
     tables: list[Any], names: list[str], modality: str, features: Any
 ) -> tuple[list[np.ndarray], Layout]:
+    from scipy import sparse
     from sklearn.decomposition import PCA
 
+    lengths = [count_rows(each) for each in tables]
     if modality == "text":
         from sklearn.decomposition import TruncatedSVD
         from sklearn.feature_extraction.text import HashingVectorizer
 
         words = HashingVectorizer(n_features=2**14, ngram_range=(1, 2))
         made = [words.transform([str(text) for text in each]) for each in tables]
-        reduce: Any = TruncatedSVD(min(_MOST_FEATURES, made[0].shape[0]), random_state=0)
+        reduce: Any = TruncatedSVD(min(_MOST_FEATURES, sum(lengths)), random_state=0)
     else:
         view = features or default_view(modality, tables[0], sample_rate=16_000.0).transform
         made = [np.asarray(view(each), dtype=float) for each in tables]
@@ -209,9 +211,10 @@ def _featured(
             if each.ndim != 2 or len(each) != count_rows(table) or not np.isfinite(each).all():
                 must = "features must give one row of finite numbers for each row"
                 raise DataError(sentence(_WHERE, must, f"an array of shape {each.shape} for {name}"))
-        reduce = PCA(min(_MOST_FEATURES, *made[0].shape), random_state=0)
+        reduce = PCA(min(_MOST_FEATURES, made[0].shape[1], sum(lengths)), random_state=0)
     if made[0].shape[1] > _MOST_FEATURES or modality == "text":
-        reduce.fit(made[0])
+        # on all rows alike: directions learned from one sample would tell it from the others
+        reduce.fit(sparse.vstack(made) if modality == "text" else np.vstack(made))
         made = [reduce.transform(each) for each in made]
     whole = np.vstack(made)
     blocks = (
