@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from augsynth.check.report.answers import status_words
 from augsynth.check.report.markup import clean, figure
 
 if TYPE_CHECKING:
@@ -150,12 +151,13 @@ def summarise_report(report: Report, files: list[Path], screen: Console) -> None
     report_lines(report, screen, questions=[answer.part for answer in report.verdict.answers])
     judged = [each for each in report.findings if each.status != "not judged"]
     if judged:
-        table = _table("check", "figure", "same distribution", "independent columns", "", right=(1, 2, 3))
+        table = _table("check", "figure", "if nothing differed", "independent columns", "", right=(1, 2, 3))
         for each in judged:
             beside = each.controls.get("independent columns", float("nan"))
             figures = [figure(value, each.unit) for value in (each.value, each.null, beside)]
             colour = "bold red" if each.status == "failed" else "green"
-            table.add_row(*_cells(each.name, *figures, Text(each.status, style=colour)))
+            words = Text(status_words(each), style=colour)
+            table.add_row(*_cells(f"{each.title} [{each.name}]", *figures, words))
         screen.print(Padding(table, (0, 0, 1, 2), expand=False))
     for note in report.notes[:_MAX_NOTES]:
         screen.print(Text(f"note: {clean(note)}", style="yellow"))

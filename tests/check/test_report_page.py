@@ -164,7 +164,7 @@ def test_a_strip_puts_figures_where_they_belong():
         f'cx="{axis.at(0.7)}"' in drawn and f'x1="{axis.at(0.6)}"' in drawn and f'x="{axis.at(0.9)}"' in drawn
     )
     assert "SMOTE" not in drawn  # it could not be made
-    assert 'aria-label="Told apart: 0.700; 95 % interval 0.600 to 0.800; same distribution 0.500' in drawn
+    assert 'aria-label="Told apart: 0.700; 95 % interval 0.600 to 0.800; if nothing differed 0.500' in drawn
     assert str(strip(Finding("fidelity", "c2st", "", float("nan")))) == ""
 
 

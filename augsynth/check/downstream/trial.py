@@ -78,6 +78,8 @@ class Trial:
         Score of new rows alone less that of as many real rows of every class and group.
     few : bool
         Whether a class has too few held-out rows for a verdict.
+    chance : float
+        The score of a model that knows nothing.
     """
 
     scores: pd.DataFrame
@@ -94,6 +96,7 @@ class Trial:
     alpha: float = 0.05
     fair: Estimate = field(default_factory=lambda: Estimate(float("nan"), float("nan"), 1.0))
     few: bool = False
+    chance: float = float("nan")
 
     def findings(self) -> list[Finding]:
         """Return the findings "gain" (with the real rows) and "tstr" (new rows alone), not yet judged."""
@@ -205,6 +208,7 @@ def hold_out_trial(
         alpha=alpha,
         fair=difference(main.get(NEW_MATCHED, main[NEW]), main[MATCHED], ("score", scorer.metric)),
         few=bool(scorer.thin_classes),
+        chance=scorer.chance,
     )
 
 

@@ -87,7 +87,7 @@ def _alone(trial: Trial) -> Finding:
     word = "worse" if fair.p_below() <= trial.alpha / 2 else "not shown to be worse"
     told = (
         f"Trained on the new rows alone, {trial.main} reaches {_a(trial.metric)} of {value:.3f} on "
-        f"the held-out rows; on all real rows {real['value']:.3f}. With as many rows of every "
+        f"the held-out rows{_chance(trial)}; on all real rows {real['value']:.3f}. With as many rows of each "
         f"class and group, new ones give {new['value']:.3f} and real ones {null:.3f}: "
         f"{fair.value:+.4f}, interval {interval_text(low, high, 4)}; the new rows are {word}."
     )
@@ -96,6 +96,10 @@ def _alone(trial: Trial) -> Finding:
         "downstream", "tstr", _TITLES["tstr"], value, trial.metric, float(alone["low"]), float(alone["high"]),
         null, fair.p_below() if judged else float("nan"), _new_rows(trial, NEW), told, _NOT_SHOWN, beside,
     )  # fmt: skip
+
+
+def _chance(trial: Trial) -> str:
+    return f" (chance: {trial.chance:.3f})" if np.isfinite(trial.chance) else ""
 
 
 def _a(metric: str) -> str:

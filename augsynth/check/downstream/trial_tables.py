@@ -94,6 +94,15 @@ class Scorer:
             found |= dict(zip(self.members, by_set.T, strict=True))
         return found
 
+    @property
+    def chance(self) -> float:
+        """The score of a model that knows nothing: the class share for average precision; NaN for numbers."""
+        if not self.is_class:
+            return float("nan")
+        if self.metric == "average precision":
+            return float((self.truth == self.positive).mean())
+        return 1.0 / max(len(np.unique(self.truth)), 1)
+
     def empty(self, weights: np.ndarray) -> dict[Key, np.ndarray]:
         """Return the figures of a model that could not be trained: all undefined."""
         two = len(self.truth), 1 + len({key[2] for key in self.members if key[0] == "class"})

@@ -155,7 +155,7 @@ def _powerless(findings: Sequence[Finding]) -> str:
         reach = (each.high - each.low) / 2
         if each.name == "c2st" and each.status == PASSED and control - each.null < reach:
             return (
-                f"A classifier does not tell even independent columns from real rows here (AUC {control:.2f}), "
+                f"A classifier does not tell even independent columns from real rows (AUC {control:.2f}), "
                 "so this test has no power: too few rows, or columns that hardly go together."
             )
     return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -65,11 +66,30 @@ def examine(
                 for name, other in beside.items()
                 if name in check.controlled
             }
-            findings.append(replace(found, controls=figures))
+            told = _unnumbered(found.sentence, evidence.modality)
+            findings.append(replace(found, controls=figures, sentence=told))
             seconds[check.name] = time.process_time() - started
     # Of two checks of one name, for different kinds of rows, the one that applies speaks.
     findings = [each for each in findings if each not in silent or each.name not in seconds]
     return judge(findings, alpha), [*evidence.notes, *notes], seconds
+
+
+def _unnumbered(sentence: str, modality: str) -> str:
+    """Name features of pictures, clips and texts in words: their numbers tell nobody anything.
+
+    Examples
+    --------
+    >>> _unnumbered("What gives them away: feature 26, feature 4 and feature 9.", "image")
+    'What gives them away: picture features.'
+    """
+    kind = _FEATURES.get(modality)
+    if kind is None:
+        return sentence
+    several = re.sub(r"feature \d+((,| and|, and) feature \d+)+", f"{kind}s", sentence)
+    return re.sub(r"feature \d+", f"a {kind}", several)
+
+
+_FEATURES = {"image": "picture feature", "audio": "sound feature", "text": "word feature"}
 
 
 def _figure(check: Check, evidence: Evidence, name: str) -> float:

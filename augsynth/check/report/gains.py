@@ -307,7 +307,7 @@ def group_blocks(report: Report) -> list[dict[str, Any]]:
                     note=lines[0],
                 )
             )
-        else:
+        elif blocks:  # without groups, nothing found is no section of its own
             blocks.append({"kind": "list", "lines": lines})
     return blocks
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from markupsafe import Markup
 
 from augsynth.check.evidence import Evidence
@@ -96,7 +97,24 @@ def heat_map(values: np.ndarray, names: Sequence[str], words: str) -> Markup:
     told = f"{words}: {len(names)} columns, greatest difference {figure(most)}"
     style = "min-width:520px;max-width:860px" if len(names) > 8 else "max-width:560px"
     picture = drawing(*parts, width=width, height=height, label=told, class_="heat")
-    return tag("div", picture, style=style)
+    ends = [tag("span", figure(-most)), tag("span", class_="ramp"), tag("span", f"+{figure(most)}")]
+    scale = tag("ul", tag("li", *ends), class_="key", aria_label="Colour scale")
+    return scale + tag("div", picture, style=style)
+
+
+def worst_pairs(values: np.ndarray, names: Sequence[str], most: int = 8) -> pd.DataFrame:
+    """Return the pairs of columns whose difference is greatest, greatest first."""
+    first, second = np.triu_indices(len(names), 1)
+    sizes = np.nan_to_num(np.abs(values[first, second]))
+    order = np.argsort(-sizes, kind="stable")[:most]
+    order = order[sizes[order] > 0]
+    return pd.DataFrame(
+        {
+            "column": [str(names[k]) for k in first[order]],
+            "and": [str(names[k]) for k in second[order]],
+            "new less real": [f"{value:+.2f}" for value in values[first[order], second[order]]],
+        }
+    )
 
 
 def _cells(

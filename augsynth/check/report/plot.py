@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from augsynth.check.finding import CONTROLS, COPY, FAILED, HOLDOUT, INDEPENDENT, NOT_JUDGED, SMOTE, Finding
 from augsynth.check.panels import FAINT
 from augsynth.check.preservation_plot import INK, write_figure
+from augsynth.check.report.answers import status_words
 from augsynth.check.report.markup import Axis, figure, middle_cut
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _MARKS = {
 
 
 def findings_plot(report: Report, path: Any = None) -> Figure:
-    """Draw a line a judged check; green passed, red failed, the dashed mark is "no difference".
+    """Draw a line a judged check; green passed, red failed, the dashed mark is "if nothing differed".
 
     Parameters
     ----------
@@ -48,7 +49,7 @@ def findings_plot(report: Report, path: Any = None) -> Figure:
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-max(len(shown), 1) + 0.4, 0.6)
     axes.set_axis_off()
-    handles = [Line2D([], [], color=_SOFT, ls="--", lw=1.6, label="no difference")]
+    handles = [Line2D([], [], color=_SOFT, ls="--", lw=1.6, label="if nothing differed")]
     handles += [
         Line2D([], [], marker=_MARKS[name][0], color=_MARKS[name][1], mfc="white", ls="", label=name)
         for name in CONTROLS
@@ -82,5 +83,5 @@ def _line(axes: Axes, found: Finding, y: int) -> None:
     beside = axes.get_yaxis_transform()
     style: dict[str, Any] = {"transform": beside, "va": "center", "size": 9, "parse_math": False}
     axes.text(-0.04, y, middle_cut(found.title, 56), ha="right", color=INK, **style)
-    told = f"{figure(found.value, found.unit)}  {found.status}"
+    told = f"{figure(found.value, found.unit)}  {status_words(found)}"
     axes.text(1.05, y, told, ha="left", color=colour, **style)

@@ -11,10 +11,11 @@ import pandas as pd
 
 from augsynth.check.finding import FAILED, NOT_JUDGED, PASSED, Finding
 from augsynth.check.privacy import WHAT_IT_PROVES
+from augsynth.check.report.answers import status_words
 from augsynth.check.report.charts import count_bars, loss_lines
 from augsynth.check.report.columns import MOST_PANELS, marginals, small_multiples
 from augsynth.check.report.gains import gain_blocks, group_blocks
-from augsynth.check.report.maps import MOST_COLUMNS, heat_map, row_map
+from augsynth.check.report.maps import MOST_COLUMNS, heat_map, row_map, worst_pairs
 from augsynth.check.report.markup import figure
 from augsynth.check.report.pairs import near_duplicate_blocks, pair_blocks
 from augsynth.check.report.pictures import MOST_CLASSES, contact_sheets, has_pictures
@@ -64,10 +65,13 @@ def _word(cell: Any) -> str:
 
 def sections_of(report: Report) -> list[dict[str, Any]]:
     """Return the sections that have something to show."""
+    groups = ("Groups", "Groups, before and after", _GROUPS)
+    if not report.settings["groups"]:
+        groups = ("Subgroups", "Subgroups that nobody named", "")
     made = [
         ("gains", "Gains", "Who gained, who lost?", _GAINS, gain_blocks(report)),
         ("counts", "Counts", "What was added", "", _count_blocks(report)),
-        ("groups", "Groups", "Groups, before and after", _GROUPS, group_blocks(report)),
+        ("groups", *groups, group_blocks(report)),
         ("fidelity", "Real?", "Do they look real?", _FIDELITY, _fidelity_blocks(report)),
         ("diversity", "Varied?", "Are they varied?", _DIVERSITY, _diversity_blocks(report)),
         ("memorisation", "Copied?", "Does anything look copied?", "", _memorisation_blocks(report)),
@@ -106,7 +110,7 @@ def finding_block(found: Finding) -> dict[str, Any]:
         interval = f"{figure(found.low, found.unit)} to {figure(found.high, found.unit)}" if known else "–"
         figures = [
             ("95 % interval", interval),
-            ("same distribution", figure(found.null, found.unit)),
+            ("if nothing differed", figure(found.null, found.unit)),
             *((name, figure(value, found.unit)) for name, value in found.controls.items()),
             ("p-value", figure(found.p_value)),
             ("p-value, Holm", figure(found.p_adjusted)),
@@ -123,7 +127,7 @@ def finding_block(found: Finding) -> dict[str, Any]:
     return {
         "name": found.name,
         "class": _CLASSES.get(found.status, "plain"),
-        "status": found.status,
+        "status": status_words(found),
         "title": found.title,
         "figure": figure(found.value, found.unit) if good else "",
         "unit": unit,
@@ -211,8 +215,14 @@ def _fidelity_blocks(report: Report) -> list[Block]:
         if each.name == "pairs" and matrix is not None and names is not None and evidence.modality == "table":
             more = f", the {MOST_COLUMNS} that differ most" if len(names) > MOST_COLUMNS else ""
             words = f"How strongly two columns go together: new less real{more}"
-            note = "Orange: more strongly among new rows; blue: less. Point at a cell for its figure."
-            blocks.append(chart(words, heat_map(np.asarray(matrix), names, words), note=note, scroll=True))
+            note = (
+                "Orange: more strongly among new rows; blue: less. The table has the pairs that differ most."
+            )
+            values = np.asarray(matrix)
+            blocks.append(chart(words, heat_map(values, names, words), note=note, scroll=True))
+            frame, caption = worst_pairs(values, names), "Pairs of columns that differ most"
+            if len(frame):
+                blocks.append({"kind": "table", "frame": shown_frame(frame), "caption": caption, "most": 8})
     drawn = row_map(evidence)
     if drawn is not None:
         note = (

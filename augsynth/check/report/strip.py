@@ -47,7 +47,7 @@ def strip(found: Finding) -> Markup:
         )
     if math.isfinite(found.null):
         at = axis.at(found.null)
-        told = f"same distribution: {figure(found.null, found.unit)}"
+        told = f"if nothing differed: {figure(found.null, found.unit)}"
         parts.append(tag("line", tag("title", told), x1=at, x2=at, y1=3, y2=41, class_="nullline"))
     for name in CONTROLS:
         value = found.controls.get(name, float("nan"))
@@ -83,7 +83,7 @@ def described(found: Finding) -> str:
     if math.isfinite(found.low):
         told.append(f"95 % interval {figure(found.low, found.unit)} to {figure(found.high, found.unit)}")
     if math.isfinite(found.null):
-        told.append(f"same distribution {figure(found.null, found.unit)}")
+        told.append(f"if nothing differed {figure(found.null, found.unit)}")
     told += [
         f"{name} {figure(value, found.unit)}"
         for name, value in found.controls.items()

@@ -6,6 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from augsynth.check.finding import NOT_JUDGED
+from augsynth.check.report.answers import status_words
 from augsynth.check.report.markup import figure
 
 if TYPE_CHECKING:
@@ -29,10 +30,12 @@ def report_text(report: Report) -> str:
     judged = [each for each in report.findings if each.status != NOT_JUDGED]
     if judged:
         lines.append("")
-        wide = max(len(each.name) for each in judged)
+        wide = max(len(f"{each.title} [{each.name}]") for each in judged)
         for found in judged:
             value, null = figure(found.value, found.unit), figure(found.null, found.unit)
-            lines.append(f"{found.status:<7} {found.name:<{wide}}  {value:>9}  (same distribution {null})")
+            words = status_words(found)
+            title = f"{found.title} [{found.name}]"
+            lines.append(f"{title:<{wide}}  {value:>9}  if nothing differed {null:>9}  {words}")
     if report.notes:
         lines += [
             "",
