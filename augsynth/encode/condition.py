@@ -56,12 +56,19 @@ def group_frame(sensitive_features: Any, *, where: str = "sensitive_features") -
 def group_texts(frame: pd.DataFrame) -> np.ndarray:
     """Return one text a row (n,): the levels of all columns of a `group_frame`.
 
+    Whole numbers read the same whether they come as floats or not.
+
     Examples
     --------
-    >>> group_texts(pd.DataFrame({"sex": ["f", "m"], "age": [1, 2]})).tolist()
+    >>> group_texts(pd.DataFrame({"sex": ["f", "m"], "age": [1.0, 2.0]})).tolist()
     ['f / 1', 'm / 2']
     """
-    texts = [frame.iloc[:, place].astype(str).to_numpy(dtype=object) for place in range(frame.shape[1])]
+    texts = []
+    for place in range(frame.shape[1]):
+        column = frame.iloc[:, place].infer_objects()
+        if pd.api.types.is_float_dtype(column) and column.abs().max() < 2**53 and (column % 1 == 0).all():
+            column = column.astype("int64")
+        texts.append(column.astype(str).to_numpy(dtype=object))
     return np.array([" / ".join(levels) for levels in zip(*texts, strict=True)], dtype=object)
 
 

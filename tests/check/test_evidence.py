@@ -222,3 +222,10 @@ def test_labels_of_another_kind_get_a_sentence():
         gather(X, np.arange(40) % 2, X + 0.5, ["x", "1"] * 20)
     found = gather(X, np.arange(40) % 2, X + 0.5, ["0.0", "1"] * 20)
     assert list(found.classes) == ["0", "1"]
+
+
+def test_groups_that_are_whole_numbers_may_come_as_floats():
+    X, groups = pd.DataFrame({"a": np.arange(40.0)}), pd.DataFrame({"district": [1, 2] * 20})
+    y = np.arange(40) % 2
+    found = gather(X, y, X + 0.5, y, sensitive_features=groups, sensitive_features_new=groups.astype(float))
+    assert list(found.groups) == ["1", "2"] and len(found.matched[0]) == 40
