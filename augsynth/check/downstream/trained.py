@@ -109,15 +109,15 @@ class Learner:
         self._frequent: list[np.ndarray | None] = []
         if view == "encoded":
             self._frequent = [self._levels(j) for j in range(len(evidence.layout))]
-        self._kept: dict[int, Any] = {}
+        self._kept: dict[int, tuple[Rows, np.ndarray]] = {}  # the rows too, so that their id stays theirs
 
     def features(self, rows: Rows) -> Any:
         """Return the features of rows in the form that the model takes (kept for the next time)."""
         if self.view == "rows":
             return rows.X
         if id(rows) not in self._kept:
-            self._kept[id(rows)] = self._viewed(rows)
-        return self._kept[id(rows)]
+            self._kept[id(rows)] = rows, self._viewed(rows)
+        return self._kept[id(rows)][1]
 
     def _viewed(self, rows: Rows) -> np.ndarray:
         if self.view == "vectors":
