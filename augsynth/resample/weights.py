@@ -26,7 +26,9 @@ def balanced_weights(
     """Weigh rows so that every class x group cell counts the same in all.
 
     The cheapest remedy for thin classes and groups: nothing is made, rare rows count
-    for more. The weights go into ``fit(..., sample_weight=)`` or into a torch loss.
+    for more. One weight a row, not one a class: ``fit(..., sample_weight=w)``, or in torch
+    ``(w * CrossEntropyLoss(reduction="none")(logits, y)).mean()``. ``CrossEntropyLoss(weight=)``
+    takes one weight a class, and is another thing.
 
     Parameters
     ----------
@@ -51,7 +53,7 @@ def balanced_weights(
     Raises
     ------
     DataError
-        Missing labels or groups, different lengths, no rows.
+        Missing labels or groups, different lengths, no rows, no groups where ``by`` needs them.
     ParameterError
         An unknown ``by``.
 
@@ -82,8 +84,8 @@ def balanced_weights(
     >>> import torch
     >>> labels, logits = torch.tensor(y), torch.zeros(6, 2)
     >>> weights = balanced_weights(labels, sex)
-    >>> losses = torch.nn.CrossEntropyLoss(reduction="none")(logits, labels)
-    >>> round((weights * losses).mean().item(), 4)
+    >>> loss = torch.nn.CrossEntropyLoss(reduction="none")  # one loss a row, to be weighed
+    >>> round((weights * loss(logits, labels)).mean().item(), 4)
     0.6931
     """
     tensor = y if _is_tensor(y) else None
@@ -91,6 +93,9 @@ def balanced_weights(
     if by is None:
         by = "class" if sensitive_features is None else "class+group"
     check_option(_WHERE, "by", by, _BY)
+    if sensitive_features is None and by != "class":
+        must = f"by={by!r} needs the group of each row"
+        raise DataError(sentence(_WHERE, must, "no groups", "Pass sensitive_features, or use by='class'."))
     given = cells_of(y, sensitive_features, by="class+group" if by == "reweighing" else by, where=_WHERE)
     n = len(given.codes)
     if n == 0:
