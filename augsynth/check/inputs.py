@@ -95,7 +95,25 @@ def applicable_remedies(
             notes.append(f"{chosen.name}: not applicable, {reason}.")
         else:
             found[chosen.name] = chosen
-    return found, notes
+    return _with_twin(found, set(taken), notes), notes
+
+
+def _with_twin(found: dict[str, Any], taken: set[str], notes: list[str]) -> dict[str, Any]:
+    """Add, behind a remedy that replaces the estimator, what replaces it without the remedy."""
+    twins = {name: each.without() for name, each in found.items() if hasattr(each, "without")}
+    if any(twin is None or twin.name in taken | set(found) for twin in twins.values()):
+        return found
+    told: dict[str, Any] = {}
+    for name, each in found.items():
+        told[name] = each
+        if name in twins and twins[name].name not in told:
+            twin = twins[name]
+            told[twin.name] = twin
+            notes.append(
+                f"{name} replaces the estimator by a network; {twin.name} is that network at strength 0. "
+                "The penalty's own gain is the difference between these two, not that to nothing."
+            )
+    return told
 
 
 def _name_of(resampler: Any) -> str:

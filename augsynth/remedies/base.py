@@ -12,7 +12,7 @@ from sklearn.base import is_classifier
 from augsynth.core.arrays import take_in
 from augsynth.core.errors import DataError, ParameterError, sentence
 from augsynth.core.routing import weight_parameter
-from augsynth.encode.condition import group_frame
+from augsynth.encode.condition import group_frame, group_texts
 from augsynth.encode.schema import Schema
 from augsynth.encode.table import TableCodec
 from augsynth.impute.design import Design
@@ -28,6 +28,8 @@ __all__ = [
     "why_no_remedy",
 ]
 
+SCORES = ("predict_proba", "decision_function")  # what a fitted remedy passes on where its model has it
+
 
 class Fitted(Protocol):
     """A fitted remedy: predicts rows, and may look at their groups to do so."""
@@ -40,7 +42,10 @@ class Fitted(Protocol):
         """Return labels (n,)."""
 
     def predict_proba(self, X: Any, *, sensitive_features: Any) -> np.ndarray:
-        """Return class probabilities (n, n_classes); only where the model has them."""
+        """Return class probabilities (n, n_classes); only where the model has them.
+
+        The same holds of ``decision_function``.
+        """
 
 
 class Remedy(Protocol):
@@ -80,8 +85,7 @@ def group_names(sensitive_features: Any) -> np.ndarray:
     frame = group_frame(sensitive_features, where="remedy")
     if frame is None:
         raise DataError(sentence("remedy", "there must be sensitive features", "none"))
-    columns = [frame.iloc[:, place].astype(str).to_numpy(dtype=object) for place in range(frame.shape[1])]
-    return np.array([" / ".join(levels) for levels in zip(*columns, strict=True)], dtype=object).astype(str)
+    return group_texts(frame).astype(str)
 
 
 def takes_weights(estimator: Any) -> bool:
@@ -116,9 +120,10 @@ class Blind:
         return self.model.predict(X)
 
     def __getattr__(self, name: str) -> Any:
-        if name != "predict_proba" or not hasattr(self.model, "predict_proba"):
+        if name not in SCORES or not hasattr(self.model, name):
             raise AttributeError(f"{type(self).__name__} has no {name}")
-        return lambda X, *, sensitive_features=None: self.model.predict_proba(X)
+        scores = getattr(self.model, name)
+        return lambda X, *, sensitive_features=None: scores(X)
 
 
 class TableView:

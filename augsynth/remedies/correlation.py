@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from augsynth.core.arrays import check_weights
-from augsynth.remedies.base import Fitted, TableView, fit_weighted, group_names, why_no_remedy
+from augsynth.remedies.base import SCORES, Fitted, TableView, fit_weighted, group_names, why_no_remedy
 
 __all__ = ["CorrelationFree"]
 
@@ -79,8 +79,6 @@ class _Uncorrelated:
         weight = check_weights(sample_weight, len(names), "remedy")
         self.model_ = fit_weighted(self.model, self.remover_.transform(joined), y, weight)
         self.classes_ = self.model_.classes_
-        if hasattr(self.model_, "predict_proba"):
-            self.predict_proba = self._predict_proba
         return self
 
     def _encoded(self, X: Any) -> np.ndarray:
@@ -103,8 +101,11 @@ class _Uncorrelated:
     def predict(self, X: Any, *, sensitive_features: Any) -> Any:
         return self.model_.predict(self._without(X, sensitive_features))
 
-    def _predict_proba(self, X: Any, *, sensitive_features: Any) -> Any:
-        return self.model_.predict_proba(self._without(X, sensitive_features))
+    def __getattr__(self, name: str) -> Any:
+        if name not in SCORES or not hasattr(self.model_, name):
+            raise AttributeError(f"{type(self).__name__} has no {name}")
+        scores = getattr(self.model_, name)
+        return lambda X, *, sensitive_features: scores(self._without(X, sensitive_features))
 
 
 def _is_plain(X: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -210,8 +210,8 @@ def _sensitive(given: Any, n: int, where: str) -> tuple[np.ndarray, bool]:
 class IndependentNetwork:
     """The estimator is replaced by a small network with an independence penalty.
 
-    It does not look at the estimator that it is given: compare it with a network of
-    ``strength=0`` as well, to see what the penalty did.
+    It does not look at the estimator that it is given: `augsynth.check.compare` adds the
+    network of ``strength=0`` by itself, to see what the penalty did.
 
     Parameters
     ----------
@@ -223,6 +223,11 @@ class IndependentNetwork:
     strength: float = 1.0
     within_classes: bool = True
     name: str = "independence penalty"
+    seeded_as: str = "independence penalty"
+
+    def without(self) -> IndependentNetwork | None:
+        """Return the network without the penalty, None if it has none."""
+        return replace(self, strength=0.0, name="network without penalty") if self.strength else None
 
     def why_not(self, estimator: Any, y: Any, sensitive_features: Any) -> str:
         """Return "" where it applies, else the reason why not."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
@@ -14,7 +14,7 @@ from augsynth.core.arrays import check_weights, take_rows
 from augsynth.core.errors import DataError, ThinCellWarning, offenders, sentence
 from augsynth.core.parameters import check_number, check_option
 from augsynth.core.random import keyed_rng, resolve_seed
-from augsynth.remedies.base import Fitted, fit_weighted, group_names, why_no_remedy
+from augsynth.remedies.base import SCORES, Fitted, fit_weighted, group_names, why_no_remedy
 
 __all__ = ["GroupThresholds"]
 
@@ -45,7 +45,8 @@ class GroupThresholds:
     -----
     Costs ``folds + 1`` fits. Matching rates exactly needs chance: a row between two thresholds gets its
     label by a draw, which is a function of the seed and of the row's place among the rows to predict.
-    ``predict_proba`` is the model's own: thresholds change decisions, not probabilities. Groups with
+    ``predict_proba`` is the model's own: thresholds change decisions, not probabilities, so a
+    comparison by a ranking score calls it "not applicable". Groups with
     fewer than 5 rows of a class share thresholds (with a warning), as do groups not seen in training.
     Weights go into the model, not into the rates.
 
@@ -58,6 +59,7 @@ class GroupThresholds:
     objective: str = "balanced_accuracy_score"
     folds: int = 3
     name: str = "group thresholds"
+    labels_only: ClassVar[bool] = True
 
     def why_not(self, estimator: Any, y: Any, sensitive_features: Any) -> str:
         """Return "" where it applies, else the reason why not."""
@@ -156,8 +158,6 @@ class _Score(BaseEstimator):
 class _Thresholded:
     def __init__(self, model: Any, classes: np.ndarray, seed: int):
         self.model, self.classes_, self.seed = model, classes, seed
-        if hasattr(model, "predict_proba"):
-            self.predict_proba = self._predict_proba
 
     def _fit(
         self, remedy: GroupThresholds, scores: np.ndarray, codes: np.ndarray, names: np.ndarray
@@ -186,5 +186,8 @@ class _Thresholded:
         labels: np.ndarray = self.classes_[np.asarray(chosen).astype(int)]
         return labels
 
-    def _predict_proba(self, X: Any, *, sensitive_features: Any = None) -> np.ndarray:
-        return np.asarray(self.model.predict_proba(X))
+    def __getattr__(self, name: str) -> Any:
+        if name not in SCORES or not hasattr(self.model, name):
+            raise AttributeError(f"{type(self).__name__} has no {name}")
+        scores = getattr(self.model, name)
+        return lambda X, *, sensitive_features=None: np.asarray(scores(X))
