@@ -32,7 +32,9 @@ class Calibrated:
     how: str
 
 
-def calibration_error(y: Any, proba: np.ndarray, classes: Any, n_bins: int = _BINS) -> float:
+def calibration_error(
+    y: Any, proba: np.ndarray, classes: Any, n_bins: int = _BINS, sample_weight: Any = None
+) -> float:
     """Return how far probabilities lie from observed shares, on average (0 is best).
 
     For each class, rows are put into ``n_bins`` bins of equal size by their probability;
@@ -45,6 +47,8 @@ def calibration_error(y: Any, proba: np.ndarray, classes: Any, n_bins: int = _BI
     y : array-like (n,)
     proba : ndarray (n, k)
     classes : array-like (k,)
+    sample_weight : array-like (n,), optional
+        Bins hold equal numbers of rows; means, shares and the average over bins are weighted.
 
     References
     ----------
@@ -59,18 +63,20 @@ def calibration_error(y: Any, proba: np.ndarray, classes: Any, n_bins: int = _BI
     0.25
     """
     y = np.asarray(y)
+    weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
     n_bins = max(1, min(n_bins, len(y)))
     errors = []
     for k, level in enumerate(classes):
         order = np.argsort(proba[:, k], kind="stable")
-        parts = np.array_split(np.column_stack([proba[order, k], y[order] == level]), n_bins)
-        errors.append(sum(len(part) * abs(part[:, 0].mean() - part[:, 1].mean()) for part in parts) / len(y))
+        apart = (weight * (proba[:, k] - (y == level)))[order]
+        errors.append(sum(abs(part.sum()) for part in np.array_split(apart, n_bins)) / weight.sum())
     return float(np.mean(errors))
 
 
-def neg_calibration_error(estimator: Any, X: Any, y: Any) -> float:
+def neg_calibration_error(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
     """Return minus the `calibration_error` of a fitted classifier: a scorer."""
-    return -calibration_error(y, np.asarray(estimator.predict_proba(X)), estimator.classes_)
+    told = np.asarray(estimator.predict_proba(X))
+    return -calibration_error(y, told, estimator.classes_, sample_weight=sample_weight)
 
 
 class PriorCorrected(ClassifierMixin, BaseEstimator):

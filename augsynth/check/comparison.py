@@ -15,9 +15,9 @@ from augsynth.check.folds import Outcome
 from augsynth.check.metric import Metric
 from augsynth.check.records import plain, records
 from augsynth.check.splits import Split
-from augsynth.check.table import sentences, text_table
+from augsynth.check.table import failure_lines, sentences, text_table
 from augsynth.check.verdict import differences, overall_verdicts
-from augsynth.core.errors import DataError, sentence
+from augsynth.core.errors import AugsynthWarning, DataError, sentence
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,7 +33,8 @@ class Comparison:
     ----------
     verdicts : DataFrame
         One row a method, one column a baseline that applies, and "in all":
-        each *helps*, *no evidence* or *hurts*.
+        each *helps*, *no evidence* or *hurts*; *failed* on every fold; or *not applicable*,
+        for a remedy that changes labels only under a score that does not look at them.
     metric, metric_words : str
         The score that the verdicts rest on, and how a sentence says it.
     folds : DataFrame
@@ -72,6 +73,7 @@ class Comparison:
         flags: Mapping[tuple[str, Any], str],
         notes: Sequence[str],
         settings: dict[str, Any],
+        labels_only: Sequence[str] = (),
     ) -> Comparison:
         """Judge the outcomes of all folds."""
         folds = _fold_frame(outcomes)
@@ -105,8 +107,11 @@ class Comparison:
                 (f"{WORST} {first.name}", WORST),
                 (f"{WORST} recall", WORST),
             ],
+            unmoved=_unmoved(metrics, labels_only),
+            bounded=_bounded(metrics),
         )
         costs = _costs(outcomes)
+        _warn_of_failures(failures, len(splits))
         frame = frame.merge(costs[["seconds_resample", "seconds_fit"]], left_on="method", right_index=True)
         return cls(
             verdicts=overall_verdicts(frame, first.name, methods, against, settings["alpha"]),
@@ -133,7 +138,9 @@ class Comparison:
         are defined; ``low`` and ``high`` the interval at ``1 - alpha``;
         ``low_holm`` and ``high_holm`` the one that also allows for the number of methods and
         leaves zero out exactly where the verdict against that baseline is not "no evidence".
-        ``p_value`` is two-sided, ``p_holm`` adjusted. ``flag`` is "", "too few" or "failed".
+        Intervals of differences of shares (recall, accuracy, ROC AUC ...) end at -1 and +1.
+        ``p_value`` is two-sided, ``p_holm`` adjusted. ``flag`` is "", "too few", "failed" (on
+        some fold, or on all), "... failed" (the baseline) or "gives labels only".
         """
         return self._differences.copy()
 
@@ -228,9 +235,30 @@ def _more_notes(
     if rare:
         told = ", ".join(f"{count} of class {name}" for name, count in rare.items())
         notes.append(f"Few rows to judge by: {told}. The intervals are wide, and rough.")
-    for method, part in failures.groupby("method", sort=False):
-        notes.append(f"{method} failed on {len(part)} of {settings['splits']} folds: {part['error'].iloc[0]}")
-    return notes
+    return [*notes, *failure_lines(failures, settings["splits"])]
+
+
+def _names_of(metric: Metric) -> tuple[str, str, str]:
+    """Return what a metric is called in all and by group, as a gap, and as that of the worst group."""
+    return metric.name, f"{metric.name} gap", f"{WORST} {metric.name}"
+
+
+def _unmoved(metrics: Sequence[Metric], labels_only: Sequence[str]) -> set[tuple[str, str]]:
+    still = [name for metric in metrics if not metric.thresholded for name in _names_of(metric)]
+    return {(method, name) for method in labels_only for name in still}
+
+
+def _bounded(metrics: Sequence[Metric]) -> set[str]:
+    shares = {name for metric in metrics if metric.bounded for name in _names_of(metric)}
+    return shares | {"recall", f"{WORST} recall"}
+
+
+def _warn_of_failures(failures: pd.DataFrame, splits: int) -> None:
+    counts = failures["method"].value_counts()
+    lost = failures[failures["method"].map(counts).eq(splits)]
+    if len(lost):
+        told = " ".join(failure_lines(lost, splits))
+        warnings.warn(f"compare: nothing is known about a method that failed. {told}", AugsynthWarning, 5)
 
 
 def _told_once(outcomes: Sequence[Outcome]) -> list[str]:

@@ -11,9 +11,16 @@ import pandas as pd
 
 from augsynth.check.baselines import NOTHING
 from augsynth.check.comparison import Comparison
-from augsynth.check.intervals import holm
-from augsynth.check.table import difference_format, interval_text
-from augsynth.check.verdict import HELPS, HURTS, NO_EVIDENCE, overall_p_values
+from augsynth.check.table import difference_format, failure_lines, interval_text
+from augsynth.check.verdict import (
+    FAILED,
+    HELPS,
+    HURTS,
+    NO_EVIDENCE,
+    NOT_APPLICABLE,
+    holm_of_judged,
+    overall_p_values,
+)
 
 __all__ = ["Comparisons"]
 
@@ -47,7 +54,8 @@ class Comparisons(Mapping[str, Comparison]):
         """One row a learner and method: score, nothing, difference, low, high, verdict.
 
         *helps*: better than every baseline that applies to that learner; *hurts*: worse
-        than nothing; both after Holm's allowance for learners x methods.
+        than nothing; both after Holm's allowance for learners x methods. A pair that
+        *failed* on every fold, or is *not applicable*, is not counted.
         """
         rows: list[dict[str, Any]] = []
         up: list[float] = []
@@ -70,12 +78,14 @@ class Comparisons(Mapping[str, Comparison]):
                 }
                 told |= {each: row[each] for each in ("difference", "low", "high")}
                 told |= {each: cost[each] for each in ("rows", "seconds_resample", "seconds_fit")}
+                told |= {"verdict": row["verdict"]}
                 rows.append(told)
         table = pd.DataFrame(rows)
         level = min(result.settings["alpha"] for result in self.by_learner.values()) / 2
-        sure_up, sure_down = holm(up) <= level, holm(down) <= level
+        sure_up, sure_down = holm_of_judged(up) <= level, holm_of_judged(down) <= level
+        judged = ~table["verdict"].isin([FAILED, NOT_APPLICABLE])
         words = [HELPS if a else HURTS if b else NO_EVIDENCE for a, b in zip(sure_up, sure_down, strict=True)]
-        table["verdict"] = words
+        table["verdict"] = table["verdict"].where(~judged, pd.Series(words))
         return table.set_index(["learner", "method"])
 
     def to_frame(self) -> pd.DataFrame:
@@ -92,7 +102,9 @@ class Comparisons(Mapping[str, Comparison]):
         table = self.verdicts
         first = next(iter(self.by_learner.values()))
         helped = [" with ".join(reversed(key)) for key in table.index[table["verdict"] == HELPS]]
-        told = f"{len(table)} pairs of learner and method; Holm's allowance runs over all of them. "
+        out = table["verdict"].isin([FAILED, NOT_APPLICABLE]).sum()
+        told = f"{len(table)} pairs of learner and method; Holm's allowance runs over all of them"
+        told += f" but {out} that failed or do not apply. " if out else ". "
         told += f"Helps: {', '.join(helped)}. " if helped else "None is shown to help. "
         scores = pd.concat([table["score"], table[NOTHING].groupby("learner").first()])
         best = scores.idxmax()
@@ -105,25 +117,37 @@ class Comparisons(Mapping[str, Comparison]):
         table = self.verdicts.reset_index()
         decimals = difference_format(table)
         first = next(iter(self.by_learner.values()))
+        seconds = table["seconds_resample"] + table["seconds_fit"]
         shown = pd.DataFrame(
             {
                 "learner": table["learner"].mask(table["learner"].duplicated(), ""),
                 "method": table["method"],
                 "nothing": table[NOTHING].map(lambda x: f"{x:.{decimals}f}"),
-                "with it": table["score"].map(lambda x: f"{x:.{decimals}f}"),
-                "difference": table["difference"].map(lambda x: f"{x:+.{decimals}f}"),
+                "with it": table["score"].map(lambda x: f"{x:.{decimals}f}" if x == x else ""),
+                "difference": table["difference"].map(lambda x: f"{x:+.{decimals}f}" if x == x else ""),
                 "interval": [
-                    interval_text(low, high, decimals)
+                    interval_text(low, high, decimals) if low == low else ""
                     for low, high in zip(table["low"], table["high"], strict=True)
                 ],
                 "verdict": table["verdict"],
-                "seconds a fold": (table["seconds_resample"] + table["seconds_fit"]).map("{:.2g}".format),
+                "seconds a fold": seconds.map(lambda x: f"{x:.2g}" if x == x else ""),
             }
         )
         lines = shown.to_string(index=False).splitlines()
-        notes = [f"Note ({name}): {note}" for name, each in self.by_learner.items() for note in each.notes]
+        lost = {
+            name: failure_lines(each.failures, each.settings["splits"])
+            for name, each in self.by_learner.items()
+        }
+        top = [textwrap.fill(f"FAILED: {name}: {line}", 110) for name in lost for line in lost[name]]
+        notes = [
+            f"Note ({name}): {note}"
+            for name, each in self.by_learner.items()
+            for note in each.notes
+            if note not in lost[name]
+        ]
         told = [textwrap.fill(each, 110, subsequent_indent="  ") for each in [self.summary(), *notes]]
-        return "\n".join([f"Does it help? {first.metric_words}, {len(self)} learners", *lines, "", *told])
+        head = f"Does it help? {first.metric_words}, {len(self)} learners"
+        return "\n".join([head, *top, *lines, "", *told])
 
     def __repr__(self) -> str:
         """Return one line."""

@@ -167,7 +167,8 @@ def _fit_remedy(
 ) -> tuple[Any, int, list[float]]:
     """Fit a remedy; it may look at the groups of the test rows, and is asked about these once."""
     X = take(plan.X, split.train)
-    key = zlib.crc32(method.encode())
+    # a remedy and its twin without the remedy start from the same seed: they differ by it alone
+    key = zlib.crc32((getattr(remedy, "seeded_as", None) or method).encode())
     start = time.perf_counter()
     fitted = remedy.fit(
         model,
@@ -217,6 +218,12 @@ def n_rows(X: Any) -> int:
     return int(X.shape[0]) if hasattr(X, "shape") else len(X)
 
 
+def _finds_groups(resampler: Any) -> bool:
+    """Tell whether a resampler reads the groups from columns of the rows, and so must not be given any."""
+    columns = getattr(resampler, "group_columns", None)
+    return columns is not None and (not hasattr(columns, "__len__") or len(columns) > 0)
+
+
 def resample_part(
     plan: Plan, split: Split, resampler: Any, X: Any, y: Any, weight: np.ndarray | None
 ) -> tuple[Any, Any, np.ndarray | None]:
@@ -227,6 +234,8 @@ def resample_part(
         "groups": take(plan.groups, split.train),
         "sample_weight": weight,
     }
+    if _finds_groups(resampler):
+        offered["sensitive_features"] = None
     extra = {name: value for name, value in offered.items() if value is not None and name in known}
     X_new, y_new = resampler.fit_resample(copy.copy(X), copy.copy(y), **extra)[:2]
     if weight is None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from augsynth.check.table import difference_format, interval_text
-from augsynth.check.verdict import HELPS, HURTS, IN_ALL
+from augsynth.check.verdict import FAILED, HELPS, HURTS, IN_ALL, NOT_APPLICABLE
 from augsynth.core.files import atomic_path
 
 if TYPE_CHECKING:
@@ -67,10 +67,13 @@ def _draw_rows(axes: Axes, result: Comparison, frame: pd.DataFrame) -> None:
     y = 0.0
     for method in result.methods:
         word = str(result.verdicts.loc[method, IN_ALL])
+        badge, lost = word, int(result.costs.loc[method, "failed"])
+        if lost and word != FAILED:
+            badge += f", {lost} of {result.settings['splits']} folds failed"
         axes.text(-0.52, y, method, transform=beside, va="center", weight="bold", color=_INK, size=10.5)
         axes.text(
-            right, y, word, transform=beside, va="center", ha="right", weight="bold", color="white", size=9.5,
-            bbox={"boxstyle": "round,pad=0.35", "facecolor": _colour(word), "edgecolor": "none"},
+            right, y, badge, transform=beside, va="center", ha="right", weight="bold", color="white",
+            size=9.5, bbox={"boxstyle": "round,pad=0.35", "facecolor": _colour(word), "edgecolor": "none"},
         )  # fmt: skip
         for _, row in frame[frame["method"] == method].iterrows():
             y -= 1.0
@@ -113,6 +116,7 @@ def _finish(figure: Figure, axes: Axes, result: Comparison, frame: pd.DataFrame,
     axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel(f"difference in {result.metric_words}   (right is better)", color=_INK, size=9.5)
     settings = result.settings
+    judged = int((~result.verdicts[IN_ALL].isin([FAILED, NOT_APPLICABLE])).sum())
     confidence = f"{1 - settings['alpha']:.0%}".replace("%", " %")
     top = 1 - 0.26 / height
     figure.text(0.01, top, "Does it help?", size=15, weight="bold", color=_INK, va="center")
@@ -121,7 +125,7 @@ def _finish(figure: Figure, axes: Axes, result: Comparison, frame: pd.DataFrame,
         0.01,
         top - 0.30 / height,
         f"{settings['splits']} paired folds, {settings['rows']} rows. Bar: {confidence} interval"
-        + (f"; thin: also allows for {len(result.methods)} methods" if len(result.methods) > 1 else "")
+        + (f"; thin: also allows for {judged} methods" if judged > 1 else "")
         + f".{missing}",
         size=9,
         color=_GREY,

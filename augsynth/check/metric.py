@@ -37,6 +37,11 @@ _ABOUT_ONE_CLASS: dict[str, tuple[Callable[..., float], dict[str, Any]]] = {
     "neg_brier_score": (brier_score_loss, {"response_method": "predict_proba", "greater_is_better": False}),
 }
 _OWN: dict[str, Callable[..., float]] = {"neg_calibration_error": neg_calibration_error}
+# shares and areas, by name: all between 0 and 1
+_SHARES = (
+    "accuracy", "average_precision", "balanced_accuracy", "f1", "jaccard", "precision", "recall", "roc_auc",
+    "top_k_accuracy",
+)  # fmt: skip
 _SCORER_TYPE: type = type(make_scorer(accuracy_score))
 
 
@@ -56,6 +61,10 @@ class Metric:
         Whether it looks at predicted labels, so that moving the threshold moves it.
     tunable : bool
         Whether scikit-learn can tune a threshold for it (a scorer of ``make_scorer``).
+    weighable : bool
+        Whether the scorer takes ``sample_weight``.
+    bounded : bool
+        Whether it is known to lie between 0 and 1 (or -1 and 0), so that differences end at -1 and +1.
     """
 
     name: str
@@ -63,10 +72,12 @@ class Metric:
     words: str
     thresholded: bool = True
     tunable: bool = True
+    weighable: bool = True
+    bounded: bool = False
 
     def __call__(self, estimator: Any, X: Any, y: Any, sample_weight: np.ndarray | None = None) -> float:
         """Return the score of a fitted estimator on these rows."""
-        if sample_weight is not None and self.tunable:
+        if sample_weight is not None and self.weighable:
             return float(self.scorer(estimator, X, y, sample_weight=sample_weight))
         return float(self.scorer(estimator, X, y))
 
@@ -172,10 +183,12 @@ def _metric(
     else:
         raise ParameterError(sentence("compare", "scoring must be names or callables", repr(entry)))
     tunable = isinstance(scorer, _SCORER_TYPE)
+    weighable = tunable or scorer in _OWN.values()
     if not classification:
-        return Metric(name, scorer, words, tunable=tunable)
+        return Metric(name, scorer, words, tunable=tunable, weighable=weighable)
     asked = _asks_for_labels(scorer, X, labels, strict=isinstance(entry, str), name=name)
-    return Metric(name, scorer, words, thresholded=asked, tunable=tunable)
+    bounded = isinstance(entry, str) and (entry.startswith(_SHARES) or entry in _OWN)
+    return Metric(name, scorer, words, asked, tunable, weighable, bounded)
 
 
 def _asks_for_labels(

@@ -16,6 +16,7 @@ from augsynth.check.inputs import column, group_names, rows_and_labels
 from augsynth.check.leak import row_keys
 from augsynth.check.metric import Metric, build_metrics, rarer_class
 from augsynth.check.splits import Split
+from augsynth.check.table import MIN_ROWS
 from augsynth.core.arrays import check_weights
 from augsynth.core.errors import AugsynthWarning, ParameterError, sentence
 
@@ -25,7 +26,6 @@ __all__ = [
 ]  # fmt: skip
 
 _PROBABILITIES = ("neg_log_loss", "neg_brier_score", "neg_calibration_error")
-MIN_ROWS = 20  # below this many rows, a class or group is shown but not judged
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,15 @@ import pandas as pd
 
 from augsynth.check.baselines import NOTHING
 from augsynth.check.fold_scores import WORST
-from augsynth.check.verdict import HELPS, HURTS, IN_ALL
+from augsynth.check.verdict import FAILED, HELPS, HURTS, IN_ALL, LABELS_ONLY, NOT_APPLICABLE
 
 if TYPE_CHECKING:
     from augsynth.check.comparison import Comparison
 
-__all__ = ["difference_format", "interval_text", "number_format", "sentences", "text_table"]
+__all__ = ["difference_format", "failure_lines", "interval_text", "number_format", "sentences", "text_table"]
 
 
+MIN_ROWS = 20  # below this many rows, a class or group is shown but not judged
 _MOST_CELLS = 8  # with more classes within groups, the table shows the worst ones only
 
 
@@ -44,6 +45,18 @@ def interval_text(low: float, high: float, decimals: int) -> str:
     return f"[{low:+.{decimals}f}, {high:+.{decimals}f}]"
 
 
+def failure_lines(failures: pd.DataFrame, splits: int) -> list[str]:
+    """Return a line a method that failed: on how many folds, and why."""
+    return [
+        f"{method} failed on {_of_folds(len(part), splits)}: {part['error'].iloc[0]}"
+        for method, part in failures.groupby("method", sort=False)
+    ]
+
+
+def _of_folds(failed: int, splits: int) -> str:
+    return f"all {splits} folds" if failed == splits else f"{failed} of {splits} folds"
+
+
 def _align(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     return [
@@ -60,9 +73,13 @@ def text_table(result: Comparison) -> str:
     frame = result.to_frame()
     main = frame[(frame["scope"] == "all") & (frame["metric"] == result.metric)]
     decimals = difference_format(main)
-    blocks = [_title(result), _score_table(result, decimals), _difference_table(result, frame, decimals)]
+    broken = failure_lines(result.failures, result.settings["splits"])
+    blocks = [_title(result)]
+    if broken:
+        blocks.append([textwrap.fill(f"FAILED: {each}", 110, subsequent_indent="  ") for each in broken])
+    blocks += [_score_table(result, decimals), _difference_table(result, frame, decimals)]
     blocks += _level_tables(result, frame)
-    told = [*sentences(result), *(f"Note: {note}" for note in result.notes)]
+    told = [*sentences(result), *(f"Note: {note}" for note in result.notes if note not in broken)]
     blocks.append([textwrap.fill(each, 110, subsequent_indent="  ") for each in told])
     return "\n\n".join("\n".join(block) for block in blocks)
 
@@ -101,10 +118,17 @@ def _difference_table(result: Comparison, frame: pd.DataFrame, decimals: int) ->
     rows = [["", "against", "difference", f"{confidence} interval", "verdict"]]
     for method in result.methods:
         mine = frame[(frame["method"] == method) & (frame["scope"] == "all")]
+        word = str(result.verdicts.loc[method, IN_ALL])
+        failed = int(result.costs.loc[method, "failed"])
+        if word == FAILED:
+            rows.append([method, IN_ALL, "", "", FAILED])
+            continue
+        if failed:
+            word += f" (failed on {_of_folds(failed, result.settings['splits'])})"
         for _, row in mine[mine["metric"] == result.metric].iterrows():
             rows.append([method, *_cells(row, decimals)])
             method = ""
-        rows.append(["", IN_ALL, "", "", str(result.verdicts.loc[mine["method"].iloc[0], IN_ALL])])
+        rows.append(["", IN_ALL, "", "", word])
         for _, row in mine[mine["metric"] != result.metric].iterrows():
             if row["against"] == NOTHING:
                 rows.append([f"  {row['metric']}", *_cells(row, number_format([row["score"]]))])
@@ -142,6 +166,7 @@ def _level_tables(result: Comparison, frame: pd.DataFrame) -> list[list[str]]:
     }
     for scope, title in titles.items():
         part = frame[(frame["scope"] == scope) & (frame["against"] == NOTHING)]
+        part = part[~((part["flag"] == FAILED) & (part["n_folds"] == 0))]
         if part.empty or (scope == "class+group" and part["level"].nunique() > _MOST_CELLS):
             continue
         decimals = number_format(part["score"])
@@ -165,8 +190,19 @@ def _level_tables(result: Comparison, frame: pd.DataFrame) -> list[list[str]]:
                     ]
                 )
                 name = ""
-        blocks.append([title, *_align(rows, right=(2, 3, 4, 5))])
+        told = _left_out(result, part) if scope == WORST else ""
+        blocks.append([title + told, *_align(rows, right=(2, 3, 4, 5))])
     return blocks
+
+
+def _left_out(result: Comparison, part: pd.DataFrame) -> str:
+    """Say which classes have no worst group, and why."""
+    shown = set(part["level"])
+    thin = [name for name in result.settings["classes"] if f"class {name}" not in shown]
+    if not thin:
+        return ""
+    named = ", ".join(thin[:6]) + (f" and {len(thin) - 6} more" if len(thin) > 6 else "")
+    return f"\n(not of class {named}: fewer than two groups have {MIN_ROWS} rows of it)"
 
 
 def sentences(result: Comparison) -> list[str]:
@@ -181,8 +217,13 @@ def sentences(result: Comparison) -> list[str]:
         word = result.verdicts.loc[method, IN_ALL]
         failed = int(result.costs.loc[method, "failed"])
         if failed:
+            opening = FAILED if word == FAILED else "no evidence, because it failed"
+            told.append(f"{method}: {opening} on {_of_folds(failed, result.settings['splits'])}.")
+            continue
+        if word == NOT_APPLICABLE:
             told.append(
-                f"{method}: no evidence, because it failed on {failed} of {result.settings['splits']} folds."
+                f"{method}: not applicable, it {LABELS_ONLY}, and {result.metric_words} does not depend on "
+                "them; see the recall of classes and groups."
             )
             continue
         opening = {HELPS: "helps", HURTS: "hurts"}.get(str(word), "no evidence that it helps")

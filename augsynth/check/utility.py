@@ -82,7 +82,7 @@ def compare(  # type: ignore[misc]  # a signature for several estimators says **
     generator_fitted_elsewhere: bool = False,
     progress: bool | None = None,
 ) -> Comparison | Comparisons:
-    """Say whether augmentation helped: helps, no evidence, or hurts, with intervals.
+    """Say whether augmentation helped: helps, no evidence, or hurts (or failed), with intervals.
 
     Every method and every baseline is trained on the same training folds and
     scored on the same untouched test folds; augmentation happens inside the
@@ -107,7 +107,8 @@ def compare(  # type: ignore[misc]  # a signature for several estimators says **
     remedies : str or sequence of str, optional
         What else helps groups, beside the resamplers: names of `augsynth.remedies.REMEDIES`
         ("cell weights", "correlation remover", "group thresholds", "independence penalty",
-        or "all"), or remedies. Those that do not apply are noted.
+        or "all"), or remedies. Those that do not apply are noted. Beside the independence
+        penalty, which replaces the estimator, stands its network without penalty.
     calibrate : {"sigmoid", "isotonic", "prior"}, optional
         Show each resampler once more with probabilities mended, as resampling distorts
         them: calibrated on a fifth of the real training rows, held back inside the fold
@@ -116,7 +117,8 @@ def compare(  # type: ignore[misc]  # a signature for several estimators says **
         calibration error are then shown too. "isotonic" wants 1,000 rows held back: with
         fewer it says 0 or 1 of some rows, and the log-loss explodes.
     sensitive_features : array-like, Series or DataFrame, optional
-        Groups to report on, and passed on to resamplers that take them. Shown for
+        Groups to report on, and passed on to resamplers that take them (not to those whose
+        ``group_columns`` name the groups in ``X``). Shown for
         each: the score, the recall of each class within it, and the worst group of a
         fold (of those with 20 rows of the class; a minimum over groups is lower the
         smaller the fold, for every method alike).
@@ -243,7 +245,10 @@ def _one(estimator: Any, resamplers: Any, X: Any, y: Any, asked: Asked) -> Compa
         raise ParameterError(sentence("compare", "there must be a method that applies", " ".join(told)))
     outcomes, seconds = run_all(plan, splits, methods, against, asked.n_jobs, asked.progress)
     settings = counts_of(plan) | {"alpha": asked.alpha, "seed": asked.seed, "seconds": seconds}
-    return Comparison.of(outcomes, splits, list(methods), against, metrics, flags_of(plan), notes, settings)
+    silent = [name for name, each in methods.items() if getattr(each, "labels_only", False)]
+    return Comparison.of(
+        outcomes, splits, list(methods), against, metrics, flags_of(plan), notes, settings, silent
+    )
 
 
 def _mended(named: dict[str, Any], plan: Plan, asked: Asked, notes: list[str]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,12 +10,19 @@ import pandas as pd
 
 from augsynth.check.intervals import Interval, corrected_interval, holm, holm_levels
 
-__all__ = ["HELPS", "HURTS", "IN_ALL", "NO_EVIDENCE", "differences", "overall_p_values", "overall_verdicts"]
+__all__ = [
+    "FAILED", "HELPS", "HURTS", "IN_ALL", "LABELS_ONLY", "NOT_APPLICABLE", "NO_EVIDENCE", "differences",
+    "holm_of_judged", "overall_p_values", "overall_verdicts",
+]  # fmt: skip
 
 HELPS = "helps"
 NO_EVIDENCE = "no evidence"
 HURTS = "hurts"
+FAILED = "failed"  # on every fold: nothing is known about the method
+NOT_APPLICABLE = "not applicable"
+LABELS_ONLY = "gives labels only"
 IN_ALL = "in all"
+_UNJUDGED = (FAILED, NOT_APPLICABLE)
 
 
 def differences(
@@ -28,6 +35,8 @@ def differences(
     flags: Mapping[tuple[str, Any], str],
     failed: Mapping[str, int],
     judged: Sequence[tuple[str, str]],
+    unmoved: Collection[tuple[str, str]] = (),
+    bounded: Collection[str] = (),
 ) -> pd.DataFrame:
     """Compare every method with every baseline on the folds that both were scored on.
 
@@ -41,6 +50,10 @@ def differences(
         Folds on which a method raised.
     judged : list of (metric, scope)
         What gets a verdict; other metrics are shown without one.
+    unmoved : collection of (method, metric)
+        What cannot differ from nothing, because the method changes labels only.
+    bounded : collection of str
+        Metrics between 0 and 1: intervals of their differences end at -1 and +1.
 
     Returns
     -------
@@ -54,11 +67,16 @@ def differences(
         table = part.pivot(index=["repeat", "fold"], columns="method", values="score")
         for method in methods:
             for baseline in against:
-                pair = table.reindex(columns=[method, baseline]).dropna()
-                found = corrected_interval((pair[method] - pair[baseline]).to_numpy(), test_train_ratio)
-                flag = flags.get((str(scope), level), "")
-                if failed.get(method) or failed.get(baseline):
-                    flag = "failed"
+                still = (method, metric) in unmoved
+                both = table.reindex(columns=[method, baseline])
+                pair = both.dropna()
+                apart = [] if still else (pair[method] - pair[baseline]).to_numpy()
+                found = corrected_interval(apart, test_train_ratio)
+                flag = LABELS_ONLY if still else flags.get((str(scope), level), "")
+                if failed.get(method):
+                    flag = FAILED
+                elif failed.get(baseline):
+                    flag = f"{baseline} failed"
                 elif not flag and scope != "all" and len(pair) < 0.8 * len(table):
                     flag = "too few"
                 intervals.append(found)
@@ -71,7 +89,7 @@ def differences(
                         "method": method,
                         "against": baseline,
                         "score": pair[method].mean(),
-                        "score_against": pair[baseline].mean(),
+                        "score_against": (pair if len(pair) else both)[baseline].mean(),
                         "difference": found.mean,
                         "low": low,
                         "high": high,
@@ -80,7 +98,10 @@ def differences(
                     }
                 )
     frame = pd.DataFrame(rows)
-    return _judge(frame, intervals, alpha, set(judged))
+    frame = _judge(frame, intervals, alpha, set(judged))
+    ends, inside = ["low", "high", "low_holm", "high_holm"], frame["metric"].isin(bounded)
+    frame.loc[inside, ends] = frame.loc[inside, ends].clip(-1.0, 1.0)
+    return frame
 
 
 def _judge(
@@ -95,6 +116,9 @@ def _judge(
         if (key[0], key[1]) not in judged:
             continue
         frame.loc[family.index, "verdict"] = NO_EVIDENCE
+        nowhere = family.index[(family["flag"] == FAILED) & (family["n_folds"] == 0)]
+        frame.loc[nowhere, "verdict"] = FAILED
+        frame.loc[family.index[family["flag"] == LABELS_ONLY], "verdict"] = NOT_APPLICABLE
         members = family.index[family["flag"] == ""]
         if not len(members):
             continue
@@ -131,17 +155,24 @@ def overall_verdicts(
     the largest of its one-sided p-values (an intersection-union test, which
     needs no correction for the number of baselines), with Holm's adjustment over the
     methods, at alpha / 2. *hurts*: worse than doing nothing, the same way.
-    *no evidence*: everything else.
+    *failed*: on every fold; *not applicable*: the score cannot see what the method changes;
+    both are left out of Holm's count. *no evidence*: everything else.
     """
     one_sided_up, one_sided_down = overall_p_values(frame, metric, methods, against)
-    up, down = holm(one_sided_up), holm(one_sided_down)
+    up, down = holm_of_judged(one_sided_up), holm_of_judged(one_sided_down)
     overall = frame[(frame["metric"] == metric) & (frame["scope"] == "all")]
     words: dict[str, dict[Hashable, str]] = {}
     for place, method in enumerate(methods):
         mine = overall[overall["method"] == method].set_index("against")["verdict"]
         words[method] = {baseline: str(mine[baseline]) for baseline in against}
         words[method][IN_ALL] = (
-            HELPS if up[place] <= alpha / 2 else HURTS if down[place] <= alpha / 2 else NO_EVIDENCE
+            words[method][against[0]]
+            if words[method][against[0]] in _UNJUDGED
+            else HELPS
+            if up[place] <= alpha / 2
+            else HURTS
+            if down[place] <= alpha / 2
+            else NO_EVIDENCE
         )
     return pd.DataFrame.from_dict(words, orient="index", columns=[*against, IN_ALL]).rename_axis("method")
 
@@ -149,12 +180,19 @@ def overall_verdicts(
 def overall_p_values(
     frame: pd.DataFrame, metric: str, methods: Sequence[str], against: Sequence[str]
 ) -> tuple[list[float], list[float]]:
-    """Return, a method, the one-sided p-values of "beats every baseline" and of "worse than nothing"."""
+    """Return, a method, the one-sided p-values of "beats every baseline" and of "worse than nothing".
+
+    NaN where the method failed everywhere or does not apply: that is no test.
+    """
     overall = frame[(frame["metric"] == metric) & (frame["scope"] == "all")]
     one_sided_up: list[float] = []
     one_sided_down: list[float] = []
     for method in methods:
         mine = overall[overall["method"] == method].set_index("against")
+        if mine.loc[against[0], "verdict"] in _UNJUDGED:
+            one_sided_up.append(float("nan"))
+            one_sided_down.append(float("nan"))
+            continue
         usable = mine["flag"] == ""
         up = np.where(mine["difference"] > 0, mine["p_value"] / 2, 1 - mine["p_value"] / 2)
         one_sided_up.append(float(up.max()) if usable.all() else 1.0)
@@ -162,3 +200,12 @@ def overall_p_values(
         worse = nothing["difference"] < 0 and nothing["flag"] == ""
         one_sided_down.append(float(nothing["p_value"]) / 2 if worse else 1.0)
     return one_sided_up, one_sided_down
+
+
+def holm_of_judged(p_values: Sequence[float]) -> np.ndarray:
+    """Return Holm's adjustment over the p-values that are known; NaN stays NaN and is not counted."""
+    values = np.asarray(p_values, dtype=float)
+    known = ~np.isnan(values)
+    if known.any():
+        values[known] = holm(values[known])
+    return values

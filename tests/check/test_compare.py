@@ -116,6 +116,30 @@ def test_a_method_that_fails_is_reported_and_stops_nobody(known):
     assert row(known, "broken")["flag"] == "failed"
     assert known.verdicts.loc["broken", "in all"] == "no evidence"
     assert f"it failed on {len(failed)} of 15 folds" in known.summary()
+    assert f"no evidence (failed on {len(failed)} of 15 folds)" in str(known)
+
+
+def test_failed_everywhere_is_a_verdict_of_its_own_and_not_counted():
+    X, y = two_classes(n=120)
+
+    def unable(X, y):
+        raise ValueError("no neighbours left")
+
+    methods = {"unable": FunctionSampler(func=unable), "over": RandomOverSampler()}
+    options = {"cv": 2, "n_repeats": 2, "random_state": 0}
+    with pytest.warns(AugsynthWarning, match="unable failed on all 4 folds: ValueError") as told:
+        both = compare({"a": GaussianNB()}, methods, X, y, **options)
+    assert len(told) == 1
+    result = both["a"]
+    assert (result.verdicts.loc["unable"] == "failed").all()
+    assert set(result.to_frame().query("method == 'unable' and metric == 'recall'")["verdict"]) == {"failed"}
+    assert str(result).splitlines()[2].startswith("FAILED: unable failed on all 4 folds: ValueError: no neig")
+    assert "unable: failed on all 4 folds." in result.summary() and "failed" in repr(result)
+    assert any(each.get_text() == "failed" for each in result.plot().axes[0].texts)
+    counted = row(result, "over")  # Holm's allowance is for one method
+    assert counted["p_holm"] == counted["p_value"]
+    assert both.verdicts["verdict"].to_list() == ["failed", "no evidence"]
+    assert "FAILED: a: unable" in str(both) and "nan" not in str(both)
 
 
 def test_threshold_does_not_apply_to_a_ranking_score(known):

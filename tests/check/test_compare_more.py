@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from imblearn import FunctionSampler
 from imblearn.over_sampling import RandomOverSampler
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.compose import make_column_transformer
+from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
 from sklearn.metrics import recall_score
 from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
 
 from augsynth import BootstrapGenerator, OverSampler
 from augsynth.check import compare
@@ -19,7 +22,10 @@ from augsynth.check.answers import FitPredict
 from augsynth.check.calibration import PriorCorrected, calibration_error
 from augsynth.check.comparisons import Comparisons
 from augsynth.check.fold_scores import WORST
+from augsynth.check.inputs import applicable_remedies
+from augsynth.check.metric import build_metrics
 from augsynth.check.splits import make_splits
+from augsynth.check.verdict import differences
 from augsynth.core.errors import DataError, InputTypeError, ParameterError
 
 FAST = {"cv": 3, "n_repeats": 1, "random_state": 0}
@@ -115,6 +121,70 @@ def test_worst_groups_are_judged_and_small_ones_are_not():
     assert result.settings["cells"]["1, few"] == 5
 
 
+def test_resamplers_that_find_their_groups_are_given_none():
+    X, y, sex = two_groups(n=160)
+    table = pd.DataFrame(X, columns=[*"abcd"]).assign(sex=sex.to_numpy())
+    model = make_pipeline(make_column_transformer(("drop", ["sex"]), remainder="passthrough"), GaussianNB())
+    sampler = OverSampler(BootstrapGenerator(), by="class+group", group_columns=("sex",))
+    options = {"sensitive_features": table["sex"], "cv": 2, "n_repeats": 1, "random_state": 0}
+    result = compare(model, {"found": sampler}, table, y, **options)
+    assert result.failures.empty and "class+group" in set(result.to_frame()["scope"])
+
+
+def test_what_gives_labels_only_is_not_applicable_to_a_ranking_score():
+    X, y, sex = two_groups(n=160)
+    names = ["cell weights", "correlation remover", "group thresholds"]
+    model = RidgeClassifier()  # ranks by decision_function alone
+    options = {"sensitive_features": sex, "remedies": names, "cv": 2, "n_repeats": 1, "random_state": 0}
+    result = compare(model, (), X, y, **options)
+    assert result.failures.empty and result.metric == "average_precision"
+    assert (result.verdicts.loc["group thresholds"] == "not applicable").all()
+    assert result.verdicts.loc["cell weights", "in all"] == "no evidence"
+    still = rows(result, method="group thresholds")
+    ranked = still["metric"].str.contains("average_precision")
+    assert (still[ranked]["flag"] == "gives labels only").all() and still[ranked]["difference"].isna().all()
+    assert still[still["scope"] == "class"]["difference"].abs().max() > 0  # but recall is shown
+    assert "gives labels only" in str(result)
+
+
+def test_the_penalty_stands_beside_its_network_without_penalty():
+    _, y, sex = two_groups(n=40)
+    named = ["independence penalty", "cell weights"]
+    found, notes = applicable_remedies(named, LogisticRegression(), y, sex, ())
+    assert list(found) == ["independence penalty", "network without penalty", "cell weights"]
+    assert found["network without penalty"] == replace(
+        found["independence penalty"], strength=0.0, name="network without penalty"
+    )
+    assert "between these two" in notes[0]
+
+
+def test_intervals_of_differences_of_shares_end_at_one():
+    folds = pd.DataFrame(
+        [
+            (0, fold, method, metric, "all", "all", float(fold % 2 == (method == "a")))
+            for fold in range(4)
+            for method in ("a", "nothing")
+            for metric in ("recall", "free")
+        ],
+        columns=["repeat", "fold", "method", "metric", "scope", "level", "score"],
+    )
+    options = {
+        "test_train_ratio": 0.5,
+        "alpha": 0.05,
+        "flags": {},
+        "failed": {},
+        "judged": [("recall", "all")],
+    }
+    frame = differences(folds, ["a"], ["nothing"], **options, bounded={"recall"}).set_index("metric")
+    ends = ["low", "high", "low_holm", "high_holm"]
+    assert frame.loc["recall", ends].to_list() == [-1.0, 1.0, -1.0, 1.0]
+    assert frame.loc["free", "low"] < -1 and frame.loc["free", "high"] > 1
+    X, y = np.zeros((4, 1)), np.array([0, 0, 1, 1])
+    names = ["recall", "roc_auc", "neg_calibration_error", "neg_log_loss", "matthews_corrcoef"]
+    told = build_metrics(names, LogisticRegression(), X, y, 1)
+    assert [each.bounded for each in told] == [True, True, True, False, False]
+
+
 def test_remedies_that_do_not_apply_are_noted_with_the_reason():
     X, y, _ = two_groups(n=120)
     result = compare(LogisticRegression(), RandomOverSampler(), X, y, remedies="cell weights", **FAST)
@@ -155,7 +225,7 @@ def test_holm_runs_over_learners_and_methods():
                 {"metric": "s", "scope": "all", "method": ["a", "b"], "against": "nothing", "score": 1.0}
             )
             frame = frame.assign(score_against=0.9, difference=[0.1, 0.0], low=0.0, high=0.2, flag="")
-            self.frame = frame.assign(p_value=[p, 1.0])
+            self.frame = frame.assign(p_value=[p, 1.0], verdict="no evidence")
             self.metric = self.metric_words = "s"
             self.methods, self.baselines, self.settings = ["a", "b"], {"nothing": ""}, {"alpha": 0.05}
             self.costs = pd.DataFrame(
@@ -215,6 +285,17 @@ def test_calibration_error_of_known_probabilities():
     assert right < 0.015  # .8 sqrt(p (1 - p) 10 / n) is .007
     squared = np.column_stack([1 - p**2, p**2])  # mean |p - p^2| = 1 / 6
     assert calibration_error(y, squared, [0, 1]) == pytest.approx(1 / 6, abs=0.01)
+
+
+def test_calibration_error_counts_weights_as_copies():
+    rng = np.random.default_rng(0)
+    p, y, weight = rng.random(40), rng.integers(0, 2, 40), rng.integers(0, 4, 40)
+    proba = np.column_stack([1 - p, p])
+    copies = calibration_error(y.repeat(weight), proba.repeat(weight, axis=0), [0, 1], n_bins=1)
+    assert calibration_error(y, proba, [0, 1], n_bins=1, sample_weight=weight) == pytest.approx(copies)
+    metric = build_metrics("neg_calibration_error", LogisticRegression(), proba, y, 1)[0]
+    model = LogisticRegression().fit(proba, y)
+    assert metric(model, proba, y, weight) != metric(model, proba, y)
 
 
 def test_calibrate_is_refused_or_noted_where_it_makes_no_sense():
