@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from augsynth.check.report.answers import status_words
+from augsynth.check.report.answers import figure_words, status_words
 from augsynth.check.report.markup import clean, figure
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def summarise_report(report: Report, files: list[Path], screen: Console) -> None
         table = _table("check", "figure", "if nothing differed", "independent columns", "", right=(1, 2, 3))
         for each in judged:
             beside = each.controls.get("independent columns", float("nan"))
-            figures = [figure(value, each.unit) for value in (each.value, each.null, beside)]
+            figures = [figure_words(each), *(figure(value, each.unit) for value in (each.null, beside))]
             colour = "bold red" if each.status == "failed" else "green"
             words = Text(status_words(each), style=colour)
             table.add_row(*_cells(f"{each.title} [{each.name}]", *figures, words))

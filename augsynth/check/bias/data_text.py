@@ -19,7 +19,8 @@ _MOST_ROWS = 40
 
 def sentences(found: DataBias) -> list[str]:
     """Return what stands out, one sentence each."""
-    told = [f"{found.settings['rows']:,} rows in {len(found.groups)} groups and intersections of groups."]
+    crossed = " and intersections of groups" if found.groups["attribute"].nunique() > 1 else ""
+    told = [f"{found.settings['rows']:,} rows in {len(found.groups)} groups{crossed}."]
     told += _representation(found)
     told += _gaps(found)
     if found.empty:
@@ -56,7 +57,7 @@ def _gaps(found: DataBias) -> list[str]:
             told.append(f"{attribute}: a difference between groups is undefined, fewer than two have rows.")
             continue
         what = "the mean of y" if label == "mean" else f"the rate of {label}"
-        figures = f"{gap.gap:.3g} [{gap.low:.3g}, {gap.high:.3g}]"
+        figures = f"{_short(gap.gap)} [{_short(gap.low)}, {_short(gap.high)}]"
         ends = f"lowest for {gap.lowest}, highest for {gap.highest}"
         if gap.shown:
             told.append(f"{attribute}: {what} differs by {figures} between groups, {ends}.")
@@ -106,8 +107,9 @@ def _shift(found: DataBias) -> list[str]:
     if not len(found.shift):
         return []
     whole = found.shift[found.shift["attribute"] == "all rows"]
+    where = found.settings.get("other", "in the second table")
     told = [
-        f"The rate of {row.label} goes from {row.rate_here:.1%} to {row.rate_there:.1%} in the second table."
+        f"The rate of {row.label} goes from {row.rate_here:.1%} to {row.rate_there:.1%} {where}."
         for row in whole.itertuples()
     ]
     groups = found.shift[(found.shift["attribute"] != "all rows") & (found.shift["p_adjusted"] <= 0.05)]
@@ -118,6 +120,10 @@ def _shift(found: DataBias) -> list[str]:
             f"({far['label']}; difference {far['difference']:+.1%} [{far['low']:+.1%}, {far['high']:+.1%}])."
         )
     return told
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _p(p: float) -> str:

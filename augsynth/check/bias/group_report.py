@@ -139,7 +139,7 @@ def _percent(share: float) -> str:
 def _number(value: float) -> str:
     if not np.isfinite(value):
         return "-"
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
 def _span(low: float, high: float) -> str:

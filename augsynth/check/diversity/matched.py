@@ -22,7 +22,7 @@ class MatchedCheck(Check, ABC):
         n = len(evidence.matched[0])
         if n >= self.least:
             return ""
-        return f"{n} new rows have real ones of their class and group; {self.least} are needed."
+        return f"Only {n} new rows have real ones of their class and group; {self.least} such are needed."
 
 
 def caution_of(evidence: Evidence) -> str:

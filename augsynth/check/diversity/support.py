@@ -26,6 +26,7 @@ from augsynth.encode.layout import Block, Layout
 __all__ = ["SupportSize", "SupportSizeCheck", "support_size"]
 
 _SWAPS = 1999
+_FEW_PAIRS = 5  # with fewer, only the lower end of the interval says something
 
 
 @dataclass(frozen=True)
@@ -175,10 +176,11 @@ class SupportSizeCheck(MatchedCheck):
             "real": {"support": held.value, "low": held.low, "high": held.high, "pairs": held.pairs},
             "batch": new.rows,
             "half_batch": new.half_batch,
+            "lower_end_only": new.pairs < _FEW_PAIRS,
             **_tables(evidence, pairs),
         }
         caution = caution_of(evidence)
-        if new.pairs < 5:
+        if new.pairs < _FEW_PAIRS:
             caution += (
                 " So few near-duplicates were seen that only the lower end of the interval says something."
             )
@@ -216,8 +218,9 @@ def _tables(evidence: Evidence, pairs: list[NearDuplicates]) -> dict[str, pd.Dat
 
 def _sentence(new: SupportSize, held: SupportSize, radius: float) -> str:
     kind = "equal" if radius == 0 else "nearly equal"
-    seen = f"{new.pairs:,} pairs of {new.rows:,} new rows are {kind}"
+    pairs = "1 pair" if new.pairs == 1 else f"{new.pairs:,} pairs"
+    seen = f"{pairs} of {new.rows:,} new rows {'is' if new.pairs == 1 else 'are'} {kind}"
     seen += f" (of {held.rows:,} real ones: {held.pairs:,})"
-    if new.pairs < 5:
+    if new.pairs < _FEW_PAIRS:
         return f"{seen}: at least about {new.low:,.0f} different rows can come out."
     return f"{seen}: about {new.value:,.0f} different rows can come out ({new.low:,.0f} to {new.high:,.0f})."

@@ -68,7 +68,7 @@ def _gain(trial: Trial) -> Finding:
     return Finding(
         "downstream", "gain", _TITLES["gain"], float(both["difference"]), f"change of {metric}",
         float(both["diff_low"]), float(both["diff_high"]), 0.0, p, _new_rows(trial, BOTH), told,
-        _NOT_SHOWN, beside, _details(trial),
+        _caution(trial), beside, _details(trial),
     )  # fmt: skip
 
 
@@ -94,8 +94,15 @@ def _alone(trial: Trial) -> Finding:
     beside = {control: each["tstr"] for control, each in trial.controls.items()}
     return Finding(
         "downstream", "tstr", _TITLES["tstr"], value, trial.metric, float(alone["low"]), float(alone["high"]),
-        null, fair.p_below() if judged else float("nan"), _new_rows(trial, NEW), told, _NOT_SHOWN, beside,
+        null, fair.p_below() if judged else float("nan"), _new_rows(trial, NEW), told, _caution(trial),
+        beside,
     )  # fmt: skip
+
+
+def _caution(trial: Trial) -> str:
+    """Say why the figures are not judged, if they are not, and what the interval does not hold."""
+    why = next((note for note in trial.notes if trial.few and "not judged" in note), "")
+    return f"{why} {_NOT_SHOWN}".strip()
 
 
 def _chance(trial: Trial) -> str:

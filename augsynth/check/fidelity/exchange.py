@@ -145,7 +145,7 @@ def no_pair(evidence: Evidence) -> str:
         return ""
     return (
         f"Only {k} new rows have a real row of their class and group beside them; at least {_FEWEST} "
-        "are needed."
+        "such rows are needed."
     )
 
 

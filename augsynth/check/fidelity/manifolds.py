@@ -187,15 +187,15 @@ class _Ball(PairedCheck):
             max(0.0, value - width),
             value + width if self.name == "density" else min(1.0, value + width),
         )
-        told = f"{self.words.format(value)} ({self.words_null(null)} expected of equally good rows)."
+        told = self.told(value, null)
         return Finding(
             self.part, self.name, self.title, value, self.unit, low, high, null, p, len(exchange), told,
             caution,
         )  # fmt: skip
 
-    def words_null(self, null: float) -> str:
-        """Return the null value as the sentence writes it."""
-        return f"{null:.1%}" if "%" in self.words else f"{null:.2f}"
+    def told(self, value: float, null: float) -> str:
+        """Return the sentence."""
+        return f"{self.words.format(value)} ({null:.1%} expected of equally good rows)."
 
 
 class Precision(_Ball):
@@ -220,9 +220,18 @@ class Density(_Ball):
     name, title, place = "density", "Density: how deep new rows lie among real ones", 2
     unit, words = (
         "balls of real rows, over 5",
-        "A new row lies in {:.2f} times as many balls of real rows as five",
+        "{}: near {:.1f} real rows each, where as many real rows have {:.1f} (density {:.2f})",
     )
     limits = "Not a share: above 1 where new rows crowd amid the real ones. It says nothing of variety."
+
+    def told(self, value: float, null: float) -> str:
+        """Return the sentence."""
+        where = "New rows lie among the real ones"
+        if value < 0.9 * null:
+            where = "New rows lie at the edge of the real cloud"
+        elif value > 1.1 * null:
+            where = "New rows crowd in the middle of the real cloud"
+        return self.words.format(where, K * value, K * null, value) + "."
 
 
 class Coverage(_Ball):

@@ -34,7 +34,7 @@ class _Distance(Check):
             return "For pictures, clips, texts and features of your own; tables have measures of their own."
         made, _ = compared(evidence, space_of(evidence, self.features))
         if len(made) < _FEWEST:
-            return f"Of {len(made)} new rows there are real ones of the same cell; {_FEWEST} are needed."
+            return f"Only {len(made)} new rows have real ones of their class and group; {_FEWEST} are needed."
         return ""
 
     def _sides(self, evidence: Evidence) -> tuple[Space, Rows, np.ndarray, np.ndarray]:

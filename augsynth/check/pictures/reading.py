@@ -39,7 +39,7 @@ class PictureControlCheck(Check):
         space = reading_space(evidence)
         made, real = compared(evidence, space)
         if len(made) < _FEWEST:
-            told = f"Of {len(made)} new rows there are real ones of the same cell; {_FEWEST} are needed."
+            told = f"Only {len(made)} new rows have real ones of their class and group; {_FEWEST} are needed."
             return Finding(self.part, self.name, self.title, float("nan"), caution=told)
         hits = [space.labels(rows) == rows.labels for rows in (made, real)]
         value, null = (float(each.mean()) for each in hits)

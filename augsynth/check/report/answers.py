@@ -11,9 +11,19 @@ import numpy as np
 
 from augsynth.check.evidence import Evidence
 from augsynth.check.finding import FAILED, INDEPENDENT, NOT_JUDGED, PASSED, Finding
+from augsynth.check.report.markup import figure
 from augsynth.check.verdict import HELPS, HURTS, IN_ALL, NO_EVIDENCE
 
-__all__ = ["Answer", "Compared", "Verdict", "answer_part", "judge_worth", "status_words", "verdict_of"]
+__all__ = [
+    "Answer",
+    "Compared",
+    "Verdict",
+    "answer_part",
+    "figure_words",
+    "judge_worth",
+    "status_words",
+    "verdict_of",
+]
 
 QUESTIONS = {
     "downstream": "Are they worth anything?",
@@ -148,6 +158,13 @@ def status_words(found: Finding) -> str:
     return {PASSED: "not shown to be worse", FAILED: "worse"}.get(found.status, found.status)
 
 
+def figure_words(found: Finding) -> str:
+    """Return the figure of a finding; of a number known to one side only, its lower end."""
+    if found.details.get("lower_end_only"):
+        return f"at least {figure(math.floor(found.low))}"
+    return figure(found.value, found.unit)
+
+
 def _powerless(findings: Sequence[Finding]) -> str:
     """Say that a classifier cannot tell even independent columns, where that is so."""
     for each in findings:
@@ -176,7 +193,8 @@ def answer_part(
             told.append(f"{left} more failed, so {len(failed)} of these {many} checks in all.")
         return Answer(part, question, _BAD[part], FAILED, told)
     if not judged:
-        reasons = list(dict.fromkeys(each.caution for each in mine if each.caution))
+        unmade = [each for each in mine if not math.isfinite(each.value)]
+        reasons = list(dict.fromkeys(each.caution for each in unmade or mine if each.caution))
         why = reasons[:2] or ["None of its checks could be made."]
         return Answer(part, question, NOT_JUDGED, NOT_JUDGED, why)
     many = f"None of the {len(judged)} checks" if len(judged) > 1 else "The one check did not, and so nothing"

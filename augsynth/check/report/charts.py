@@ -111,11 +111,11 @@ def _gain_line(gain: Gain, axis: Axis, decimals: int) -> Markup:
         parts.append(tag("line", **ends, class_=f"interval {colour}"))
         told += f" {_interval(gain.low, gain.high, decimals)}"
     parts.append(tag("circle", cx=axis.at(gain.difference), cy=15, r=6, class_=f"dot {colour}"))
-    said = [told]
+    said = [tag("span", told)]
     outside = math.isfinite(gain.low) and gain.low * gain.high > 0
     if gain.note or gain.word in ("helps", "hurts") or outside:
         words = gain.note or (gain.word if gain.word in ("helps", "hurts") else "only by itself")
-        said.append(tag("span", f" {words}", class_=f"{colour}-text"))
+        said += [" ", tag("span", words, class_=f"{colour}-text")]
     picture = drawing(*parts, height=30, label=f"{gain.name}: {told} {gain.word}")
     return _row(middle_cut(gain.name, 40), picture, Markup("").join(map(_text, said)), title=gain.name)
 

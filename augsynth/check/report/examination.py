@@ -14,6 +14,7 @@ from augsynth.check.controls import make_controls
 from augsynth.check.evidence import Evidence
 from augsynth.check.finding import Check, Finding, judge
 from augsynth.check.folds import one_thread
+from augsynth.check.report.markup import spaced
 from augsynth.core.random import keyed_rng
 
 __all__ = ["examine"]
@@ -66,8 +67,8 @@ def examine(
                 for name, other in beside.items()
                 if name in check.controlled
             }
-            told = _unnumbered(found.sentence, evidence.modality)
-            findings.append(replace(found, controls=figures, sentence=told))
+            told = spaced(_unnumbered(found.sentence, evidence.modality))
+            findings.append(replace(found, controls=figures, sentence=told, caution=spaced(found.caution)))
             seconds[check.name] = time.process_time() - started
     # Of two checks of one name, for different kinds of rows, the one that applies speaks.
     findings = [each for each in findings if each not in silent or each.name not in seconds]

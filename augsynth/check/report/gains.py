@@ -15,6 +15,7 @@ from augsynth.check.downstream.trained import BOTH, MATCHED, NEW, NEW_MATCHED, R
 from augsynth.check.finding import FAILED, NOT_JUDGED, PASSED
 from augsynth.check.report.answers import QUESTIONS, Answer
 from augsynth.check.report.charts import Gain, forest, group_dots
+from augsynth.check.report.markup import spaced
 from augsynth.check.verdict import HELPS, HURTS
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ _SETS = {
     BOTH: "real and new rows",
     NEW: "new rows alone",
     WEIGHTED: "real rows, class weights",
-    MATCHED: "real rows, as many as new (of each class and group)",
-    NEW_MATCHED: "new rows, as many as real (of each class and group)",
+    MATCHED: "real rows, as many as new",
+    NEW_MATCHED: "new rows, as many as real",
 }
 
 
@@ -70,10 +71,12 @@ def judge_gains(
         return Answer("bias", question, NOT_JUDGED, NOT_JUDGED, told)
     gained = [each for each in levels if each.word == HELPS]
     lost = [each for each in levels if each.word == HURTS]
-    rest = [each for each in levels if each.word not in (HELPS, HURTS)]
+    rest = [each for each in levels if each.word not in (HELPS, HURTS, "too few")]
+    thin = [each for each in levels if each.word == "too few"]
     told = [f"Gained: {_some(gained)}."] if gained else []
     told += [f"Lost: {_some(lost)}."] if lost else []
     told += [f"No evidence either way: {_some(rest)}."] if rest else []
+    told += [f"Too few rows to judge: {_some(thin)}."] if thin else []
     known = [each for each in levels if math.isfinite(each.low)]
     if known and not gained and not lost:
         most = max(known, key=lambda each: abs(each.difference))
@@ -89,6 +92,7 @@ def judge_gains(
     return Answer("bias", question, word, FAILED if lost else PASSED if gained else NOT_JUDGED, told)
 
 
+_AS_MANY = '"As many" means of each class and group: so new and real rows are compared at the same size.'
 _THRESHOLD = (
     "Recall and accuracy are those of the default threshold: another one trades the one for the other."
 )
@@ -103,7 +107,6 @@ def _some(levels: Sequence[Gain], most: int = 12) -> str:
         levels = [each for each in levels if any(each is other for other in extreme)]
     told = [
         f"{each.name} {f'{each.difference:+.3f}' if math.isfinite(each.difference) else 'undefined'}"
-        + (" (too few rows)" if each.word == "too few" else "")
         for each in levels
     ]
     return ", ".join(told) + (f" and {left} more between these" if left > 0 else "")
@@ -190,7 +193,8 @@ def gain_blocks(report: Report) -> list[dict[str, Any]]:
         for learner, part in frame.groupby("learner", sort=False)
     }
     caption = f"Held-out rows: change of {trial.metric} against the real rows alone"
-    note = " ".join([*trial.notes, ONE_AT_A_TIME])
+    beside = [_AS_MANY] if MATCHED in set(frame["trained_on"]) else []
+    note = " ".join([*trial.notes, *beside, ONE_AT_A_TIME])
     blocks.append(chart(caption, forest(lines, f"change of {trial.metric}"), note=note))
     levels = _level_charts(report)
     if levels:
@@ -298,7 +302,7 @@ def group_blocks(report: Report) -> list[dict[str, Any]]:
                 blocks.append({"kind": "more", "summary": caption, **shown})
     if report.slices is not None:
         drawn = _slice_drawing(report.slices)
-        lines = report.slices.summary().splitlines()
+        lines = [spaced(line) for line in report.slices.summary().splitlines()]
         if drawn is not None:
             blocks.append(
                 chart(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -72,9 +73,10 @@ def bias_of(evidence: Evidence, names: Sequence[str], alpha: float) -> DataBias 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AugsynthWarning)
-            return data_bias(
+            found = data_bias(
                 X, y, sensitive_features=groups, other=after, alpha=alpha, random_state=evidence.seed
             )
+            return replace(found, settings={**found.settings, "other": "with the new rows"})
     except AugsynthError:
         return None
 

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from augsynth.check.evidence import Evidence
 from augsynth.check.report.markup import drawing, figure, middle_cut, tag
 
-__all__ = ["heat_map", "row_map"]
+__all__ = ["heat_map", "row_map", "worst_pairs"]
 
 _POINTS, _SIDE = 900, 340.0
 _MOST_CLASSES = 6

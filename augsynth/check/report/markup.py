@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup, escape
 
-__all__ = ["Axis", "clean", "drawing", "figure", "middle_cut", "percent", "tag"]
+__all__ = ["Axis", "clean", "drawing", "figure", "middle_cut", "percent", "spaced", "tag"]
 
 # What HTML may not hold, and marks that would turn the direction of the text after them.
 _UNFIT = re.compile(
@@ -91,6 +91,17 @@ def figure(value: Any, unit: str = "") -> str:
     if size >= 0.0995:
         return f"{value:.3f}"
     return f"{value:.4f}" if size >= 0.00095 else f"{value:.2g}"
+
+
+def spaced(sentence: str) -> str:
+    """Return a sentence whose shares all have the same space before the sign.
+
+    Examples
+    --------
+    >>> spaced("5.0% of 3 % of rows")
+    '5.0 % of 3 % of rows'
+    """
+    return re.sub(r"(?<=\d)%", " %", sentence)
 
 
 def middle_cut(name: Any, most: int = 28) -> str:

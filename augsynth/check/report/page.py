@@ -79,5 +79,5 @@ def _chips(report: Report) -> list[tuple[str, str]]:
         chips.append(("classes", f"{settings['classes']:,}"))
     if settings["groups"]:
         chips.append(("groups", f"{settings['groups']:,}"))
-    chips.append(("checks passed", f"{sum(each.status == PASSED for each in judged)} of {len(judged)}"))
+    chips.append(("checks failed", f"{sum(each.status == FAILED for each in judged)} of {len(judged)}"))
     return chips

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from augsynth.check.finding import CONTROLS, COPY, FAILED, HOLDOUT, INDEPENDENT, NOT_JUDGED, SMOTE, Finding
 from augsynth.check.panels import FAINT
 from augsynth.check.preservation_plot import INK, write_figure
-from augsynth.check.report.answers import status_words
-from augsynth.check.report.markup import Axis, figure, middle_cut
+from augsynth.check.report.answers import figure_words, status_words
+from augsynth.check.report.markup import Axis, middle_cut
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,5 +83,5 @@ def _line(axes: Axes, found: Finding, y: int) -> None:
     beside = axes.get_yaxis_transform()
     style: dict[str, Any] = {"transform": beside, "va": "center", "size": 9, "parse_math": False}
     axes.text(-0.04, y, middle_cut(found.title, 56), ha="right", color=INK, **style)
-    told = f"{figure(found.value, found.unit)}  {status_words(found)}"
+    told = f"{figure_words(found)}  {status_words(found)}"
     axes.text(1.05, y, told, ha="left", color=colour, **style)

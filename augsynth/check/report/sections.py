@@ -11,12 +11,12 @@ import pandas as pd
 
 from augsynth.check.finding import FAILED, NOT_JUDGED, PASSED, Finding
 from augsynth.check.privacy import WHAT_IT_PROVES
-from augsynth.check.report.answers import status_words
+from augsynth.check.report.answers import figure_words, status_words
 from augsynth.check.report.charts import count_bars, loss_lines
 from augsynth.check.report.columns import MOST_PANELS, marginals, small_multiples
 from augsynth.check.report.gains import gain_blocks, group_blocks
 from augsynth.check.report.maps import MOST_COLUMNS, heat_map, row_map, worst_pairs
-from augsynth.check.report.markup import figure
+from augsynth.check.report.markup import figure, spaced
 from augsynth.check.report.pairs import near_duplicate_blocks, pair_blocks
 from augsynth.check.report.pictures import MOST_CLASSES, contact_sheets, has_pictures
 from augsynth.check.report.strip import strip
@@ -126,10 +126,10 @@ def finding_block(found: Finding) -> dict[str, Any]:
     ]
     return {
         "name": found.name,
-        "class": _CLASSES.get(found.status, "plain"),
+        "class": _class_of(found),
         "status": status_words(found),
         "title": found.title,
-        "figure": figure(found.value, found.unit) if good else "",
+        "figure": figure_words(found) if good else "",
         "unit": unit,
         "sentence": found.sentence,
         "caution": f"{found.caution} {_allowance(found)}".strip(),
@@ -137,6 +137,12 @@ def finding_block(found: Finding) -> dict[str, Any]:
         "figures": figures,
         "tables": tables,
     }
+
+
+def _class_of(found: Finding) -> str:
+    """Return the colour; a model that is not shown to be worse is no good news in itself."""
+    plain = found.part == "downstream" and found.status == PASSED
+    return "plain" if plain else _CLASSES.get(found.status, "plain")
 
 
 def _allowance(found: Finding) -> str:
@@ -177,7 +183,7 @@ def _count_blocks(report: Report) -> list[Block]:
         more = f", the {24} largest of {len(frame):,}" if len(frame) > 24 else ""
         blocks.append(chart(f"{noun.capitalize()} by {of}{more}", count_bars(frame, noun)))
     if report.bias is not None:
-        blocks.append({"kind": "list", "lines": report.bias.sentences()})
+        blocks.append({"kind": "list", "lines": [spaced(line) for line in report.bias.sentences()]})
         told = [
             ("groups", "Rows of each group"),
             ("rates", "Labels of each group"),

@@ -6,7 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from augsynth.check.finding import NOT_JUDGED
-from augsynth.check.report.answers import status_words
+from augsynth.check.report.answers import figure_words, status_words
 from augsynth.check.report.markup import figure
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def report_text(report: Report) -> str:
         lines.append("")
         wide = max(len(f"{each.title} [{each.name}]") for each in judged)
         for found in judged:
-            value, null = figure(found.value, found.unit), figure(found.null, found.unit)
+            value, null = figure_words(found), figure(found.null, found.unit)
             words = status_words(found)
             title = f"{found.title} [{found.name}]"
             lines.append(f"{title:<{wide}}  {value:>9}  if nothing differed {null:>9}  {words}")
