@@ -42,7 +42,7 @@ class RatioCurve:
     ----------
     table : DataFrame
         A row a ratio, then "new only" and "chosen inside": ratio, rows_added, score, low,
-        high, difference (to ratio 0), diff_low, diff_high, p_value, p_holm, verdict.
+        high, difference (to ratio 0), diff_low, diff_high, p_value (two-sided), p_holm, verdict.
     folds : DataFrame
         repeat, fold, ratio, score of every fit that was scored on an outer test fold.
     chosen : Series
@@ -299,6 +299,10 @@ def _curve(
         columns.append((CHOSEN, rows, scores[np.arange(len(found)), picked]))
         chosen = pd.Series([each.chosen for each in found]).value_counts().sort_index()
     table = _table(columns, scores[:, 0], share, alpha)
+    if metric.bounded:  # a share: no interval reaches beyond what it can be
+        lowest = -1.0 if metric.name.startswith("neg_") else 0.0
+        table[["low", "high"]] = table[["low", "high"]].clip(lowest, lowest + 1.0)
+        table[["diff_low", "diff_high"]] = table[["diff_low", "diff_high"]].clip(-1.0, 1.0)
     folds = pd.DataFrame(
         [
             (each.repeat, each.fold, name, float(values[k]))

@@ -50,13 +50,13 @@ class Trial:
     ----------
     scores : DataFrame
         learner, trained_on, metric, value, low, high, difference, diff_low, diff_high,
-        p_value, verdict, smaller_is_better. Differences are to ``real`` of the same
+        p_value (two-sided), verdict, smaller_is_better. Differences are to ``real`` of the same
         learner. The verdict (*helps*, *no evidence*, *hurts*) is given to the first metric
         only. Learners are judged in their order, each only if all before it were more than
         "no evidence": several of them cost the first one nothing.
     by_class : DataFrame
         trained_on, class, rows (of the hold-out), recall, low, high, difference, diff_low,
-        diff_high, p_value, verdict, of the main learner; "not judged" below 20 rows.
+        diff_high, p_value (two-sided), verdict, of the main learner; "not judged" below 20 rows.
     by_group : DataFrame
         The same by group, and by class within group (class "all": accuracy, or the
         mean absolute error of numbers).

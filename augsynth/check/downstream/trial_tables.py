@@ -20,6 +20,7 @@ __all__ = ["MIN_ROWS", "Estimate", "Fitted", "Scorer", "level_table", "score_fra
 
 MIN_ROWS = 20  # with fewer held-out rows a class or group is shown but not judged
 TOO_FEW = "not judged"
+_SHARES = ("average precision", "balanced accuracy", "accuracy", "macro-F1")
 Key = tuple[Hashable, ...]
 
 
@@ -121,9 +122,12 @@ class Estimate:
     value: float
     error: float
     freedom: float
+    ends: tuple[float, float] = (-np.inf, np.inf)
 
     @classmethod
-    def of(cls, values: np.ndarray, halves: np.ndarray) -> Estimate:
+    def of(
+        cls, values: np.ndarray, halves: np.ndarray, ends: tuple[float, float] = (-np.inf, np.inf)
+    ) -> Estimate:
         """Add the variance over the bootstrap of the hold-out to that over models trained on halves.
 
         ``values`` (b + 1,): the figure, then its bootstrap values. The degrees of freedom
@@ -131,20 +135,20 @@ class Estimate:
         """
         boot, halves = values[1:][np.isfinite(values[1:])], halves[np.isfinite(halves)]
         if len(boot) < 2 or len(halves) < 2:
-            return cls(float(values[0]), float("nan"), 1.0)
+            return cls(float(values[0]), float("nan"), 1.0, ends)
         held, trained = float(np.var(boot, ddof=1)), float(np.var(halves, ddof=1))
         both = held + trained
         if both <= 1e-24:
-            return cls(float(values[0]), 0.0, 1.0)
+            return cls(float(values[0]), 0.0, 1.0, ends)
         freedom = both**2 / (held**2 / (len(boot) - 1) + trained**2 / (len(halves) - 1))
-        return cls(float(values[0]), float(np.sqrt(both)), freedom)
+        return cls(float(values[0]), float(np.sqrt(both)), freedom, ends)
 
     def bounds(self, alpha: float) -> tuple[float, float]:
-        """Return the two-sided interval at ``1 - alpha``."""
+        """Return the two-sided interval at ``1 - alpha``, cut at ``ends``."""
         if not np.isfinite(self.error):
             return float("nan"), float("nan")
         reach = float(stats.t.ppf(1 - alpha / 2, self.freedom)) * self.error
-        return self.value - reach, self.value + reach
+        return max(self.value - reach, self.ends[0]), min(self.value + reach, self.ends[1])
 
     def p_above(self) -> float:
         """Return the one-sided p-value of "not above zero"."""
@@ -161,11 +165,18 @@ class Estimate:
 
 def difference(of: Fitted, to: Fitted, key: Key) -> Estimate:
     """Return the paired difference of two sets of training rows."""
-    return Estimate.of(of.figures[key] - to.figures[key], of.spread(key) - to.spread(key))
+    ends = (-1.0, 1.0) if _is_share(of, key) else (-np.inf, np.inf)
+    return Estimate.of(of.figures[key] - to.figures[key], of.spread(key) - to.spread(key), ends)
+
+
+def _is_share(of: Fitted, key: Key) -> bool:
+    """Tell whether a figure lies between 0 and 1."""
+    return key[1] in _SHARES if key[0] == "score" else ("score", "accuracy") in of.figures
 
 
 def _row(of: Fitted, to: Fitted | None, key: Key, smaller_is_better: bool, alpha: float) -> dict[str, Any]:
-    found = Estimate.of(of.figures[key], of.spread(key))
+    ends = (0.0, 1.0) if _is_share(of, key) else (-np.inf, np.inf)
+    found = Estimate.of(of.figures[key], of.spread(key), ends)
     low, high = found.bounds(alpha)
     row: dict[str, Any] = {"value": found.value, "low": low, "high": high}
     if to is None:
