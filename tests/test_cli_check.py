@@ -76,6 +76,23 @@ def test_without_labels_and_held_out_rows_it_says_what_is_missing(files):
     assert done.exit_code == 0, done.output
     assert "Verdict: NOT JUDGED" in done.stdout and (files / "new_report.html").exists()
     assert "whether the new rows help a model needs labels" in done.stdout
+    assert "No --target: labels are looked at as one more column" in done.stdout
+
+
+def test_columns_are_left_out_groups_have_commas_and_balancing_is_asked_for(files, tmp_path):
+    new = pd.read_csv(files / "new.csv")
+    new.assign(id=range(60)).to_csv(tmp_path / "more.csv", index=False)
+    asked = [files / "real.csv", tmp_path / "more.csv", "-t", "y", "--out", tmp_path / "r.html"]
+    done = call(*asked)
+    assert done.exit_code == 3 and "'id'" in done.stderr and "--ignore COLUMN leaves out" in done.stderr
+    data = tmp_path / "r.json"
+    done = call(*asked, "--ignore", "id", "-g", "sex,z", "--json", data)
+    assert done.exit_code == 0, done.output
+    groups = {each["name"] for each in json.loads(data.read_text())["data"] if each["of"] == "group"}
+    assert any(name.startswith("f / ") for name in groups)
+    new.assign(sex="f").to_csv(tmp_path / "women.csv", index=False)
+    done = call(files / "real.csv", tmp_path / "women.csv", "-t", "y", "--holdout", files / "test.csv")
+    assert "Did you balance by it? Name it with --group-columns" in done.stdout, done.output
 
 
 def test_misfits_and_refusals(files, tmp_path):
@@ -89,7 +106,15 @@ def test_misfits_and_refusals(files, tmp_path):
     for arguments, code, sentence in [
         ([tmp_path / "none.csv", *apart], 3, "no such file"),
         ([new, "-t", "Y", *apart], 3, "--target: the real table has no column 'Y'"),
-        ([new, "-g", "sexx", *apart], 3, "did you mean 'sex'?"),
+        ([new, "-g", "sexx", *apart], 3, "did you mean 'sex'?\n"),
+        (
+            [new, "-g", "sex,Z", "-t", "Y", *apart],
+            3,
+            "column 'Y'. --group-columns: the real table has no column 'Z'.",
+        ),
+        ([new, "-t", "y", "--ignore", "y", *apart], 3, "'y' cannot be left out and used at once"),
+        ([new, "--ignore", "w", "--out", new], 3, "--ignore: the tables have no column 'w'"),
+        ([tmp_path / "a", "--holdout", tmp_path / "b", *apart], 3, "b: there is no such file"),
         ([new, "--out", new, "--force"], 4, "overwrite the run's own input"),
         ([new, "--out", tmp_path / "r", "--json", tmp_path / "r"], 4, "must name two files"),
     ]:

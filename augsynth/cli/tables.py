@@ -48,7 +48,12 @@ def check(
     target: Annotated[str | None, typer.Option("--target", "-t", help="The column of the labels.")] = None,
     groups: Annotated[
         list[str] | None,
-        typer.Option("--group-columns", "-g", metavar="NAME", help="A sensitive column; repeatable."),
+        typer.Option(
+            "--group-columns",
+            "-g",
+            metavar="NAME[,NAME]",
+            help="Sensitive columns; repeatable, or with commas.",
+        ),
     ] = None,
     holdout: Annotated[
         str | None,
@@ -59,6 +64,10 @@ def check(
         typer.Option("--out", "-o", metavar="FILE", help="The page; SYNTHETIC_report.html if not given."),
     ] = None,
     json: Annotated[str | None, typer.Option("--json", metavar="FILE", help="The same for programs.")] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="A column to leave out, such as an id; repeatable."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Same seed, same figures.")] = 0,
     max_rows: Annotated[
         int, typer.Option(min=100, metavar="N", help="Rows of each sample for what costs most.")
@@ -85,7 +94,10 @@ def check(
 
         stated = {"method": method, "purpose": purpose, "owner": owner, "licence": licence}
         stated |= {"consent": consent, "right_to_train": right_to_train}
-        job = TableCheck(table, synthetic, holdout, target=target, group_columns=groups or [])
+        job = TableCheck(
+            table, synthetic, holdout, target=target, group_columns=groups or [], ignore=ignore or []
+        )
+        job.read()
         job.check_outputs(out, json, force=force)
         found = job.run(tell, datasheet=stated, max_rows=None if full else max_rows, random_state=seed)
         if found is None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["TableCheck", "makes_report", "report_of_run"]
 
 Tell = Callable[[str], None]
+_SURE, _MOVED = 0.05, 0.15  # of a column's shares: Holm's p-value, half the sum of the differences
 _MOST_ROWS = 2000  # of each sample, in a run: the whole checks are `augsynth check`
 
 
@@ -81,11 +82,14 @@ class TableCheck:
     target : str, optional
         The column of the labels.
     group_columns : sequence of str
+        Each a column, or several with commas between.
+    ignore : sequence of str
+        Columns to leave out.
 
     Attributes
     ----------
     problems : list of str
-        Why the tables do not fit together; known after `run`.
+        Why the tables do not fit together; known after `read`.
     files : list of Path
     """
 
@@ -97,9 +101,11 @@ class TableCheck:
         *,
         target: str | None = None,
         group_columns: Sequence[str] = (),
+        ignore: Sequence[str] = (),
     ) -> None:
         self.real, self.synthetic, self.holdout = real, synthetic, holdout
-        self.target, self.group_columns = target, list(group_columns)
+        self.target, self.group_columns, self.ignore = target, list(group_columns), list(ignore)
+        self.tables: list[pd.DataFrame] = []
         self.problems: list[str] = []
         self.files: list[Path] = []
 
@@ -122,6 +128,59 @@ class TableCheck:
         for path in self.files:
             Destination(path.parent, force=force).check([path.name], inputs=inputs)
 
+    def read(self) -> None:
+        """Read the tables, and see whether the columns that were named are there and the tables fit together.
+
+        Raises
+        ------
+        DataError
+            With every file and column that is not there.
+        """
+        mistakes, tables = [], []
+        for path in [self.real, self.synthetic, *([self.holdout] if self.holdout else [])]:
+            try:
+                tables.append(read_source(path))
+            except DataError as error:
+                mistakes.append(str(error))
+        if not mistakes:
+            mistakes = self._absent(tables)
+        if mistakes:
+            raise DataError(" ".join(mistakes))
+        self.tables = [table.drop(columns=self.ignore, errors="ignore") for table in tables]
+        real, *others = self.tables
+        words = ("synthetic", "held-out")
+        self.problems = [
+            each
+            for word, table in zip(words, others, strict=False)
+            for each in problems_of(real, table, self.target, word)
+        ]
+        if any(set(table.columns) != set(real.columns) for table in others):
+            self.problems.append("--ignore COLUMN leaves out a column that not all tables have")
+
+    def _absent(self, tables: Sequence[pd.DataFrame]) -> list[str]:
+        """Return what is wrong with the named columns; take apart groups with commas between them."""
+        real = tables[0]
+        asked = [
+            (each,) if each in real.columns else [part.strip() for part in each.split(",")]
+            for each in self.group_columns
+        ]
+        self.group_columns = list(dict.fromkeys(name for part in asked for name in part if name))
+        known = set().union(*(table.columns for table in tables))
+        told = []
+        for option, names, columns, where in (
+            ("--target", [self.target] if self.target else [], set(real.columns), "the real table has"),
+            ("--group-columns", self.group_columns, set(real.columns), "the real table has"),
+            ("--ignore", self.ignore, known, "the tables have"),
+        ):
+            absent = [name for name in names if name not in columns]
+            if absent:
+                hint = meant(absent[0], sorted(map(str, columns)))
+                told.append(f"{option}: {where} no column {offenders(absent)}{hint or '.'}")
+        used = [name for name in (self.target, *self.group_columns) if name in self.ignore]
+        if used:
+            told.append(f"--ignore: {offenders(used)} cannot be left out and used at once.")
+        return told
+
     def run(self, tell: Tell, **options: Any) -> Report | None:
         """Return the report; None if the tables do not fit together, with the reasons in `problems`.
 
@@ -130,27 +189,15 @@ class TableCheck:
         Raises
         ------
         DataError
-            If the real table lacks a column that was named, or nothing can be made of the rows.
+            If a file or a column that was named is not there, or nothing can be made of the rows.
         """
         from augsynth.check.report import report
 
-        real, synthetic = read_source(self.real), read_source(self.synthetic)
-        held = None if self.holdout is None else read_source(self.holdout)
-        asked = (("--target", [self.target] if self.target else []), ("--group-columns", self.group_columns))
-        for option, names in asked:
-            absent = [name for name in names if name not in real.columns]
-            if absent:
-                hint = meant(absent[0], real.columns)
-                raise DataError(f"{option}: the real table has no column {offenders(absent)}{hint}.")
-        others = [("synthetic", synthetic)] + ([] if held is None else [("held-out", held)])
-        self.problems = [
-            each for word, table in others for each in problems_of(real, table, self.target, word)
-        ]
+        if not self.tables:
+            self.read()
         if self.problems:
             return None
-        (X, y), (X_new, y_new), *rest = (
-            _sides(table, self.target) for table in (real, synthetic, held) if table is not None
-        )
+        (X, y), (X_new, y_new), *rest = (_sides(table, self.target) for table in self.tables)
         tell(f"checking {len(X_new):,} rows beside {len(X):,} real ones")
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -165,7 +212,29 @@ class TableCheck:
             )
         title = f"Report on {Path(self.synthetic).name}"
         notes = [*found.notes, *(note for note in warned(caught) if note not in found.notes)]
+        notes = [*self._hints(found), *notes]
         return replace(found, notes=notes, settings={**found.settings, "title": title})
+
+    def _hints(self, report: Report) -> list[str]:
+        """Say which options would have told more."""
+        told = []
+        if self.target is None:
+            told.append("No --target: labels are looked at as one more column, and no model can be tried.")
+        columns = next(
+            (each.details.get("columns") for each in report.findings if each.name == "marginals"), None
+        )
+        if columns is None:
+            return told
+        moved = columns[
+            (columns["kind"] == "category") & (columns["p_holm"] <= _SURE) & (columns["distance"] >= _MOVED)
+        ]
+        names = [name for name in moved["column"] if name in self.tables[0].columns]
+        if names and names[0] not in self.group_columns:
+            told.append(
+                f"The shares of {names[0]!r} are very different among new rows. Did you balance by it? "
+                "Name it with --group-columns, so that what was asked for is no difference."
+            )
+        return told
 
     def write(self, report: Report) -> list[Path]:
         """Write the page, and the JSON if one was asked for."""

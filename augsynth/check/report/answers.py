@@ -189,8 +189,8 @@ def answer_part(
     if failed:
         told = [each.sentence for each in failed[:_SHOWN] if each.sentence]
         if len(failed) > _SHOWN:
-            left, many = len(failed) - _SHOWN, len(judged)
-            told.append(f"{left} more failed, so {len(failed)} of these {many} checks in all.")
+            left = len(failed) - _SHOWN
+            told.append(f"{left} more failed, so {len(failed)} of these {len(judged)} checks in all.")
         return Answer(part, question, _BAD[part], FAILED, told)
     if not judged:
         unmade = [each for each in mine if not math.isfinite(each.value)]

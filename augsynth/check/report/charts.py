@@ -111,7 +111,7 @@ def _gain_line(gain: Gain, axis: Axis, decimals: int) -> Markup:
         parts.append(tag("line", **ends, class_=f"interval {colour}"))
         told += f" {_interval(gain.low, gain.high, decimals)}"
     parts.append(tag("circle", cx=axis.at(gain.difference), cy=15, r=6, class_=f"dot {colour}"))
-    said = [tag("span", told)]
+    said: list[Any] = [tag("span", told)]
     outside = math.isfinite(gain.low) and gain.low * gain.high > 0
     if gain.note or gain.word in ("helps", "hurts") or outside:
         words = gain.note or (gain.word if gain.word in ("helps", "hurts") else "only by itself")
