@@ -16,6 +16,7 @@ from augsynth.check.overlap import refuse_seen_rows
 from augsynth.check.readers import default_view
 from augsynth.core.arrays import count_rows, is_table, is_text, take_in
 from augsynth.core.errors import AugsynthWarning, DataError, InputTypeError, offenders, sentence
+from augsynth.core.parameters import check_number
 from augsynth.encode.condition import group_frame, group_texts
 from augsynth.encode.image import is_image
 from augsynth.encode.layout import Block, Layout
@@ -27,6 +28,11 @@ __all__ = ["gather"]
 _WHERE = "report"
 _MOST_LEVELS = 1000  # a text column with more levels in total is an identifier or free text
 _MOST_FEATURES = 48
+_GROUPS_OF = {
+    "X": "Pass them as sensitive_features=.",
+    "X_new": "Pass them as sensitive_features_new=.",
+    "holdout": "Pass them as the third element: holdout=(X, y, sensitive_features).",
+}
 
 
 def gather(
@@ -64,10 +70,13 @@ def gather(
     DataError, InputTypeError
         If the samples do not fit together.
     """
+    if max_rows is not None:
+        check_number(_WHERE, "max_rows", max_rows, low=10, integer=True)
+    group_columns = [group_columns] if isinstance(group_columns, str) else list(group_columns)
     held = _held_out(holdout)
     parts = [(X, y, sensitive_features), (X_new, y_new, sensitive_features_new)] + ([held] if held else [])
     names = ["X", "X_new", "holdout"][: len(parts)]
-    flat = is_table(X)
+    flat = X is not None and is_table(X)
     tables = [_rows(each[0], name, flat) for each, name in zip(parts, names, strict=True)]
     modality = _modality(tables[0], features)
     frames, z, layout, left_out = _encoded(tables, names, modality, features)
@@ -91,8 +100,14 @@ def gather(
         keys = np.arange(lengths[k], dtype=np.uint64) + np.uint64(k << 40) if keys is None else keys
         rows.append(Rows(z[k], labels[k], groups[k], cells[k], targets[k], keys, frame))
     made, notes = _without_real(rows[0], rows[1])
+    alien = [classes[k] for k in np.setdiff1d(made.labels, rows[0].labels)] if classes else []
+    if alien:
+        notes = [
+            *notes,
+            f"No training row is of class {offenders(alien)}: such new rows are not compared.",
+        ]
     if held:
-        refuse_seen_rows(rows[0], made, rows[2])
+        notes = [*notes, *refuse_seen_rows(rows[0], made, rows[2])]
     return Evidence(
         rows[0], made, rows[2] if held else None, layout, classes, group_names, cell_names, kind, modality,
         left_out, max_rows, seed, notes,
@@ -109,12 +124,16 @@ def _held_out(holdout: Any) -> tuple[Any, Any, Any] | None:
 
 
 def _rows(X: Any, name: str, flat: bool) -> Any:
+    if X is None or not hasattr(X, "__len__") and not hasattr(X, "shape"):
+        raise InputTypeError(
+            sentence(_WHERE, f"{name} must be rows: a table, images, clips or texts", repr(X))
+        )
+    if not count_rows(X):
+        raise DataError(sentence(_WHERE, f"{name} must hold at least one row", "none"))
     if flat:
         return take_in(X, where=f"{_WHERE}: {name}")[0].reset_index(drop=True)
     if hasattr(X, "detach"):
         X = X.detach().cpu().numpy()
-    if not count_rows(X):
-        raise DataError(sentence(_WHERE, f"{name} must hold at least one row", "none"))
     return X
 
 
@@ -302,7 +321,8 @@ def _groups(
         frame = group_frame(each, where=_WHERE)
         if frame is None or len(frame) != n:
             got = "none" if frame is None else f"{len(frame)} rows"
-            raise DataError(sentence(_WHERE, f"sensitive_features of {name} must have {n} rows", got))
+            todo = _GROUPS_OF[name] if frame is None else ""
+            raise DataError(sentence(_WHERE, f"sensitive_features of {name} must have {n} rows", got, todo))
         tables.append(group_texts(frame).astype(str))
     levels, codes = np.unique(np.concatenate(tables), return_inverse=True)
     return list(np.split(codes, np.cumsum(lengths)[:-1])), [str(level) for level in levels]

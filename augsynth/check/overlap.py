@@ -14,11 +14,11 @@ _LEVEL = 1e-6  # chance of a false alarm where rows are equal by accident
 _COARSE = 0.05  # share of equal real rows from which on equal rows prove nothing
 
 
-def refuse_seen_rows(train: Rows, made: Rows, holdout: Rows) -> None:
-    """Raise if more held-out rows equal training rows, or new rows held-out rows, than chance makes.
+def refuse_seen_rows(train: Rows, made: Rows, holdout: Rows) -> list[str]:
+    """Raise if many more held-out rows equal training rows, or new rows held-out rows, than chance makes.
 
     Chance is what training rows show among themselves, so a coarse table, in which
-    real rows are often equal, is not accused.
+    real rows are often equal, is not accused. What is less than that is returned as notes.
 
     Raises
     ------
@@ -36,6 +36,7 @@ def refuse_seen_rows(train: Rows, made: Rows, holdout: Rows) -> None:
                 "Split first, and fit the generator on the training part only.",
             )
         )
+    notes = [f"{int(found.sum()):,} held-out rows are training rows to the letter."] if found.any() else []
     known = np.isin(train.keys, holdout.keys)
     found = np.isin(made.keys, holdout.keys) & ~np.isin(made.keys, train.keys)
     if among.mean() < _COARSE and _beyond(found, known):
@@ -47,6 +48,9 @@ def refuse_seen_rows(train: Rows, made: Rows, holdout: Rows) -> None:
                 "Fit the generator on the training part only.",
             )
         )
+    if found.any():
+        notes.append(f"{int(found.sum()):,} of the new rows are rows of the hold-out to the letter.")
+    return notes if among.mean() < _COARSE else []
 
 
 def _repeats(keys: np.ndarray) -> np.ndarray:

@@ -49,11 +49,19 @@ def problems_of(
         if kinds[0] != kinds[1]:
             problems.append(f"{name} holds {kinds[0]} in the real table and {kinds[1]} in the {word} one")
     if target in real.columns and target in other.columns and _are_labels(real[target]):
-        known = set(real[target].dropna().astype(str))
-        unknown = [label for label in other[target].dropna().astype(str).unique() if label not in known]
+        known = set(_texts(real[target]))
+        unknown = [label for label in dict.fromkeys(_texts(other[target])) if label not in known]
         if unknown:
             problems.append(f"the {word} table has labels that the real one lacks: {offenders(unknown)}")
     return problems
+
+
+def _texts(labels: pd.Series) -> pd.Series:
+    """Return labels as texts, whole numbers alike whether or not some are missing."""
+    labels = labels.dropna().infer_objects()
+    if pd.api.types.is_float_dtype(labels) and (labels % 1 == 0).all():
+        labels = labels.astype("int64")
+    return labels.astype(str)
 
 
 def _are_labels(column: pd.Series) -> bool:

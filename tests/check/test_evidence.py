@@ -11,7 +11,7 @@ from augsynth.check.evidence import match_cells
 from augsynth.check.finding import CONTROLS, COPY, INDEPENDENT, SMOTE, Finding, frame_of, judge
 from augsynth.check.gathering import gather
 from augsynth.check.permutation import permutation_p_value, swapped_labels
-from augsynth.core.errors import AugsynthWarning, DataError, InputTypeError, LeakError
+from augsynth.core.errors import AugsynthWarning, DataError, InputTypeError, LeakError, ParameterError
 
 N = 90
 
@@ -56,6 +56,15 @@ def test_tables_are_gathered():
     assert (len(evidence.train), len(evidence.made), len(evidence.holdout)) == (N, N, N)
     assert [block.name for block in evidence.layout] == ["age", "twice", "town", "when", "visits", "sex"]
     assert evidence.joint(evidence.made).shape == (N, 7)
+
+
+def test_a_single_group_column_may_be_a_name():
+    assert list(samples(group_columns="sex").groups) == ["f", "m"]
+
+
+def test_classes_that_nobody_knows_are_named():
+    evidence = gather(table(0), labels(0), table(1), labels(1) + 7)
+    assert evidence.notes == ["No training row is of class '7', '8': such new rows are not compared."]
 
 
 def test_a_matched_pair_has_equal_cells():
@@ -191,6 +200,8 @@ def test_family_of_checks():
             InputTypeError,
             "holdout must",
         ),
+        (lambda: gather(None, None, table(1), labels(1)), InputTypeError, "X must be rows"),
+        (lambda: samples(max_rows=-5), ParameterError, "max_rows"),
         (lambda: samples(group_columns=["gender"]), DataError, "must name columns of X"),
         (
             lambda: gather(table(0), labels(0), table(1), labels(1), sensitive_features=table(0)["sex"]),
@@ -212,6 +223,10 @@ def test_held_out_rows_that_were_seen_are_refused():
     with pytest.raises(LeakError, match="40 of 90 new rows are rows of holdout"):
         seen = pd.concat([table(1)[:50], table(2)[:40]], ignore_index=True)
         gather(real, labels(0), seen, labels(1), holdout=(table(2), labels(2)))
+    two = gather(
+        real, labels(0), pd.concat([table(1)[2:], table(2)[:2]]), labels(1), holdout=(table(2), labels(2))
+    )
+    assert two.notes == ["2 of the new rows are rows of the hold-out to the letter."]
     coarse = pd.DataFrame({"a": rows % 3, "b": rows % 2})
     assert len(gather(coarse, labels(0), coarse[::-1], labels(1), holdout=(coarse, labels(2))).holdout) == N
 
