@@ -1,5 +1,7 @@
 """Checks of pictures on digits: real ones pass, planted defects are found, controls are what they say."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -181,3 +183,19 @@ def test_too_little_to_compare_is_said():
     evidence = evidence_of(X[NEW][:10], y[NEW][:10])
     assert "20 are needed" in FrechetCheck().applies(evidence)
     assert np.isnan(PictureControlCheck().run(evidence, np.random.default_rng(0)).value)
+
+
+def test_many_features_are_tested_in_their_leading_components():
+    rng = np.random.default_rng(0)
+    wide = rng.normal(size=(240, 300)) * np.linspace(2.0, 0.1, 300)
+    real, held, moved = wide[:80], wide[80:160], wide[160:] * 1.6
+    labels = np.arange(80) % 2
+    alike = gather(real, labels, held, labels, holdout=(wide[160:], labels))
+    apart = gather(real, labels, moved, labels, holdout=(held, labels))
+    first, second = (
+        FrechetCheck().run(replace(each, modality="features"), np.random.default_rng(0))
+        for each in (alike, apart)
+    )
+    assert first.p_value > 0.05 and second.p_value < 1e-6
+    assert "200 leading principal components" in first.sentence
+    assert first.details["permutations"] == 199

@@ -17,6 +17,8 @@ from augsynth.check.pictures.space import Space, compared, space_of
 __all__ = ["FrechetCheck", "KernelCheck"]
 
 _FEW, _MANY, _WORK = 9, 199, 2e9  # permutations, and how much arithmetic they may take together
+_TESTED = 99  # permutations below which p would rest on the fitted tail: then fewer dimensions are tested
+_DIMENSIONS = 200
 _GROUPS = 20  # of the grouped jackknife
 _BLOCK = 1000  # rows of each side whose kernel is held at once
 _FEWEST = 20
@@ -61,15 +63,21 @@ class FrechetCheck(_Distance):
         n_permutations = int(np.clip(_WORK / max(d, 8) ** 3, _FEW, _MANY))
         permuted = _permuted_frechet(made, real, swapped_labels(rows.cells, n_permutations, rng))
         null = permuted.mean(axis=0)
+        tested, chances = value, permuted[:, 0]
+        if n_permutations < _TESTED:
+            first, second = _leading(made, real)
+            tested, n_permutations = frechet_distance(first, second), _MANY
+            chances = _permuted_frechet(first, second, swapped_labels(rows.cells, _MANY, rng))[:, 0]
         spread = _jackknife(made, real)
         endless, figures = frechet_infinity(made, real, cells=rows.cells, seed=evidence.seed)
         forms = pd.DataFrame({
             "covariance": FORMS,
             "value": [value, frechet_distance(made, real, covariance="diagonal")],
             "null": null,
-            "p_value": [tail_p_value(value, permuted[:, 0]), np.nan],
+            "p_value": [tail_p_value(tested, chances), np.nan],
         })  # fmt: skip
-        forms.loc[1, "p_value"] = tail_p_value(float(forms.loc[1, "value"]), permuted[:, 1])
+        if len(permuted) >= _TESTED:
+            forms.loc[1, "p_value"] = tail_p_value(float(forms.loc[1, "value"]), permuted[:, 1])
         p = float(forms.loc[0, "p_value"])
         said = "more than chance allows" if p <= 0.05 else "which chance alone may do"
         told = (
@@ -77,6 +85,8 @@ class FrechetCheck(_Distance):
             f"distribution read {null[0]:.3g}: {said}. Extrapolated to endless rows: {endless:.3g}. "
             f"Measured in {d} {space.told}."
         )
+        if len(permuted) < _TESTED:
+            told += f" The test looks at their {_DIMENSIONS} leading principal components."
         return Finding(
             self.part, self.name, self.title, value, "squared distance, full covariance",
             max(value - 1.96 * spread, 0.0), value + 1.96 * spread, float(null[0]), p, len(made), told,
@@ -86,6 +96,15 @@ class FrechetCheck(_Distance):
                 "endless": float(endless), "features": space.told, "permutations": n_permutations,
             },
         )  # fmt: skip
+
+
+def _leading(made: np.ndarray, real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return both sides in the leading principal components of the pool, which no exchange of rows changes."""
+    pooled = np.vstack([made, real])
+    pooled = pooled - pooled.mean(axis=0)
+    axes = np.linalg.eigh(pooled.T @ pooled)[1][:, ::-1][:, :_DIMENSIONS]
+    seen = pooled @ axes
+    return seen[: len(made)], seen[len(made) :]
 
 
 def _permuted_frechet(made: np.ndarray, real: np.ndarray, labels: np.ndarray) -> np.ndarray:

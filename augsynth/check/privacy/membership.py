@@ -72,8 +72,8 @@ class Membership(Check):
             self.part, self.name, self.title, float(trial.areas[best]), "AUC of the best attack",
             float(row["low"]), float(row["high"]), float(areas.max(axis=1).mean()), p,
             len(made_places(evidence)), _sentence(trial.names[best], row, p, n),
-            "Attacks that know more (the generator itself, other data of the same kind, many releases) can "
-            "be stronger: see shadow_attack.",
+            f"The interval allows for the best of {len(trial.names)} attacks. Attacks that know more (the "
+            "generator itself, other data of the same kind, many releases) can be stronger: see shadow_attack.",
             details={"attacks": table, "records": n},
         )  # fmt: skip
 
@@ -154,8 +154,9 @@ def _top(ranks: np.ndarray, share: float) -> np.ndarray:
 
 def _table(trial: _Trial, n: int) -> pd.DataFrame:
     rows = []
+    confidence = 1 - 0.05 / len(trial.names)  # the best of them is shown
     for name, scores in zip(trial.names, trial.scores, strict=True):
-        area, low, high = auc_interval(scores[:n], scores[n:])
+        area, low, high = auc_interval(scores[:n], scores[n:], confidence)
         row: dict[str, object] = {"attack": name, "auc": area, "low": low, "high": high}
         for label, share in (("1%", 0.01), ("0.1%", 0.001)):
             found = hit_rate(scores[:n], scores[n:], share)

@@ -72,14 +72,17 @@ class SinglingOut(Check):
         null = float(np.maximum.reduce([risks for _, risks in tests]).mean())
         place = min(range(len(attacks)), key=lambda k: (chances[k], -attacks[k].risk))
         worst, p = attacks[place], min(1.0, len(attacks) * chances[place])
-        low, high = worst.interval
+        low, high = worst.interval(len(attacks))
         return Finding(
             self.part, self.name, self.title, worst.risk, "risk", low, high, null, p,
             len(made_places(evidence)), _sentence(worst, p),
-            "An interval of Wilson's counts conditions as independent."
+            "An interval of Wilson's counts conditions as independent"
+            + (f", and allows for the worse of {len(attacks)} attacks." if len(attacks) > 1 else ".")
             + (" Conditions with blind values do as well: this attack is void." if worst.void else ""),
             details={
-                "attacks": pd.DataFrame([each.row(p) for each, p in zip(attacks, chances, strict=True)]),
+                "attacks": pd.DataFrame(
+                    [each.row(p, len(attacks)) for each, p in zip(attacks, chances, strict=True)]
+                ),
                 "columns": _by_column(worst, evidence),
                 "found": _found(worst, evidence),
             },
@@ -145,18 +148,18 @@ class _Attack:
     def risk(self) -> float:
         return singling_out_risk(*self.counts, len(self.predicates))[0]
 
-    @property
-    def interval(self) -> tuple[float, float]:
-        return singling_out_risk(*self.counts, len(self.predicates))[1:]
+    def interval(self, attacks: int) -> tuple[float, float]:
+        """Return an interval that holds for the worst of so many attacks."""
+        return singling_out_risk(*self.counts, len(self.predicates), 1 - 0.05 / attacks)[1:]
 
     @property
     def void(self) -> bool:
         return self.counts[0] <= self.baseline
 
-    def row(self, p: float) -> dict[str, object]:
+    def row(self, p: float, attacks: int) -> dict[str, object]:
         main, control = self.counts
         n = len(self.predicates)
-        low, high = self.interval
+        low, high = self.interval(attacks)
         return {
             "attack": self.name,
             "conditions": n,
