@@ -23,7 +23,8 @@ __all__ = [
 ]  # fmt: skip
 
 REAL, BOTH, NEW = "real", "real + new", "new only"
-WEIGHTED, MATCHED, NEW_MATCHED = "real, class weights", "real, as many", "new, as many"
+WEIGHTED = "real, class weights"
+MATCHED, NEW_MATCHED = "real, cut to the number of new", "new, cut to the number of real"
 _SHOWN_LEVELS = 250  # histogram gradient boosting takes at most 255 levels of a category
 _EVEN = 1.2  # classes that differ less in size need no weights
 _MOST_OF = 0.95  # new rows that match this share of themselves need no set of their own

@@ -30,7 +30,11 @@ _WORDS = {
 
 
 def trial_findings(trial: Trial) -> list[Finding]:
-    """Return the findings "gain" and "tstr"; a failed one means that the new rows are worse."""
+    """Return the findings "gain" and "tstr"; a failed one means that the new rows are worse.
+
+    Their p-values are one-sided, as in all findings: how often new rows that are no worse would
+    do as badly. The intervals, and the p-values of the tables in ``details``, are two-sided.
+    """
     if trial.reason:
         nan = float("nan")
         return [
@@ -47,7 +51,9 @@ def _main(trial: Trial) -> pd.DataFrame:
 
 def _details(trial: Trial) -> dict[str, pd.DataFrame]:
     tables = {"scores": trial.scores, "by_class": trial.by_class, "by_group": trial.by_group}
-    return {name: table for name, table in tables.items() if len(table)}
+    # the p-value of a finding is one-sided ("no worse than that by chance"), that of these tables is not
+    told = {name: table.rename(columns={"p_value": "p_two_sided"}) for name, table in tables.items()}
+    return {name: table for name, table in told.items() if len(table)}
 
 
 def _gain(trial: Trial) -> Finding:

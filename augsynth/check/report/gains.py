@@ -32,8 +32,8 @@ _SETS = {
     BOTH: "real and new rows",
     NEW: "new rows alone",
     WEIGHTED: "real rows, class weights",
-    MATCHED: "real rows, as many as new",
-    NEW_MATCHED: "new rows, as many as real",
+    MATCHED: "real rows, cut to the number of new ones",
+    NEW_MATCHED: "new rows, cut to the number of real ones",
 }
 
 
