@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from augsynth.core.errors import DataError, ParameterError, sentence
+from augsynth.core.errors import AugsynthWarning, DataError, InputTypeError, ParameterError, sentence
 from augsynth.core.parameters import check_option
 from augsynth.nn.objective import Objective
 from augsynth.nn.randomness import forked
@@ -60,18 +61,35 @@ def dependence(a: Tensor, b: Tensor, *, measure: str = "distance", normalise: bo
     [1.0, 0.22]
     """
     check_option("dependence", "measure", measure, MEASURES)
+    _check_tensors("dependence", a=a, b=b)
     n = len(a)
     if len(b) != n:
         raise DataError(sentence("dependence", "a and b must be equally long", f"{n} and {len(b)} rows"))
     if n < _LEAST:
         raise DataError(sentence("dependence", f"there must be at least {_LEAST} rows", str(n)))
-    first, second = _centred(_affinity(a, measure)), _centred(_affinity(b, measure))
+    (first, own_size), (second, other_size) = (_scaled(_affinity(each, measure)) for each in (a, b))
+    first, second = _centred(first), _centred(second)
     scale = n * (n - 3)
     value = (first * second).sum() / scale
     if not normalise:
-        return value
+        return value * own_size * other_size
     own = (first * first).sum() * (second * second).sum() / scale**2
     return value / torch.sqrt(own + _EPSILON)
+
+
+def _check_tensors(where: str, **named: Any) -> None:
+    """Raise InputTypeError for what is no tensor with a row dimension."""
+    for name, each in named.items():
+        if not isinstance(each, Tensor) or each.ndim == 0:
+            given = "a scalar tensor" if isinstance(each, Tensor) else type(each).__name__
+            todo = "Pass torch.as_tensor(values)."
+            raise InputTypeError(sentence(where, f"{name} must be a tensor (n,) or (n, d)", given, todo))
+
+
+def _scaled(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Return values of at most 1, and what they were divided by: squares of large ones overflow."""
+    size = values.detach().abs().max().clamp_min(1.0)
+    return values / size, size
 
 
 def _affinity(values: Tensor, measure: str) -> Tensor:
@@ -82,9 +100,10 @@ def _affinity(values: Tensor, measure: str) -> Tensor:
     if rows.shape[1] == 1:
         gaps = (rows - rows.T).abs()  # its slope at zero is zero, and exact elsewhere
     else:
+        rows, size = _scaled(rows)
         squares = (rows[:, None] - rows[None]).square().sum(dim=2)
         apart = squares > 0  # the root has no slope at zero: those entries get none
-        gaps = torch.where(apart, squares, torch.ones_like(squares)).sqrt() * apart
+        gaps = torch.where(apart, squares, torch.ones_like(squares)).sqrt() * apart * size
     if measure == "distance":
         return gaps
     with torch.no_grad():
@@ -145,6 +164,7 @@ class IndependencePenalty(nn.Module):
         super().__init__()
         check_option(_WHERE, "measure", measure, MEASURES)
         self.measure, self.normalise = measure, normalise
+        self._acted = False  # whether a batch has had a penalty, or its lack was told
 
     def forward(self, output: Tensor, sensitive: Tensor, *, given: Tensor | None = None) -> Tensor:
         """Return the penalty of a batch, a scalar.
@@ -157,13 +177,27 @@ class IndependencePenalty(nn.Module):
             Floats are numbers, ints and bools are categories.
         given : Tensor (n,) of int, optional
             Classes within which to be independent.
+
+        Raises
+        ------
+        InputTypeError, DataError
+            For other things than tensors, and different lengths.
+
+        Warns
+        -----
+        AugsynthWarning
+            Once, if the first batch has too few rows (of every class) for a penalty.
         """
+        _check_tensors(_WHERE, output=output, sensitive=sensitive)
+        if given is not None:
+            _check_tensors(_WHERE, given=given)
         if len(output) != len(sensitive) or (given is not None and len(given) != len(output)):
             lengths = [len(each) for each in (output, sensitive, given) if each is not None]
             must = "output, sensitive and given must be equally long"
             raise DataError(sentence(_WHERE, must, " and ".join(map(str, lengths)) + " rows"))
         if not torch.is_floating_point(output):
             raise ParameterError(sentence(_WHERE, "output must be floats", str(output.dtype)))
+        alone = given is None
         if given is None:
             given = torch.zeros(len(output), dtype=torch.long, device=output.device)
         total, rows = output.sum() * 0.0, 0
@@ -176,6 +210,12 @@ class IndependencePenalty(nn.Module):
                 output[inside], sensitive[inside], measure=self.measure, normalise=self.normalise
             )
             total, rows = total + count * found, rows + count
+        if not rows and not self._acted:
+            must = f"a batch must have {_LEAST} rows, of one class with given"
+            told = f"{len(output)} rows" + ("" if alone else f" of {len(torch.unique(given))} classes")
+            todo = "The penalty of such batches is 0; use larger batches."
+            warnings.warn(sentence(_WHERE, must, told, todo), AugsynthWarning, stacklevel=2)
+        self._acted = True
         return total / max(rows, 1)
 
 

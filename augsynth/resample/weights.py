@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from augsynth.core.arrays import check_weights, from_tensor
-from augsynth.core.errors import AugsynthWarning, DataError, sentence
+from augsynth.core.errors import AugsynthWarning, DataError, InputTypeError, sentence
 from augsynth.core.parameters import check_option
 from augsynth.resample.cells import cells_of
 
@@ -53,7 +53,8 @@ def balanced_weights(
     Raises
     ------
     DataError
-        Missing labels or groups, different lengths, no rows, no groups where ``by`` needs them.
+        Missing labels or groups, different lengths, no rows, no groups where ``by`` needs them, a
+        continuous target or dates as ``y``.
     ParameterError
         An unknown ``by``.
 
@@ -96,6 +97,8 @@ def balanced_weights(
     if sensitive_features is None and by != "class":
         must = f"by={by!r} needs the group of each row"
         raise DataError(sentence(_WHERE, must, "no groups", "Pass sensitive_features, or use by='class'."))
+    if by != "group":
+        _check_labels(y)
     given = cells_of(y, sensitive_features, by="class+group" if by == "reweighing" else by, where=_WHERE)
     n = len(given.codes)
     if n == 0:
@@ -112,6 +115,26 @@ def balanced_weights(
     import torch
 
     return torch.as_tensor(weights, dtype=torch.float32, device=tensor.device)
+
+
+def _check_labels(y: Any) -> None:
+    """Raise unless y is labels that rows share: in a continuous target every row is a class of its own."""
+    if y is None or np.ndim(y) == 0:
+        error = DataError if y is None else InputTypeError
+        raise error(sentence(_WHERE, "y must be the labels of the rows", repr(y)))
+    table = pd.DataFrame(y if hasattr(y, "shape") else list(y))
+    if table.shape[1] != 1:
+        return  # told where cells are made
+    values = table.iloc[:, 0]
+    n, classes = len(values), values.nunique()
+    continuous = pd.api.types.is_datetime64_any_dtype(values)
+    if pd.api.types.is_float_dtype(values):
+        numbers = values.dropna().to_numpy(dtype=float)
+        continuous = bool((numbers != np.round(numbers)).any())
+    if classes > 2 and ((continuous and classes > max(2, 0.2 * n)) or (classes == n > 20)):
+        given = f"{classes:,} different values in {n:,} rows"
+        todo = "Cut a continuous target into classes first, such as pd.qcut(y, 5)."
+        raise DataError(sentence(_WHERE, "y must be labels that rows share", given, todo))
 
 
 def _is_tensor(values: Any) -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from augsynth.check.bias.rates import Measure, Tally, Targets, macro_recall, measures, r_squared, tally
+from augsynth.core.errors import ParameterError, sentence
 from augsynth.core.random import keyed_rng
 
 __all__ = ["Figure", "default_figures", "own_figures"]
@@ -147,6 +149,21 @@ def _joint(
     ]
 
 
+def _called(name: str, metric: Callable[..., float], y_true: Any, y_pred: Any, **weights: Any) -> float:
+    """Return the user's metric of some rows; a failure says which metric it was."""
+    try:
+        found: Any = metric(y_true, y_pred, **weights)
+    except Exception as problem:
+        given = f"{type(problem).__name__}: {problem}"
+    else:
+        try:
+            return float(found)
+        except (TypeError, ValueError):
+            given = f"{type(found).__name__} {found!r}"
+    must = f"metric {name!r} must return a number for the rows of a group"
+    raise ParameterError(sentence("group_metrics", must, given))
+
+
 def own_figures(
     metrics: Mapping[str, Callable[..., float]],
     y_true: np.ndarray,
@@ -156,6 +173,7 @@ def own_figures(
     weights: np.ndarray | None,
 ) -> list[Figure]:
     """Return the user's metrics; their spread from leaving out one block of rows of a group after another."""
+    metrics = {name: partial(_called, name, metric) for name, metric in metrics.items()}
     extra = {} if weights is None else {"sample_weight": weights}
     shown = _by_group(metrics, y_true, y_pred, codes, dict.fromkeys(metrics, extra))
     rows = np.bincount(codes, minlength=g)

@@ -12,8 +12,10 @@ import pandas as pd
 from scipy import special, stats
 
 from augsynth.check.bias.inversion import Sample, interval_of
+from augsynth.check.samples import as_numbers
 from augsynth.core.errors import DataError, offenders, sentence
 from augsynth.core.parameters import check_number
+from augsynth.core.random import resolve_seed
 
 __all__ = ["GapInterval", "gap_interval", "mean_gap_interval", "own_interval"]
 
@@ -127,7 +129,9 @@ def gap_interval(
     x, n = _counted(successes, counts, alpha)
     with np.errstate(invalid="ignore", divide="ignore"):
         values = np.where(n > 0, x / n, np.nan)
-    sample = Sample(values, np.where(n > 0, n, np.nan), np.zeros_like(values), "rate", _draws(values), seed)
+    sample = Sample(
+        values, np.where(n > 0, n, np.nan), np.zeros_like(values), "rate", _draws(values), resolve_seed(seed)
+    )
     return _found(sample, alpha, groups, families)
 
 
@@ -159,7 +163,8 @@ def mean_gap_interval(
     0.40 [0.25, 0.52]
     """
     _check_alpha(alpha)
-    m, s, n = (np.atleast_2d(np.asarray(each, dtype=float)) for each in (means, deviations, counts))
+    named = ((means, "means"), (deviations, "deviations"), (counts, "counts"))
+    m, s, n = (np.atleast_2d(as_numbers(each, name, "mean_gap_interval")) for each, name in named)
     if not m.shape == s.shape == n.shape:
         must = "means, deviations and counts must have one shape"
         raise DataError(sentence("mean_gap_interval", must, f"{m.shape}, {s.shape} and {n.shape}"))
@@ -172,7 +177,7 @@ def mean_gap_interval(
     errors = s / np.sqrt(n)
     if known.any():  # rows that are all alike say nothing about spread: lend them a trace of it
         errors = np.maximum(errors, 1e-9 * max(float(np.nanmax(np.abs(m))), 1e-9))
-    return _found(Sample(m, n, errors, "mean", _draws(m), seed), alpha, groups, families)
+    return _found(Sample(m, n, errors, "mean", _draws(m), resolve_seed(seed)), alpha, groups, families)
 
 
 def _draws(values: np.ndarray) -> int:
@@ -185,7 +190,8 @@ def _check_alpha(alpha: float) -> None:
 
 def _counted(successes: Any, counts: Any, alpha: float) -> tuple[np.ndarray, np.ndarray]:
     _check_alpha(alpha)
-    x, n = (np.atleast_2d(np.asarray(each, dtype=float)) for each in (successes, counts))
+    named = ((successes, "successes"), (counts, "counts"))
+    x, n = (np.atleast_2d(as_numbers(each, name, "gap_interval")) for each, name in named)
     if x.shape != n.shape or x.ndim != 2 or x.size == 0:
         must = "successes and counts must have one shape, (groups,) or (families, groups)"
         raise DataError(sentence("gap_interval", must, f"{x.shape} and {n.shape}"))

@@ -13,7 +13,7 @@ from augsynth.check.bias.calibration import calibration_table
 from augsynth.check.bias.figures import Figure, default_figures, own_figures
 from augsynth.check.bias.gaps import GapInterval, gap_interval, mean_gap_interval, own_interval
 from augsynth.check.bias.group_report import GAP, INSUFFICIENT, NO_EVIDENCE, GroupReport
-from augsynth.check.bias.rates import Targets, attributes, measures
+from augsynth.check.bias.rates import Targets, attributes, measures, names_asked
 from augsynth.check.intervals import holm
 from augsynth.core.arrays import check_weights
 from augsynth.core.errors import DataError, ParameterError, offenders, sentence
@@ -96,6 +96,9 @@ def group_metrics(
     score = _score(y_score, targets)
     listed = measures(targets, pred, score)
     own: Mapping[str, Callable[..., float]] = metrics if isinstance(metrics, Mapping) else {}
+    if own and not all(callable(each) for each in own.values()):
+        wrong = offenders(each for each in own.values() if not callable(each))
+        raise ParameterError(sentence(_WHERE, "metrics must be a dict of callables", wrong))
     by_group, gaps, pairs, calibration = [], [], [], []
     for attribute, (codes, names) in attributes(sensitive_features, n, _WHERE).items():
         if own:
@@ -162,7 +165,7 @@ def _score(y_score: Any, targets: Targets) -> np.ndarray | None:
 def _chosen(figures: list[Figure], metrics: Any) -> list[Figure]:
     if metrics is None:
         return figures
-    asked = [metrics] if isinstance(metrics, str) else list(metrics)
+    asked = names_asked(metrics, _WHERE)
     known = [each.name for each in figures]
     unknown = [name for name in asked if name not in known]
     if unknown or not asked:

@@ -107,6 +107,8 @@ def _intervals(
     name = str(column.name)
     timed = not pd.api.types.is_numeric_dtype(column)
     present = column[~absent]
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        present = present.dt.tz_convert("UTC").dt.tz_localize(None)
     numbers = (
         present.astype("datetime64[ns]").astype("int64").to_numpy(dtype=float)
         if pd.api.types.is_datetime64_any_dtype(column)

@@ -13,11 +13,11 @@ from scipy import special
 
 from augsynth.check.bias.group_report import aligned
 from augsynth.check.bias.inversion import shrunken
-from augsynth.check.bias.rates import Measure, Tally, Targets, attributes, measures, tally
+from augsynth.check.bias.rates import Measure, Tally, Targets, attributes, measures, names_asked, tally
 from augsynth.check.records import plain, records
 from augsynth.core.errors import ParameterError, offenders, sentence
 from augsynth.core.parameters import check_number, check_option
-from augsynth.core.random import keyed_rng
+from augsynth.core.random import keyed_rng, resolve_seed
 
 __all__ = ["GAINED", "LOST", "NO_CHANGE", "PairedGroups", "before_after", "paired_interval"]
 
@@ -185,6 +185,7 @@ def before_after(
     """
     check_number(_WHERE, "min_rows", min_rows, low=1, integer=True)
     check_number(_WHERE, "alpha", alpha, low=0, high=0.5, low_open=True)
+    seed = resolve_seed(seed)
     targets, (old, new) = Targets.of(y_true, [before, after], pos_label, _WHERE)
     pairs = _pairs(targets, old, new, metrics)
     n = len(targets.true)
@@ -210,7 +211,7 @@ def _pairs(
     pairs = [(a, b) for a, b in both if a.name != "precision"]
     if metrics is None:
         return pairs
-    asked = [metrics] if isinstance(metrics, str) else list(metrics)
+    asked = names_asked(metrics, _WHERE)
     known = [a.name for a, _ in pairs]
     unknown = [name for name in asked if name not in known]
     if unknown or not asked:

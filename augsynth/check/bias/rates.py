@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,10 @@ from augsynth.check.metric import rarer_class
 from augsynth.core.errors import DataError, ParameterError, offenders, sentence
 from augsynth.encode.condition import group_frame
 
-__all__ = ["Measure", "Tally", "Targets", "attributes", "macro_recall", "measures", "r_squared", "tally"]
+__all__ = [
+    "Measure", "Tally", "Targets", "attributes", "macro_recall", "measures", "names_asked", "r_squared",
+    "refuse_two_kinds", "tally",
+]  # fmt: skip
 
 _MOST_CLASSES = 50
 JOINED = " x "
@@ -83,6 +86,7 @@ class Targets:
         if any(len(each) != len(columns[0]) for each in columns):
             given = " and ".join(f"{len(each)} rows" for each in columns)
             raise DataError(sentence(where, "y_true and y_pred must have the same length", given))
+        refuse_two_kinds(columns, where)
         first = columns[0]
         numeric = pd.api.types.is_numeric_dtype(first) and not pd.api.types.is_bool_dtype(first)
         if numeric:
@@ -125,6 +129,35 @@ def _column(values: Any, name: str, where: str) -> pd.Series:
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = values.astype(values.cat.categories.dtype)
     return values.reset_index(drop=True).infer_objects()
+
+
+def refuse_two_kinds(columns: Sequence[pd.Series], where: str) -> None:
+    """Raise DataError where labels stand as numbers here and as text there: 1 is not "1"."""
+    kinds = list(dict.fromkeys(filter(None, map(_kind, columns))))
+    if len(kinds) > 1:
+        must = "y_true and predictions must hold labels of one type"
+        todo = "Bring them to one type, such as y.astype(str)."
+        raise DataError(sentence(where, must, " and ".join(kinds), todo))
+
+
+def _kind(column: pd.Series) -> str:
+    """Return "numbers" (bools count as 0 and 1), "text" or "dates"; "" for a mixture."""
+    if pd.api.types.is_numeric_dtype(column):
+        return "numbers"
+    found = pd.api.types.infer_dtype(column, skipna=True)
+    if found in ("integer", "floating", "mixed-integer-float", "boolean", "decimal"):
+        return "numbers"
+    return {"string": "text", "datetime64": "dates", "datetime": "dates", "date": "dates"}.get(found, "")
+
+
+def names_asked(metrics: Any, where: str) -> list[Any]:
+    """Return the names of the metrics that are wanted."""
+    if isinstance(metrics, str):
+        return [metrics]
+    if not isinstance(metrics, Iterable):
+        must = "metrics must be a name or a list of names"
+        raise ParameterError(sentence(where, must, repr(metrics)))
+    return list(metrics)
 
 
 def _floats(column: pd.Series, where: str) -> np.ndarray:

@@ -12,6 +12,7 @@ from scipy import stats
 from sklearn.utils.multiclass import type_of_target
 
 from augsynth.check.bias.data_tables import wilson
+from augsynth.check.bias.rates import refuse_two_kinds
 from augsynth.check.bias.slice_search import conditions_of, members, search
 from augsynth.check.intervals import holm
 from augsynth.check.records import records
@@ -210,12 +211,20 @@ def _losses(y_true: Any, y_pred: Any, loss: Any, n: int) -> tuple[np.ndarray, st
     if loss is not None:
         if y_pred is not None:
             raise ParameterError(sentence(_WHERE, "give y_pred or loss, not both", "both"))
-        found = np.ravel(np.asarray(loss)).astype(float)
+        try:
+            found = np.ravel(np.asarray(loss)).astype(float)
+        except (TypeError, ValueError):
+            raise DataError(sentence(_WHERE, "loss must hold a number a row", repr(loss)[:60])) from None
         unit = "error rate" if found.size and set(np.unique(found)) <= {0.0, 1.0} else "mean loss"
     elif y_true is None or y_pred is None:
         raise DataError(sentence(_WHERE, "y_true and y_pred, or loss, must be given", "neither"))
     else:
-        found, unit = _errors(np.ravel(np.asarray(y_true)), np.asarray(y_pred))
+        truth = np.ravel(np.asarray(y_true))
+        absent = int(pd.isna(truth).sum())
+        if absent:
+            must = "y_true may not be missing"
+            raise DataError(sentence(_WHERE, must, f"{absent} missing labels", "Drop those rows."))
+        found, unit = _errors(truth, np.asarray(y_pred))
     if len(found) != n:
         raise DataError(sentence(_WHERE, f"there must be one loss a row of X ({n})", f"{len(found)}"))
     if not np.isfinite(found).all():
@@ -238,6 +247,7 @@ def _errors(truth: np.ndarray, said: np.ndarray) -> tuple[np.ndarray, str]:
     if len(said) != len(truth):
         must = "y_true and y_pred must be equally long"
         raise DataError(sentence(_WHERE, must, f"{len(truth)} and {len(said)}"))
+    refuse_two_kinds([pd.Series(each).infer_objects() for each in (truth, said)], _WHERE)
     numbers = all(each.dtype.kind in "iuf" for each in (truth, said))
     if numbers and "continuous" in (type_of_target(truth), type_of_target(said)):
         return np.abs(truth.astype(float) - said), "mean absolute error"

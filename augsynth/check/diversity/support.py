@@ -19,7 +19,10 @@ from augsynth.check.diversity.exchange import exchange, partners
 from augsynth.check.diversity.matched import MatchedCheck, caution_of
 from augsynth.check.evidence import Evidence, match_cells
 from augsynth.check.finding import Finding
+from augsynth.check.samples import one_sample
 from augsynth.core.errors import DataError, sentence
+from augsynth.core.parameters import check_number
+from augsynth.core.random import resolve_seed
 from augsynth.encode.distance import MixedDistance
 from augsynth.encode.layout import Block, Layout
 
@@ -122,17 +125,20 @@ def support_size(a: Any, real: Any = None, *, radius: float | None = None, seed:
     >>> bool(found.low < 300 < found.high), found.value / 300 < 1.2
     (True, True)
     """
-    z = np.asarray(a, dtype=float)
-    other = z if real is None else np.asarray(real, dtype=float)
-    if z.ndim != 2 or other.ndim != 2 or z.shape[1] != other.shape[1] or len(z) < 2:
-        must = "a and real must be arrays of the same columns, with two rows or more"
+    z = one_sample(a, "new rows", "support_size")
+    other = z if real is None else one_sample(real, "real rows", "support_size")
+    if z.shape[1] != other.shape[1]:
+        must = "a and real must be arrays of the same columns"
         raise DataError(sentence("support_size", must, f"shapes {z.shape} and {other.shape}"))
+    if radius is not None:
+        check_number("support_size", "radius", radius, low=0, low_open=True)
+    rng = np.random.default_rng(resolve_seed(seed))
     if real is None and radius is None:
         raise DataError(sentence("support_size", "real rows or a radius must be given", "neither"))
     layout = Layout(tuple(Block(str(j)) for j in range(z.shape[1])))
     distance = MixedDistance.fit(other, layout, standardize=real is not None)
     reach = near_radius(other, distance, len(z)) if radius is None else radius
-    return _estimate(near_duplicates(z, distance, reach, np.random.default_rng(seed)))
+    return _estimate(near_duplicates(z, distance, reach, rng))
 
 
 class SupportSizeCheck(MatchedCheck):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -179,8 +181,18 @@ def classifier_auc(a: Any, b: Any, *, categorical: Any = (), seed: int = 0) -> f
     k = min(len(first), len(second))
     rows = np.vstack([each[np.sort(rng.permutation(len(each))[:k])] for each in (first, second)])
     mask = np.zeros(rows.shape[1], dtype=bool)
-    mask[list(categorical)] = True
+    mask[_positions(categorical, rows.shape[1])] = True
     return detect(rows, mask, np.zeros(2 * k, dtype=int), rng).auc
+
+
+def _positions(categorical: Any, d: int) -> list[int]:
+    """Return the positions of the columns of level codes."""
+    listed = list(categorical) if isinstance(categorical, Iterable) else [categorical]
+    wrong = [each for each in listed if not isinstance(each, Integral) or not 0 <= each < d]
+    if wrong:
+        must = f"categorical must list positions of columns, 0 to {d - 1}"
+        raise ParameterError(sentence("classifier_auc", must, repr(categorical)))
+    return [int(each) for each in listed]
 
 
 def detect(z: np.ndarray, categorical: np.ndarray, cells: np.ndarray, rng: np.random.Generator) -> Detection:

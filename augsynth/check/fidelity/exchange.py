@@ -13,7 +13,7 @@ from scipy import sparse
 from augsynth.check.evidence import Evidence, Rows, match_cells
 from augsynth.check.finding import Check
 from augsynth.check.permutation import swapped_labels, tail_p_value
-from augsynth.core.errors import DataError, InputTypeError, offenders, sentence
+from augsynth.check.samples import as_samples
 from augsynth.core.random import keyed_rng
 from augsynth.encode.layout import Layout
 
@@ -192,40 +192,6 @@ def reach(value: float, halved: np.ndarray, *, floor: float = 0.0) -> tuple[floa
         return float("nan"), float("nan")
     width = 1.96 * float(np.std(halved, ddof=1))
     return max(floor, value - width), value + width
-
-
-def as_samples(
-    a: Any, b: Any, where: str, *, gaps: bool = False, least: int = 2
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return new and real rows as two arrays (n, d) of numbers.
-
-    Raises
-    ------
-    InputTypeError, DataError
-        Unless both are numbers with as many columns, finite (NaN only with ``gaps``), and have
-        at least ``least`` rows.
-    """
-    out = []
-    for rows, name in ((a, "new rows"), (b, "real rows")):
-        try:
-            array = np.asarray(rows, dtype=float)
-        except (TypeError, ValueError):
-            must = f"{name} must be an array of numbers"
-            raise InputTypeError(sentence(where, must, type(rows).__name__)) from None
-        array = array[:, None] if array.ndim == 1 else array
-        if array.ndim != 2 or not array.shape[1]:
-            raise DataError(sentence(where, f"{name} must be an array (n, d)", f"shape {array.shape}"))
-        if len(array) < least:
-            raise DataError(sentence(where, f"there must be at least {least} {name}", str(len(array))))
-        bad = ~np.isfinite(array) & ~(np.isnan(array) & gaps)
-        if bad.any():
-            must = f"{name} must be finite"
-            raise DataError(sentence(where, must, offenders(array[bad].tolist()), "Fill or drop these rows."))
-        out.append(array)
-    if out[0].shape[1] != out[1].shape[1]:
-        given = f"{out[0].shape[1]} and {out[1].shape[1]}"
-        raise DataError(sentence(where, "new and real rows must have as many columns", given))
-    return out[0], out[1]
 
 
 def named(names: Sequence[str], count: int = 3) -> str:

@@ -19,7 +19,8 @@ from augsynth.check.fidelity.exchange import (
     whole,
 )
 from augsynth.check.finding import Finding
-from augsynth.check.permutation import tail_p_value
+from augsynth.check.permutation import tail_p_value, worded
+from augsynth.check.samples import as_numbers
 from augsynth.core.errors import ParameterError, sentence
 
 __all__ = ["MMD", "Energy", "energy_distance", "maximum_mean_discrepancy"]
@@ -95,7 +96,7 @@ def maximum_mean_discrepancy(
             cdist(*(np.vstack([first, second])[:: max(1, (len(first) + len(second)) // 2000)],) * 2)
         )
     else:
-        widths = np.atleast_1d(np.asarray(bandwidths, dtype=float))
+        widths = np.atleast_1d(as_numbers(bandwidths, "bandwidths", "maximum_mean_discrepancy"))
         if not len(widths) or not (np.isfinite(widths) & (widths > 0)).all():
             must = "bandwidths must be numbers > 0"
             raise ParameterError(sentence("maximum_mean_discrepancy", must, repr(bandwidths)))
@@ -177,11 +178,11 @@ class _Quadratic(PairedCheck):
         low, high = reach(value, every[1 + N_PERMUTATIONS :], floor=-np.inf)
         p = tail_p_value(value, permuted)
         null, usual = float(permuted.mean()), float(np.quantile(permuted, 0.95))
-        verdict = "more than" if value > usual else "no more than"
         told = (
-            f"{self.words} {value:.4f} apart, {verdict} equally good rows would be "
-            f"({null:.4f} on average, below {usual:.4f} in 19 of 20 samples)."
+            f"{self.words} {value:.4f} apart (equally good rows {null:.4f} on average, below {usual:.4f} in "
+            "19 of 20 samples)"
         )
+        told = worded(told, ": more than equally good rows", p, ": no more than equally good rows")
         caution = (
             "The figure depends on the coordinates: normal scores of numbers, one step a differing category."
         )

@@ -19,7 +19,7 @@ from augsynth.check.fidelity.exchange import (
 )
 from augsynth.check.finding import Finding
 from augsynth.core.parameters import check_number
-from augsynth.core.random import keyed_rng
+from augsynth.core.random import keyed_rng, resolve_seed
 
 __all__ = ["SlicedWasserstein", "sliced_wasserstein"]
 
@@ -61,7 +61,7 @@ def sliced_wasserstein(a: Any, b: Any, *, n_directions: int = 100, seed: int = 0
     """
     first, second = as_samples(a, b, "sliced_wasserstein")
     check_number("sliced_wasserstein", "n_directions", n_directions, low=1, integer=True)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(resolve_seed(seed))
     directions = _directions(first.shape[1], n_directions, rng)
     return float(np.mean([_line(first @ way, second @ way) for way in directions]))
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from augsynth.check.samples import as_numbers
 from augsynth.core.errors import DataError, sentence
 from augsynth.core.parameters import check_option
 from augsynth.core.random import keyed_rng
@@ -15,6 +16,7 @@ __all__ = ["FORMS", "feature_rows", "frechet_distance", "frechet_infinity", "gau
 FORMS = ("full", "diagonal")
 _SIZES = 15  # of the extrapolation, as published
 _STREAM = 331
+_MOST = 1e40  # beyond, the cubes of the kernel distance overflow
 
 
 def frechet_distance(a: Any, b: Any, *, covariance: str = "full") -> float:
@@ -158,7 +160,7 @@ def feature_rows(a: Any, b: Any, where: str) -> tuple[np.ndarray, np.ndarray]:
     """
     arrays = []
     for each, name in ((a, "a"), (b, "b")):
-        array = np.asarray(each.detach().cpu() if hasattr(each, "detach") else each, dtype=np.float64)
+        array = as_numbers(each, name, where)
         if array.ndim != 2 or len(array) < 2 or not array.shape[1]:
             must = f"{name} must be features (n, d) with at least two rows"
             raise DataError(sentence(where, must, f"shape {array.shape}"))
@@ -167,6 +169,10 @@ def feature_rows(a: Any, b: Any, where: str) -> tuple[np.ndarray, np.ndarray]:
             raise DataError(
                 sentence(where, "features must be finite", f"NaN or infinity in {odd} rows of {name}")
             )
+        largest = float(np.abs(array).max())
+        if largest > _MOST:
+            todo = "Divide the features of both by one number."
+            raise DataError(sentence(where, f"features must lie within {_MOST:g}", f"{largest:g}", todo))
         arrays.append(array)
     if arrays[0].shape[1] != arrays[1].shape[1]:
         given = f"{arrays[0].shape[1]} and {arrays[1].shape[1]}"
