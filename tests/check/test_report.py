@@ -14,7 +14,9 @@ from augsynth.check.fidelity import CHECKS as FIDELITY
 from augsynth.check.finding import FAILED, NOT_JUDGED, PASSED, Finding
 from augsynth.check.privacy import CHECKS as PRIVACY
 from augsynth.check.report import Report, report
-from augsynth.check.report.answers import answer_part, judge_worth, verdict_of
+from augsynth.check.report.answers import Compared, answer_part, judge_worth, status_words, verdict_of
+from augsynth.check.report.charts import Gain
+from augsynth.check.report.gains import _some, _with_wilson, judge_gains
 from augsynth.check.report.markup import middle_cut
 from augsynth.core.errors import OutputExistsError, ParameterError
 
@@ -180,3 +182,92 @@ def test_the_comparison_leads(words, word):
     assert all(line.startswith("For comparison: ") for line in own.sentences[1:])
     verdict = verdict_of(worth, worth, [found_as("memorisation", "copies", FAILED, 1e-9)], holdout=True)
     assert verdict.word == word and verdict.sentence.endswith("1 of 1 checks failed: some look copied.")
+
+
+def frame_of_comparison():
+    rows = [
+        ("class", "ill", "recipe", 0.2, "helps"),
+        ("class", "ill", "other", -0.3, "hurts"),
+        ("group", "f", "recipe", 0.01, "no evidence"),
+    ]
+    names = ["scope", "level", "method", "difference", "verdict"]
+    frame = pd.DataFrame(rows, columns=names).assign(against="nothing", low=-1.0, high=1.0, flag="")
+    verdicts = pd.DataFrame({"in all": ["helps", "hurts"]}, index=["recipe", "other"])
+    return SimpleNamespace(
+        to_frame=lambda: frame, methods=["recipe", "other"], metric_words="recall", verdicts=verdicts,
+        summary=lambda: "recipe: helps.\nother: hurts.", to_dict=dict,
+    )  # fmt: skip
+
+
+def test_only_the_method_that_made_the_rows_gains_and_loses():
+    told = judge_gains(None, frame_of_comparison(), True, method="recipe")
+    assert told.word == "some gained" and not any("other" in line for line in told.sentences)
+    assert told.sentences[:2] == [
+        "Gained: recall of ill +0.200.",
+        "No evidence either way: recall of f +0.010.",
+    ]
+    both = judge_gains(None, frame_of_comparison(), True)
+    assert both.word == "some gained, some lost" and "recall of ill, other -0.300" in both.sentences[1]
+
+
+def test_a_method_must_be_one_of_the_comparison(quick, monkeypatch):
+    (X, y), (X_new, y_new), held = parts()
+    module = sys.modules["augsynth.check.report.report"]
+    compared = frame_of_comparison()
+    with pytest.raises(
+        ParameterError, match="must name a method of the comparison: recipe, other; given 'x'"
+    ):
+        report(X, y, X_new, y_new, holdout=held, comparison=compared, method="x")
+    stated = {}
+    assert module._own_method(compared, "other", stated, None) == "other" == stated["method"]
+    assert module._own_method(compared, None, {"method": "recipe"}, None) == "recipe"
+    assert module._own_method(compared, None, {"method": "by hand"}, None) is None
+
+
+def test_every_level_is_named_and_of_many_the_extremes():
+    few = [Gain(f"g{k}", k / 100, -1.0, 1.0) for k in range(12)]
+    assert all(f"{each.name} {each.difference:+.3f}" in _some(few) for each in few)
+    many = [Gain(f"g{k:02}", k / 100, -1.0, 1.0) for k in range(40)]
+    told = _some(many)
+    assert "g00 +0.000" in told and "g39 +0.390" in told and "g20" not in told and "28 more" in told
+
+
+def test_rates_of_nothing_and_of_everything_keep_an_interval():
+    nan = float("nan")
+    table = pd.DataFrame({"group": ["a", "b"], "n": [19, 8]})
+    for when in ("before", "after"):
+        table[when], table[f"{when}_low"], table[f"{when}_high"] = [0.0, 1.0], [0.0, nan], [0.06, nan]
+    wide = _with_wilson(table)
+    z2 = 1.959964**2
+    assert wide["before_high"][0] == pytest.approx(z2 / (19 + z2), abs=1e-5)  # Wilson's end at 0 of n
+    assert wide["after_low"][1] == pytest.approx(8 / (8 + z2), abs=1e-5) and wide["after_high"][1] == 1.0
+
+
+def test_few_compared_rows_are_no_good_news():
+    fine = [found_as("fidelity", "fine", PASSED, 0.7)]
+    few, some, all_ = Compared(43, 602, [("ill", 43, 602)]), Compared(200, 602), Compared(500, 602)
+    told = answer_part("fidelity", fine, few)
+    assert told.status == NOT_JUDGED and told.word == "too few to say"
+    assert told.sentences[0].startswith("Compared were 43 of 602 new rows (by class: ill 43 of 602)")
+    told = answer_part("fidelity", fine, some)
+    assert told.status == PASSED and "200 of 602" in told.sentences[-1]
+    assert len(answer_part("fidelity", fine, all_).sentences) == 1
+    failed = [found_as("fidelity", "gross", FAILED, 1e-9)]
+    assert answer_part("fidelity", failed, few).status == FAILED  # what was seen was seen
+    weak = Finding(
+        "fidelity", "c2st", "", 0.5, low=0.4, high=0.6, null=0.5, status=PASSED,
+        controls={"independent columns": 0.55},
+    )  # fmt: skip
+    assert "this test has no power" in answer_part("fidelity", [weak], all_).sentences[-1]
+
+
+def test_rows_without_real_ones_beside_them_are_counted(quick):
+    (X, y), (X_new, _), held = parts()
+    found = report(X, y, X_new, ["yes"] * 80, holdout=held, group_columns="sex", random_state=0)
+    there = {sex: int(((held[1] == "yes") & (held[0]["sex"] == sex)).sum()) for sex in ("f", "m")}
+    expected = sum(min(int((X_new["sex"] == sex).sum()), n) for sex, n in there.items())
+    counted = Compared.of(found.evidence)
+    assert (counted.rows, counted.new, list(counted.by_class)) == (expected, 80, [("yes", expected, 80)])
+    gain = next(each for each in found.findings if each.name == "gain")
+    assert status_words(gain) in ("not shown to be worse", "worse", NOT_JUDGED)
+    assert found.groups is not None and set(found.groups.changes["attribute"]) == {"all", "sex"}

@@ -133,7 +133,7 @@ def _numeric(
             continue
         far = float(rank[inside].mean())
         middle = np.median(x[inside]), np.median(x[seen])
-        told = "" if dates else f" (median {middle[0]:.4g}; all {middle[1]:.4g})"
+        told = "" if dates else f" (median {_short(middle[0])}; all {_short(middle[1])})"
         own.append((abs(far), f"{name} {'high' if far > 0 else 'low'}{told}"))
 
 
@@ -151,3 +151,7 @@ def _levels(
         top = int(apart[mode].argmax())
         text = f"{name} = {names[top]} ({shares[mode, top]:.0%}; all {whole[top]:.0%})"
         own.append((float(min(apart[mode, top], 3.0)), text))
+
+
+def _short(value: float) -> str:
+    return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"

@@ -161,7 +161,7 @@ def status_words(found: Finding) -> str:
 def figure_words(found: Finding) -> str:
     """Return the figure of a finding; of a number known to one side only, its lower end."""
     if found.details.get("lower_end_only"):
-        return f"at least {figure(math.floor(found.low))}"
+        return f"at least {figure(round(found.low))}"
     return figure(found.value, found.unit)
 
 

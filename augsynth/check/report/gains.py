@@ -92,7 +92,7 @@ def judge_gains(
     return Answer("bias", question, word, FAILED if lost else PASSED if gained else NOT_JUDGED, told)
 
 
-_AS_MANY = '"As many" means of each class and group: so new and real rows are compared at the same size.'
+_AS_MANY = "Cut to the same number of each class and group, new and real rows can be compared fairly."
 _THRESHOLD = (
     "Recall and accuracy are those of the default threshold: another one trades the one for the other."
 )

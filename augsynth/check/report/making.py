@@ -32,7 +32,8 @@ _FEWEST_SLICED = 200  # held-out rows
 def group_names(sensitive_features: Any, group_columns: Sequence[Any]) -> list[str]:
     """Return the names of the attributes that make the groups."""
     if len(group_columns):
-        return [str(name) for name in group_columns]
+        named = [group_columns] if isinstance(group_columns, str) else group_columns
+        return [str(name) for name in named]
     if isinstance(sensitive_features, pd.DataFrame):
         return [str(name) for name in sensitive_features.columns]
     name = getattr(sensitive_features, "name", None)

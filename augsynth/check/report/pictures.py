@@ -152,5 +152,7 @@ def pair_rows(sides: Sequence[Side], columns: Sequence[Any]) -> Markup:
 
 def _written(value: Any) -> str:
     if isinstance(value, (float, np.floating)):
-        return f"{value:.4g}" if np.isfinite(value) else "missing"
+        if not np.isfinite(value):
+            return "missing"
+        return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
     return middle_cut("missing" if pd.isna(value) else value, 40)

@@ -130,7 +130,7 @@ def finding_block(found: Finding) -> dict[str, Any]:
         "status": status_words(found),
         "title": found.title,
         "figure": figure_words(found) if good else "",
-        "unit": unit,
+        "unit": spaced(unit),
         "sentence": found.sentence,
         "caution": f"{found.caution} {_allowance(found)}".strip(),
         "strip": strip(found) if good else "",
@@ -281,7 +281,8 @@ def _detail_blocks(report: Report) -> list[Block]:
     controls: Sequence[str] = [
         name for name in frame.columns if name in ("real hold-out", "copy", "independent columns", "SMOTE")
     ]
-    shown = frame[[*columns, *controls]]
+    shown = frame[[*columns, *controls]].rename(columns={"null": "if nothing differed"})
+    shown["status"] = [status_words(each) for each in report.findings]
     settings = pd.DataFrame(
         [
             (name.replace("_", " "), str(value))
@@ -313,7 +314,7 @@ def _detail_blocks(report: Report) -> list[Block]:
     alpha = report.settings["alpha"]
     words = (
         f"{judged} checks were judged together: if the new rows came from the distribution of the real ones, "
-        f"the chance that any of them fails is at most {alpha:.0%} (Holm). Others are shown, not judged."
+        f"the chance that any of them fails is at most {100 * alpha:g} % (Holm). Others are only shown."
     )
     return [{"kind": "text", "text": words}, *blocks]
 

@@ -53,7 +53,8 @@ def strip(found: Finding) -> Markup:
         value = found.controls.get(name, float("nan"))
         if math.isfinite(value):
             parts.append(_marker(name, axis.at(value), f"{name}: {figure(value, found.unit)}"))
-    colour = _CLASSES.get(found.status, "plain")
+    good = found.status != PASSED or found.part != "downstream"  # not shown to be worse is no good news
+    colour = _CLASSES.get(found.status, "plain") if good else "plain"
     if math.isfinite(found.low) and math.isfinite(found.high):
         ends = {"x1": axis.at(found.low), "x2": axis.at(found.high), "y1": _UPPER, "y2": _UPPER}
         parts.append(tag("line", **ends, class_=f"interval {colour}"))
