@@ -5,9 +5,19 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-__all__ = ["LEAST", "permutation_p_value", "swapped_labels", "tail_p_value"]
+__all__ = [
+    "CLAIMED",
+    "FIRM",
+    "LEAST",
+    "often",
+    "permutation_p_value",
+    "swapped_labels",
+    "tail_p_value",
+    "worded",
+]
 
 LEAST = 1e-12  # no tail is known better than that
+FIRM, CLAIMED, _ODD = 0.001, 0.01, 0.05  # p-values: said outright, said with its chance, mentioned
 _SKEW = 0.05  # a tail is never taken to be lighter than this skewness has it
 
 
@@ -95,3 +105,35 @@ def tail_p_value(value: float, permuted: np.ndarray) -> float:
     skew = max(float(stats.skew(permuted)) + 2 * np.sqrt(6 / n), _SKEW)
     beyond = max(stats.pearson3.sf(z, skew), stats.t.sf(z / np.sqrt(1 + 1 / n), n - 1))
     return float(min(counted, max(beyond, LEAST)))
+
+
+def often(p: float) -> str:
+    """Say in how many cases chance alone does that.
+
+    Examples
+    --------
+    >>> often(0.04), often(0.0031)
+    ('4 of 100', '3 of 1,000')
+    """
+    return f"{100 * p:.0f} of 100" if p >= CLAIMED else f"{max(1, round(1000 * p))} of 1,000"
+
+
+def worded(told: str, claim: str, p: float, calm: str = "", *, claimed: float = FIRM) -> str:
+    """Finish a sentence as strongly as its p-value, before any allowance for other checks, supports.
+
+    Parameters
+    ----------
+    told, claim, calm : str
+        The figure; what it proves; what to say where it proves nothing. Both follow ``told``.
+    claimed : float
+        The p-value below which the claim stands; above `FIRM` its chance is added.
+
+    Examples
+    --------
+    >>> [worded("60 % are", ": too many", p, ": fine") for p in (1e-6, 0.04, 0.3)][1]
+    '60 % are; a figure which chance alone makes in 4 of 100 cases.'
+    """
+    if not p <= _ODD:
+        return f"{told}{calm}."
+    doubt = "" if p < FIRM else f"; a figure which chance alone makes in {often(p)} cases"
+    return f"{told}{claim if p < claimed else ''}{doubt}."

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 from sklearn.frozen import FrozenEstimator
 
+from augsynth.check.permutation import worded
 from augsynth.check.privacy import auc_interval, hit_rate, shadow_attack, singling_out_risk
 from augsynth.check.privacy.exchange import flip_sum_p_value, flipped, stratified_p_value, wilson
 from augsynth.check.privacy.predicates import met, multivariate, univariate
@@ -125,3 +126,13 @@ def test_shadow_attack_refuses():
         shadow_attack(copier, X, n_pairs=1)
     with pytest.raises(LeakError):
         shadow_attack(FrozenEstimator(copier.fit(np.random.default_rng(0).normal(size=(50, 2)))), X)
+
+
+def test_sentences_claim_only_what_their_p_value_supports():
+    ends = [worded("A share", ": rows were copied", p, ": no sign") for p in (1e-5, 0.004, 0.04, 0.2, np.nan)]
+    assert ends[0] == "A share: rows were copied."
+    assert ends[1] == "A share; a figure which chance alone makes in 4 of 1,000 cases."
+    assert ends[2] == "A share; a figure which chance alone makes in 4 of 100 cases."
+    assert ends[3] == ends[4] == "A share: no sign."
+    located = worded("Off", "; worst: a", 0.004, claimed=0.01)
+    assert located == "Off; worst: a; a figure which chance alone makes in 4 of 1,000 cases."

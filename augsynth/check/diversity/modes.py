@@ -11,7 +11,7 @@ from augsynth.check.diversity.exchange import Exchange, exchange, partners
 from augsynth.check.diversity.matched import MatchedCheck, caution_of
 from augsynth.check.evidence import Evidence
 from augsynth.check.finding import Finding
-from augsynth.check.permutation import tail_p_value
+from augsynth.check.permutation import CLAIMED, tail_p_value, worded
 
 __all__ = ["ModesCheck"]
 
@@ -143,14 +143,15 @@ def _sentence(table: pd.DataFrame, value: float, null: float, p: float) -> str:
     def shares(mode: pd.Series) -> str:
         return f"({mode['real_share']:.1%} of real rows, {mode['new_share']:.1%} of new ones)"
 
-    lost = table[table["state"] == "missing"]
+    lost = table[(table["state"] == "missing") & (p < CLAIMED)]
     told = f"{len(table) - len(lost)} of {len(table)} kinds of rows are covered"
     if len(lost):
         first = lost.iloc[0]
         told += f"; {len(lost)} missing, first {first['typical']} {shares(first)}"
     told += f". {value:.1%} of new rows would have to be of another kind (by chance alone {null:.1%})"
     odd = table[table["state"].str.startswith("too")]
-    if p <= 0.05 and not len(lost) and len(odd):
+    claim = ""
+    if not len(lost) and len(odd):
         first = odd.iloc[0]
-        told += f"; {first['state']}: {first['typical']} {shares(first)}"
-    return told + "."
+        claim = f"; {first['state']}: {first['typical']} {shares(first)}"
+    return worded(told, claim, p, claimed=CLAIMED)

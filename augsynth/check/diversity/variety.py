@@ -10,6 +10,7 @@ from augsynth.check.diversity.exchange import exchange, partners
 from augsynth.check.diversity.matched import MatchedCheck, caution_of
 from augsynth.check.evidence import Evidence, Rows
 from augsynth.check.finding import Finding
+from augsynth.check.permutation import CLAIMED, worded
 from augsynth.core.errors import DataError, sentence
 
 __all__ = ["VarietyCheck", "effective_number"]
@@ -99,13 +100,12 @@ class VarietyCheck(MatchedCheck):
         details = {"columns": columns, **_tables(evidence, vectors, squares, rng)}
         told = f"Within class and group, new rows lie {value:.2f} times as far apart as real ones"
         first = columns.iloc[0]
-        if p <= 0.05:
-            width = f" ({first['ratio']:.2f} times as wide)" if np.isfinite(first["ratio"]) else ""
-            told += f"; clearly too narrow: {first['column']}{width}"
+        width = f" ({first['ratio']:.2f} times as wide)" if np.isfinite(first["ratio"]) else ""
+        told = worded(told, f"; clearly too narrow: {first['column']}{width}", p, claimed=CLAIMED)
         caution = caution_of(evidence)
         return Finding(
             self.part, self.name, self.title, value, "spread over that of real rows", low, high, 1.0, p, n,
-            told + ".", caution, details=details,
+            told, caution, details=details,
         )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from augsynth.check.evidence import Evidence
 from augsynth.check.fidelity.detector import Detection, detect, tree_features
 from augsynth.check.fidelity.exchange import PairedCheck, named, whole
 from augsynth.check.finding import Finding
+from augsynth.check.permutation import CLAIMED, worded
 
 __all__ = ["C2ST"]
 
@@ -46,7 +47,7 @@ class C2ST(PairedCheck):
         table = table.sort_values("importance", ascending=False, kind="stable").reset_index(drop=True)
         bits, least, most = found.divergence(rng)
         loud = np.flatnonzero(importance > _LOUD)
-        worst = loud[np.argsort(-importance[loud], kind="stable")][:3] if p <= 0.05 else loud[:0]
+        worst = loud[np.argsort(-importance[loud], kind="stable")][:3] if p < CLAIMED else loud[:0]
         withheld = _withheld(evidence, worst, names, rng)
         told = _sentence(value, [names[j] for j in worst], withheld, (bits, least), p)
         return Finding(
@@ -113,13 +114,11 @@ def _sentence(
     value: float, worst: list[str], withheld: pd.DataFrame, bits: tuple[float, float], p: float
 ) -> str:
     told = f"A classifier tells new rows from real ones with AUC {value:.2f} (chance: .50)"
-    if p > 0.05:
-        return f"{told}: it finds no difference that holds up on rows it has not seen."
-    if worst:
-        told += f"; what gives them away is {named(worst)}"
+    claim = f"; what gives them away is {named(worst)}" if worst else ""
     if len(withheld):
         last = withheld.iloc[-1]
-        told += f" (AUC {last['auc']:.2f} without {'it' if len(worst) == 1 else 'them'})"
+        claim += f" (AUC {last['auc']:.2f} without {'it' if len(worst) == 1 else 'them'})"
     if bits[1] > 0:
-        told += f"; a row tells at least {bits[1]:.2f} of the 1 bit that says new or real"
-    return f"{told}."
+        claim += f"; a row tells at least {bits[1]:.2f} of the 1 bit that says new or real"
+    calm = ": it finds no difference that holds up on rows it has not seen"
+    return worded(told, claim, p, calm, claimed=CLAIMED)

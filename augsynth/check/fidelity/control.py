@@ -15,7 +15,7 @@ from augsynth.check.fidelity.detector import tree_features
 from augsynth.check.fidelity.exchange import N_PERMUTATIONS, PairedCheck, joint_chance, whole, within
 from augsynth.check.finding import Finding
 from augsynth.check.intervals import holm
-from augsynth.check.permutation import tail_p_value
+from augsynth.check.permutation import CLAIMED, tail_p_value, worded
 from augsynth.core.random import keyed_rng
 
 __all__ = ["ControlAccuracy"]
@@ -158,7 +158,7 @@ class ControlAccuracy(PairedCheck):
         unit = "share of new rows" if evidence.target_kind == "class" else "correlation"
         return Finding(
             self.part, self.name, self.title, value, unit, low, high, null, p, k,
-            _sentence(value, null, table, evidence), "Far more than on real rows is no good sign either: "
+            _sentence(value, null, p, table, evidence), "Far more than on real rows is no good sign either: "
             "rows that are all typical of their class teach little.", details={"slices": table},
         )  # fmt: skip
 
@@ -223,7 +223,7 @@ def _interval(value: float, n: int, kind: str) -> tuple[float, float]:
     return float(np.tanh(turned - error)), float(np.tanh(turned + error))
 
 
-def _sentence(value: float, null: float, table: pd.DataFrame, evidence: Evidence) -> str:
+def _sentence(value: float, null: float, p: float, table: pd.DataFrame, evidence: Evidence) -> str:
     against = "held-out rows" if evidence.holdout is not None else "training rows that it has not seen"
     if evidence.target_kind == "class":
         told = f"A classifier of real rows finds the requested label in {value:.1%} of new rows"
@@ -233,11 +233,9 @@ def _sentence(value: float, null: float, table: pd.DataFrame, evidence: Evidence
         told += f"r = {value:.2f} ({null:.2f} in {against})"
     off = table[(table["p_holm"] <= 0.05) & (table["kind"] != "all")]
     if not len(off):
-        return f"{told}."
+        return worded(told, "", p)
     worst = off.iloc[0]
+    claim = f"; least so in {worst['kind']} {worst['name']}"
     if evidence.target_kind == "class":
-        told += (
-            f"; least so in {worst['kind']} {worst['name']}: {worst['new']:.1%} against {worst['real']:.1%}"
-        )
-        return f"{told}."
-    return f"{told}; least so in {worst['kind']} {worst['name']}."
+        claim += f": {worst['new']:.1%} against {worst['real']:.1%}"
+    return worded(told, claim, p, claimed=CLAIMED)

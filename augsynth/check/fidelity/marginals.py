@@ -20,7 +20,7 @@ from augsynth.check.fidelity.exchange import (
 )
 from augsynth.check.finding import Finding
 from augsynth.check.intervals import holm
-from augsynth.check.permutation import tail_p_value
+from augsynth.check.permutation import CLAIMED, tail_p_value, worded
 
 __all__ = ["Marginals", "column_distances"]
 
@@ -114,7 +114,7 @@ class Marginals(PairedCheck):
         table = table.iloc[order].reset_index(drop=True)
         return Finding(
             self.part, self.name, self.title, value, "distance of columns (0 to 1)", low, high, null, p,
-            len(exchange), _sentence(value, null, table), _CAUTION, details={"columns": table},
+            len(exchange), _sentence(value, null, p, table), _CAUTION, details={"columns": table},
         )  # fmt: skip
 
 
@@ -123,12 +123,13 @@ _CAUTION = (
 )
 
 
-def _sentence(value: float, null: float, table: pd.DataFrame) -> str:
+def _sentence(value: float, null: float, p: float, table: pd.DataFrame) -> str:
     off = table[table["p_holm"] <= 0.05]
     told = f"The columns of new rows lie on average {value:.3f} from the real ones"
     told += f" ({null:.3f} expected of equally good rows)"
+    calm = "; no single column stands out"
     if not len(off):
-        return f"{told}; no single column stands out."
+        return worded(told, calm, p, calm, claimed=CLAIMED)
     worst = off.iloc[0]
     more = f" and {len(off) - 1} more differ" if len(off) > 1 else " differs"
     gap = worst["missing_new"] - worst["missing_real"]
@@ -136,7 +137,7 @@ def _sentence(value: float, null: float, table: pd.DataFrame) -> str:
         reason = f"missing in {worst['missing_new']:.1%} of new and {worst['missing_real']:.1%} of real rows"
     else:
         reason = f"distance {worst['distance']:.3f}"
-    return f"{told}; {worst['column']} ({reason}){more}."
+    return worded(told, f"; {worst['column']} ({reason}){more}", p, calm, claimed=CLAIMED)
 
 
 def _judged(evidence: Evidence) -> np.ndarray:

@@ -9,6 +9,7 @@ from scipy import sparse, stats
 from augsynth.check.evidence import Evidence
 from augsynth.check.fidelity.exchange import N_PERMUTATIONS, PairedCheck, reach, whole
 from augsynth.check.finding import Finding
+from augsynth.check.permutation import CLAIMED, worded
 
 __all__ = ["NewCategories"]
 
@@ -62,7 +63,7 @@ class NewCategories(PairedCheck):
         table = _table(evidence, strange, levels, lost[0])
         return Finding(
             self.part, self.name, self.title, float(share[0]), "share of rows", low, high, null, chance, k,
-            _sentence(float(first[0, -1] / k), usual, table), details={"columns": table},
+            _sentence(float(first[0, -1] / k), usual, chance, table), details={"columns": table},
         )  # fmt: skip
 
 
@@ -193,26 +194,27 @@ def _level_name(evidence: Evidence, j: int, code: int) -> str:
     return f"level {code}"
 
 
-def _sentence(strange: float, usual: float, table: pd.DataFrame) -> str:
+def _sentence(strange: float, usual: float, p: float, table: pd.DataFrame) -> str:
     told = (
         f"{strange:.2%} of new rows have a level or a number that no training row has ({usual:.2%} expected)"
     )
     told = told if strange else "No new row has a level or a number outside the training rows"
     outside = table[table["new_rows_outside"] > table["real_rows_outside"]]
-    if strange > usual and len(outside):
+    if strange > usual and len(outside) and p < CLAIMED:
         told += (
             f", most of them in {outside.sort_values('new_rows_outside', ascending=False).iloc[0]['column']}"
         )
     gone = table[table["dropped_levels"] > 0]
     if not len(gone):
-        return f"{told}; no level of the real rows is lost."
+        return worded(told, "; no level of the real rows is lost", p, "; no level of the real rows is lost")
     worst = gone.sort_values("dropped_real_rows", ascending=False).iloc[0]
     more = (
         f" and {int(gone['dropped_levels'].sum() - 1)} more levels"
         if gone["dropped_levels"].sum() > 1
         else ""
     )
-    return (
-        f"{told}; new rows lack {worst['dropped'].split(', ')[0]!r} of {worst['column']}{more}, which "
-        f"{int(worst['dropped_real_rows'])} of the real rows beside them have."
+    claim = (
+        f"; new rows lack {worst['dropped'].split(', ')[0]!r} of {worst['column']}{more}, which "
+        f"{int(worst['dropped_real_rows'])} of the real rows beside them have"
     )
+    return worded(told, claim, p, "; no more levels are lost than by chance", claimed=CLAIMED)

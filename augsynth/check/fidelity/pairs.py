@@ -23,7 +23,7 @@ from augsynth.check.fidelity.exchange import (
 )
 from augsynth.check.finding import Finding
 from augsynth.check.intervals import holm
-from augsynth.check.permutation import tail_p_value
+from augsynth.check.permutation import CLAIMED, tail_p_value, worded
 from augsynth.core.random import keyed_rng
 from augsynth.encode.layout import Block, Layout
 
@@ -276,7 +276,7 @@ class Pairs(PairedCheck):
         )
         return Finding(
             self.part, self.name, self.title, value, "difference of associations (0 to 2)", low, high,
-            float(null.mean()), p, len(tables.exchange), _sentence(value, float(null.mean()), frame),
+            float(null.mean()), p, len(tables.exchange), _sentence(value, float(null.mean()), p, frame),
             f"Pairs do not show what three columns do together.{looked}",
             details={"pairs": frame, "names": names, **_matrices(tables, new[0], real[0])},
         )  # fmt: skip
@@ -294,16 +294,18 @@ def _matrices(tables: PairTables, new: np.ndarray, real: np.ndarray) -> dict[str
     return out
 
 
-def _sentence(value: float, null: float, frame: pd.DataFrame) -> str:
+def _sentence(value: float, null: float, p: float, frame: pd.DataFrame) -> str:
     told = f"The association of two columns is off by {value:.3f} on average"
     told += f" ({null:.3f} expected of equally good rows)"
     off = frame[frame["p_holm"] <= 0.05]
+    calm = "; no pair stands out"
     if not len(off):
-        return f"{told}; no pair stands out."
+        return worded(told, calm, p, calm, claimed=CLAIMED)
     worst = off.iloc[0]
     if abs(worst["difference"]) > 0.05:
         reason = f"{worst['new']:.2f} in place of {worst['real']:.2f}"
     else:
         reason = "equally strong, but of another form"
     more = f", and {len(off) - 1} more pairs differ" if len(off) > 1 else ""
-    return f"{told}; worst: {worst['first']} with {worst['second']} ({reason}){more}."
+    claim = f"; worst: {worst['first']} with {worst['second']} ({reason}){more}"
+    return worded(told, claim, p, calm, claimed=CLAIMED)

@@ -18,6 +18,7 @@ from augsynth.check.fidelity.exchange import (
 )
 from augsynth.check.finding import Finding
 from augsynth.check.intervals import holm
+from augsynth.check.permutation import CLAIMED, worded
 
 __all__ = ["Tails", "tail_shares"]
 
@@ -98,7 +99,7 @@ class Tails(PairedCheck):
         table = _table(evidence, apart, z, shown)
         return Finding(
             self.part, self.name, self.title, value, f"relative to a tail of {shown:.0%}", low, high, null, p,
-            len(exchange), _sentence(value, null, table, shown), details={"columns": table},
+            len(exchange), _sentence(value, null, p, table, shown), details={"columns": table},
         )  # fmt: skip
 
 
@@ -175,16 +176,18 @@ def _spread(x: np.ndarray) -> np.ndarray:
     return np.array([np.std(v[~np.isnan(v)]) if (~np.isnan(v)).any() else np.nan for v in (x / top).T]) * top
 
 
-def _sentence(value: float, null: float, table: pd.DataFrame, shown: float) -> str:
+def _sentence(value: float, null: float, p: float, table: pd.DataFrame, shown: float) -> str:
     told = f"The shares of rows in the tails are off by {value:.0%} of themselves"
     told += f" ({null:.0%} expected of equally good rows)"
     off = table[table["p_holm"] <= 0.05]
+    calm = "; no column stands out"
     if not len(off):
-        return f"{told}; no column stands out."
+        return worded(told, calm, p, calm, claimed=CLAIMED)
     worst = off.iloc[0]
     more = f" ({len(off) - 1} more columns differ)" if len(off) > 1 else ""
-    return (
-        f"{told}; worst: {worst['column']}, with {worst['below_new']:.1%} of new rows below and "
+    claim = (
+        f"; worst: {worst['column']}, with {worst['below_new']:.1%} of new rows below and "
         f"{worst['above_new']:.1%} above what {shown:.0%} of the real rows lie beyond, and a spread of "
-        f"{worst['spread_ratio']:.2f} times the real one{more}."
+        f"{worst['spread_ratio']:.2f} times the real one{more}"
     )
+    return worded(told, claim, p, calm, claimed=CLAIMED)

@@ -9,6 +9,7 @@ from augsynth.check.evidence import Evidence
 from augsynth.check.fidelity.exchange import N_PERMUTATIONS, PairedCheck, joint_chance, reach
 from augsynth.check.fidelity.pairs import PairTables, pair_tables, score_table
 from augsynth.check.finding import Finding
+from augsynth.check.permutation import CLAIMED, worded
 
 __all__ = ["Trend"]
 
@@ -62,14 +63,15 @@ class Trend(PairedCheck):
             f"Given another column, the mean of a column is off by {value:.3f} standard deviations on average"
         )
         told += f" ({null:.3f} expected of equally good rows)"
-        if p <= 0.05:
-            worst = frame.iloc[order[0]]
-            what = "mean" if z[order[0]] >= z[order[0] + len(frame)] else "spread"
-            told += f"; worst: the {what} of {worst['of']} given {worst['given']}"
+        worst = frame.iloc[order[0]]
+        what = "mean" if z[order[0]] >= z[order[0] + len(frame)] else "spread"
+        told = worded(
+            told, f"; worst: the {what} of {worst['of']} given {worst['given']}", p, claimed=CLAIMED
+        )
         details = {"curves": frame.iloc[order].reset_index(drop=True), **_shown(curves, int(order[0]), names)}
         return Finding(
             self.part, self.name, self.title, value, "standard deviations", low, high, null, p,
-            len(tables.exchange), f"{told}.", "Curves on at most 8 classes of the column that is given.",
+            len(tables.exchange), told, "Curves on at most 8 classes of the column that is given.",
             details=details,
         )  # fmt: skip
 

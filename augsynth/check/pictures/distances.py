@@ -9,7 +9,7 @@ import pandas as pd
 
 from augsynth.check.evidence import Evidence, Rows
 from augsynth.check.finding import Check, Finding
-from augsynth.check.permutation import swapped_labels, tail_p_value
+from augsynth.check.permutation import FIRM, often, swapped_labels, tail_p_value
 from augsynth.check.pictures.frechet import FORMS, frechet_distance, frechet_infinity, gaussian_distance
 from augsynth.check.pictures.kernel import block_sums
 from augsynth.check.pictures.space import Space, compared, space_of
@@ -43,6 +43,14 @@ class _Distance(Check):
         space = space_of(evidence, self.features)
         made, real = compared(evidence, space)
         return space, made, space.features(made), space.features(real)
+
+
+def _said(p: float) -> str:
+    if p < FIRM:
+        return "more than chance allows"
+    return (
+        f"chance alone makes such a figure in {often(p)} cases" if p <= 0.05 else "which chance alone may do"
+    )
 
 
 class FrechetCheck(_Distance):
@@ -79,7 +87,7 @@ class FrechetCheck(_Distance):
         if len(permuted) >= _TESTED:
             forms.loc[1, "p_value"] = tail_p_value(float(forms.loc[1, "value"]), permuted[:, 1])
         p = float(forms.loc[0, "p_value"])
-        said = "more than chance allows" if p <= 0.05 else "which chance alone may do"
+        said = _said(p)
         told = (
             f"Frechet distance (full covariance) {value:.3g}; two samples of {len(made):,} rows from one "
             f"distribution read {null[0]:.3g}: {said}. Extrapolated to endless rows: {endless:.3g}. "
@@ -99,7 +107,7 @@ class FrechetCheck(_Distance):
 
 
 def _leading(made: np.ndarray, real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return both sides in the leading principal components of the pool, which no exchange of rows changes."""
+    """Return both sides in the leading principal components of the pool, which no exchange changes."""
     pooled = np.vstack([made, real])
     pooled = pooled - pooled.mean(axis=0)
     axes = np.linalg.eigh(pooled.T @ pooled)[1][:, ::-1][:, :_DIMENSIONS]
@@ -177,7 +185,7 @@ class KernelCheck(_Distance):
         error = (
             float(figures[0].std(ddof=1) / np.sqrt(len(blocks))) if len(blocks) > 2 else float(permuted.std())
         )
-        said = "more than chance allows" if p <= 0.05 else "no more than chance allows"
+        said = _said(p)
         told = (
             f"Kernel distance (KID) {value:.3g}, where {permuted.mean():.2g} is expected if nothing differs "
             f"(95 % of chance figures lie below {np.quantile(permuted, 0.95):.2g}): {said}. "

@@ -8,7 +8,7 @@ from scipy import stats
 
 from augsynth.check.evidence import Evidence, Rows
 from augsynth.check.finding import Check, Finding
-from augsynth.check.permutation import swapped_labels, tail_p_value
+from augsynth.check.permutation import CLAIMED, swapped_labels, tail_p_value
 from augsynth.check.pictures.stacks import Frame
 
 __all__ = ["PixelsCheck", "pixel_statistics", "radial_power"]
@@ -111,7 +111,9 @@ class PixelsCheck(Check):
         told = (
             f"What differs most is {_words(names[place], seen[place])}: {value:.2f} standard deviations of "
             f"such pictures (the largest of {len(names)} figures; chance gives {null:.2f}). "
-            + ", ".join(f"{name} {d:+.2f}{_effect(name, d, null)}" for name, d in usual.items()).capitalize()
+            + ", ".join(
+                f"{name} {d:+.2f}{_effect(name, d, null) if p < CLAIMED else ''}" for name, d in usual.items()
+            ).capitalize()
             + "."
         )
         return Finding(

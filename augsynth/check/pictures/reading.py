@@ -8,6 +8,7 @@ from scipy import stats
 
 from augsynth.check.evidence import Evidence
 from augsynth.check.finding import Check, Finding
+from augsynth.check.permutation import CLAIMED, FIRM, often
 from augsynth.check.pictures.space import compared, reading_space
 
 __all__ = ["PictureControlCheck", "agreement_p_value"]
@@ -50,8 +51,10 @@ class PictureControlCheck(Check):
         p = float(min(1.0, 2.0 * min(overall, lowest)))
         worst = table.sort_values("p_value").iloc[0]
         where = ""
-        if p <= 0.05:
-            where = (
+        if FIRM <= p <= 0.05:
+            where = f" Chance alone makes such a figure in {often(p)} cases."
+        if p < CLAIMED:
+            where += (
                 f" Worst: {worst['cell']} ({worst['agree']:.0%} of the new ones against "
                 f"{worst['agree_real']:.0%}; otherwise mostly read as {worst['read_as']})."
             )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from augsynth.check.evidence import Evidence
 from augsynth.check.finding import Check, Finding
-from augsynth.check.permutation import permutation_p_value
+from augsynth.check.permutation import permutation_p_value, worded
 from augsynth.check.privacy.exchange import flipped, wilson
 from augsynth.check.privacy.pairs import suspicious_pairs
 from augsynth.check.privacy.references import QUICK, Nearest, nearest, needs_holdout, references
+from augsynth.check.samples import one_sample
+from augsynth.core.errors import DataError, sentence
 
 __all__ = ["CloserShare", "closer_share"]
 
@@ -69,9 +71,7 @@ class CloserShare(Check):
         )  # fmt: skip
 
 
-def closer_share(
-    new: np.ndarray, train: np.ndarray, holdout: np.ndarray
-) -> tuple[float, tuple[float, float], float]:
+def closer_share(new: Any, train: Any, holdout: Any) -> tuple[float, tuple[float, float], float]:
     """Return the share of rows closer to a training than to a held-out row, its interval and p-value.
 
     Parameters
@@ -89,6 +89,11 @@ def closer_share(
         95 %; new rows with the same nearest reference count as one.
     p_value : float
         One-sided, exact: references exchanged in pairs.
+
+    Raises
+    ------
+    InputTypeError, DataError
+        Unless all three are finite numbers of the same columns, with rows.
 
     References
     ----------
@@ -108,13 +113,19 @@ def closer_share(
     from augsynth.encode.layout import Block, Layout
     from augsynth.encode.neighbors import NeighborIndex
 
+    named = ((new, "new rows"), (train, "training rows"), (holdout, "held-out rows"))
+    new, train, holdout = (one_sample(rows, name, "closer_share", least=1) for rows, name in named)
+    widths = [part.shape[1] for part in (new, train, holdout)]
+    if len(set(widths)) > 1:
+        must = "new, training and held-out rows must have as many columns"
+        raise DataError(sentence("closer_share", must, ", ".join(map(str, widths))))
     n = min(len(train), len(holdout))
     rng = np.random.default_rng(0)
     parts = [part[np.sort(rng.choice(len(part), n, replace=False))] for part in (train, holdout)]
-    z = np.vstack(parts).astype(float)
+    z = np.vstack(parts)
     layout = Layout(tuple(Block(str(j)) for j in range(z.shape[1])))
     index = NeighborIndex(z, MixedDistance.fit(z, layout, standardize=False))
-    near = Nearest(np.arange(len(new)), *index.query(np.asarray(new, dtype=float), min(16, len(z))))
+    near = Nearest(np.arange(len(new)), *index.query(new, min(16, len(z))))
     share = float(_contributions(near, _real(n)).mean())
     flips = np.array([_contributions(near, labels).mean() for labels in flipped(n, _FLIPS, rng)])
     p = permutation_p_value(share, flips)
@@ -173,6 +184,5 @@ def _sentence(share: float, p: float, n: int, draws: int) -> str:
         + (f", mean of {draws} draws" if draws > 1 else "")
         + ")"
     )
-    if p <= 0.05 and share > 0.5:
-        return f"{told}: more than chance explains, so the generator holds on to rows that it was trained on."
-    return f"{told}: no sign of memorised rows in this share."
+    claim = ": more than chance explains, so the generator holds on to rows that it was trained on"
+    return worded(told, claim, p if share > 0.5 else 1.0, ": no sign of memorised rows in this share")

@@ -10,6 +10,7 @@ from scipy import stats
 
 from augsynth.check.evidence import Evidence
 from augsynth.check.finding import Check, Finding
+from augsynth.check.permutation import FIRM, worded
 from augsynth.check.privacy.references import needs_holdout
 from augsynth.check.privacy.twins import Twins, count_twins, repeats
 
@@ -75,8 +76,8 @@ def _sentence(twins: Twins, m: int, n_holdout: int, again: int) -> str:
     natural = f"{twins.natural:.2%} of real rows do" if twins.natural else "no real row does"
     told = f"{found:,} of {m:,} new rows ({found / m:.2%}) equal a training row; {natural}. "
     told += f"{held:,} equal one of the {n_holdout:,} held-out rows; {again:,} repeat another new row."
-    if twins.p_value > 0.05:
-        return told + " That is no more than equal rows happen by themselves."
+    if twins.p_value >= FIRM:
+        return worded(told[:-1], "", twins.p_value, ": no more than equal rows happen by themselves")
     if not twins.natural:
         return told + " Rows were copied."
     beyond = max(0.0, (found / m - twins.natural) / (1 - twins.natural))

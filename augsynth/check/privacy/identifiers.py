@@ -9,6 +9,7 @@ import pandas as pd
 
 from augsynth.check.evidence import Evidence
 from augsynth.check.finding import COPY, HOLDOUT, Check, Finding
+from augsynth.check.permutation import worded
 from augsynth.check.privacy.exchange import wilson
 from augsynth.check.privacy.references import needs_holdout
 from augsynth.check.privacy.twins import Twins, count_twins
@@ -139,6 +140,5 @@ def _sentence(name: Any, twins: Twins, p: float) -> str:
         f"{twins.in_train.mean():.1%} of the new rows have a value of {name!r} that stands in a training row "
         f"(of those with a value); {twins.natural:.1%} of real rows do"
     )
-    if p > 0.05:
-        return f"{told}: identifying values were not taken over."
-    return f"{told}, and {twins.in_holdout.mean():.1%} have one of a held-out row: values were taken over."
+    claim = f", and {twins.in_holdout.mean():.1%} have one of a held-out row: values were taken over"
+    return worded(told, claim, p, ": identifying values were not taken over")

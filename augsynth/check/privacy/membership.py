@@ -11,7 +11,7 @@ from scipy import stats
 
 from augsynth.check.evidence import Evidence
 from augsynth.check.finding import Check, Finding
-from augsynth.check.permutation import permutation_p_value
+from augsynth.check.permutation import permutation_p_value, worded
 from augsynth.check.privacy.exchange import flipped
 from augsynth.check.privacy.rates import auc_interval, hit_rate
 from augsynth.check.privacy.references import (
@@ -73,7 +73,7 @@ class Membership(Check):
             float(row["low"]), float(row["high"]), float(areas.max(axis=1).mean()), p,
             len(made_places(evidence)), _sentence(trial.names[best], row, p, n),
             f"The interval allows for the best of {len(trial.names)} attacks. Attacks that know more (the "
-            "generator itself, other data of the same kind, many releases) can be stronger: see shadow_attack.",
+            "generator itself, other data of the kind, many releases) can be stronger: see shadow_attack.",
             details={"attacks": table, "records": n},
         )  # fmt: skip
 
@@ -175,4 +175,4 @@ def _sentence(name: str, row: pd.Series, p: float, n: int) -> str:
         f"(chance: 0.500) and finds {row['hits at 1%']:.1%} of the {n:,} training rows at 1 % false alarms, "
         f"{row['hits at 0.1%']:.1%} at 0.1 %"
     )
-    return f"{told}: {'the new rows give members away.' if p <= 0.05 else 'no better than guessing.'}"
+    return worded(told, ": the new rows give members away", p, ": no better than guessing")

@@ -10,6 +10,7 @@ from scipy import stats
 
 from augsynth.check.evidence import Evidence
 from augsynth.check.finding import Check, Finding
+from augsynth.check.permutation import worded
 from augsynth.check.privacy.exchange import flip_sum_p_value, flipped, wilson
 from augsynth.check.privacy.pairs import pairs_of, suspicious_pairs
 from augsynth.check.privacy.references import QUICK, References, made_places, needs_holdout, references
@@ -65,7 +66,7 @@ class NearCopies(Check):
         judged = p <= 0.05
         return Finding(
             self.part, self.name, self.title, share, "share of new rows, beyond those near held-out rows",
-            low, high, null, p, m, _sentence(best, refs, m, judged),
+            low, high, null, p, m, _sentence(best, refs, m, p),
             _caution(evidence, refs),
             details={
                 "pairs": (
@@ -142,14 +143,14 @@ def _table(seen: list[Sight], refs: References, m: int, chances: np.ndarray) -> 
     return pd.DataFrame(rows)
 
 
-def _sentence(best: Sight, refs: References, m: int, judged: bool) -> str:
+def _sentence(best: Sight, refs: References, m: int, p: float) -> str:
     near = int((best.positions < refs.n_pairs).sum())
     told = f"{near / m:.2%} of the new rows {TOLD[best.name]}"
     other = f"{(len(best.positions) - near) / m:.2%} are as near to a held-out row"
-    if not judged:
-        return f"{told}, {other}: near copies were not found in any of the views."
     disguise = {"mirrored": " in disguise", "reordered": " in disguise", "edited": " with cells changed"}
-    return f"{told}; only {other}. They are copies{disguise.get(best.name, ' with noise, or exact ones')}."
+    claim = f": they are copies{disguise.get(best.name, ' with noise, or exact ones')}"
+    calm = ": near copies were not found in any of the views"
+    return worded(f"{told}; {other}", claim, p, calm)
 
 
 def _caution(evidence: Evidence, refs: References) -> str:

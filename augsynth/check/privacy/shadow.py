@@ -15,6 +15,7 @@ from sklearn.base import clone
 from augsynth.check.folds import one_thread
 from augsynth.check.gathering import gather
 from augsynth.check.leak import refuse_frozen
+from augsynth.check.permutation import CLAIMED, often
 from augsynth.check.privacy.rates import hit_rate
 from augsynth.core.arrays import count_rows, take_rows
 from augsynth.core.errors import DataError, sentence
@@ -67,9 +68,11 @@ class ShadowAttack:
             "false alarms"
             for row in self.hits.itertuples()
         )
-        verdict = (
-            "the generator gives members away" if self.p_value <= 0.05 else "no leak found by this attack"
-        )
+        verdict = "no leak found by this attack"
+        if self.p_value <= 0.05:
+            verdict = f"chance alone makes such a figure in {often(self.p_value)} cases"
+        if self.p_value <= CLAIMED:
+            verdict = "the generator gives members away"
         return (
             f"Shadow attack on {self.n:,} records, {self.fits} fits: AUC {self.auc:.3f} "
             f"[{self.low:.3f}, {self.high:.3f}] (chance 0.500), {found}: {verdict}."

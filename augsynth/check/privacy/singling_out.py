@@ -10,7 +10,7 @@ import pandas as pd
 
 from augsynth.check.evidence import Evidence
 from augsynth.check.finding import Check, Finding
-from augsynth.check.permutation import permutation_p_value
+from augsynth.check.permutation import permutation_p_value, worded
 from augsynth.check.privacy.exchange import flipped, wilson
 from augsynth.check.privacy.predicates import Predicates, guessed, met, multivariate, univariate
 from augsynth.check.privacy.references import made_places, needs_holdout, references
@@ -256,5 +256,4 @@ def _sentence(attack: _Attack, p: float) -> str:
     )
     if attack.void:
         return f"{told}: the attack is no better than guessing, so it shows nothing."
-    end = "training rows are singled out." if p <= 0.05 else "no more than rows that were not used."
-    return f"{told}: {end}"
+    return worded(told, ": training rows are singled out", p, ": no more than rows that were not used")
