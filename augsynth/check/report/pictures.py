@@ -154,5 +154,6 @@ def _written(value: Any) -> str:
     if isinstance(value, (float, np.floating)):
         if not np.isfinite(value):
             return "missing"
-        return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+        number = float(value)
+        return f"{number:.4g}" if abs(number) < 1000 else f"{number:,.0f}"
     return middle_cut("missing" if pd.isna(value) else value, 40)
