@@ -24,7 +24,7 @@ from augsynth.remedies import (
 )
 from augsynth.resample.weights import balanced_weights
 
-SHORT = Trainer(steps=150, batch_size=128, options={"progress": False, "ema": 0.9})
+SHORT = Trainer(steps=100, batch_size=128, options={"progress": False, "ema": 0.9})
 
 
 def rows(n=900, seed=0):
@@ -59,7 +59,8 @@ def rates(predicted, y, group):
 
 
 @pytest.mark.parametrize("name", REMEDIES)
-def test_protocol_and_determinism(name):
+def test_protocol_and_determinism(name, monkeypatch):
+    monkeypatch.setattr(IndependentClassifier, "_trainer", lambda self, n: SHORT)
     X, y, group = rows(300)
     X.index = X.index[::-1]
     found = remedy(name)

@@ -12,6 +12,7 @@ import pytest
 from imblearn import FunctionSampler
 from imblearn.over_sampling import SMOTE, RandomOverSampler
 from imblearn.under_sampling import RandomUnderSampler
+from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
@@ -22,9 +23,12 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
 from augsynth.check import compare
+from augsynth.check.baselines import applicable_baselines, fit_with_class_weights
 from augsynth.check.folds import run_method
+from augsynth.check.metric import build_metrics
 from augsynth.check.verdict import overall_verdicts
 from augsynth.core.errors import AugsynthWarning, DataError, InputTypeError, LeakError, ParameterError
 
@@ -215,10 +219,12 @@ def test_few_rows_are_shown_and_not_judged():
 )
 def test_which_baselines_apply(estimator, scoring, reasons):
     X, y = two_classes(n=80, share=0.4)
-    result = compare(estimator, RandomOverSampler(), X, y, scoring=scoring, cv=2, n_repeats=1)
-    told = [result.baselines["class weights"], result.baselines["tuned threshold"]]
-    for text, part in zip(told, reasons, strict=True):
+    metric = build_metrics(scoring, estimator, X, y, 1)[0]
+    found = applicable_baselines(estimator, metric, 2, rarest_in_training=16)
+    for text, part in zip([found["class weights"], found["tuned threshold"]], reasons, strict=True):
         assert (part in text) if part else text == ""
+    if not found["class weights"]:
+        assert fit_with_class_weights(clone(estimator), X, y, None).predict(X).shape == (80,)
 
 
 def test_class_weights_reach_the_model():
@@ -253,11 +259,12 @@ def test_multiclass_strings_and_regression():
 def test_the_rarer_class_is_the_positive_one_whatever_it_is_called():
     X, y = two_classes(n=200)
     names = np.where(y == 1, "a rare one", "usual")
-    plain = compare(GaussianNB(), SMOTE(), X, y, **FAST)
-    named = compare(GaussianNB(), SMOTE(), X, names, **FAST)
+    fast = {"cv": 4, "n_repeats": 1, "random_state": 0}
+    plain = compare(GaussianNB(), SMOTE(), X, y, **fast)
+    named = compare(GaussianNB(), SMOTE(), X, names, **fast)
     assert named.metric_words == "average precision of class a rare one"
     assert row(plain, "SMOTE")["difference"] == pytest.approx(row(named, "SMOTE")["difference"])
-    other = compare(GaussianNB(), SMOTE(), X, names, pos_label="usual", **FAST)
+    other = compare(GaussianNB(), SMOTE(), X, names, pos_label="usual", **fast)
     assert row(other, "SMOTE")["score"] > 0.9 > row(named, "SMOTE")["score"]
 
 
@@ -272,7 +279,9 @@ def test_frames_with_categories_and_several_scores():
         frame,
         target,
         scoring=["average_precision", "accuracy"],
-        **FAST,
+        cv=4,
+        n_repeats=1,
+        random_state=0,
     )
     assert result.metric_words == "average precision of class yes" and result.failures.empty
     second = result.to_frame().query("metric == 'accuracy'")
@@ -283,10 +292,10 @@ def test_frames_with_categories_and_several_scores():
 def test_results_do_not_depend_on_the_workers():
     X, y = two_classes(n=160)
     methods = {"SMOTE": SMOTE(), "over": RandomOverSampler()}
-    forest = RandomForestClassifier(3)
+    tree = DecisionTreeClassifier(max_features=2)  # draws at random
 
     def scores(n_jobs):
-        result = compare(forest, methods, X, y, n_jobs=n_jobs, cv=3, n_repeats=1, random_state=5)
+        result = compare(tree, methods, X, y, n_jobs=n_jobs, cv=2, n_repeats=1, random_state=5)
         return result.folds
 
     one = scores(1)
@@ -326,11 +335,11 @@ def test_clusters_stay_together(monkeypatch):
 
 @pytest.mark.parametrize("scoring", ["accuracy", lambda model, X, y: float(model.score(X, y))])
 def test_weights_and_thresholds_together(scoring):
-    X, y = two_classes(n=120, share=0.3)
+    X, y = two_classes(n=60, share=0.07)  # two rare rows in training: tuned on two inner folds
     weight = np.where(y == 1, 2.0, 1.0)
     result = compare(
         make_pipeline(StandardScaler(), LogisticRegression()),
-        {"over": RandomOverSampler(), "SMOTE": SMOTE()},
+        {"over": RandomOverSampler(), "SMOTE": SMOTE(k_neighbors=1)},
         X,
         y,
         sample_weight=weight,

@@ -29,6 +29,7 @@ from augsynth.check.verdict import differences
 from augsynth.core.errors import DataError, InputTypeError, ParameterError
 
 FAST = {"cv": 3, "n_repeats": 1, "random_state": 0}
+TWO = FAST | {"cv": 2}
 
 
 def two_groups(n=400, share=0.3, seed=0):
@@ -60,7 +61,7 @@ def with_remedies():
         remedies=names,
         calibrate="prior",
         scoring="balanced_accuracy",
-        **FAST,
+        **TWO,
     )
 
 
@@ -74,7 +75,7 @@ def test_remedies_run_beside_the_resamplers(with_remedies):
 
 def test_a_plain_call_is_not_changed_by_what_else_is_asked(with_remedies):
     X, y, sex = two_groups()
-    options = {"sensitive_features": sex, "scoring": "balanced_accuracy", **FAST}
+    options = {"sensitive_features": sex, "scoring": "balanced_accuracy", **TWO}
     plain = compare(LogisticRegression(), {"copies": RandomOverSampler()}, X, y, **options)
     figures = ["metric", "scope", "level", "against", "score", "difference", "low", "high", "p_value"]
     alone, beside = (rows(each, method="copies") for each in (plain, with_remedies))
@@ -89,7 +90,7 @@ def test_remedies_see_the_groups_of_the_test_rows_by_hand(with_remedies):
 
     X, y, sex = two_groups()
     splits, _ = make_splits(
-        X, y, classification=True, strata=sex.to_numpy(object), groups=None, cv=3, n_repeats=1, seed=0
+        X, y, classification=True, strata=sex.to_numpy(object), groups=None, cv=2, n_repeats=1, seed=0
     )
     split = splits[0]
     fitted = remedy("cell weights").fit(
@@ -126,7 +127,7 @@ def test_resamplers_that_find_their_groups_are_given_none():
     table = pd.DataFrame(X, columns=[*"abcd"]).assign(sex=sex.to_numpy())
     model = make_pipeline(make_column_transformer(("drop", ["sex"]), remainder="passthrough"), GaussianNB())
     sampler = OverSampler(BootstrapGenerator(), by="class+group", group_columns=("sex",))
-    options = {"sensitive_features": table["sex"], "cv": 2, "n_repeats": 1, "random_state": 0}
+    options = {"sensitive_features": table["sex"], **TWO}
     result = compare(model, {"found": sampler}, table, y, **options)
     assert result.failures.empty and "class+group" in set(result.to_frame()["scope"])
 
@@ -135,7 +136,7 @@ def test_what_gives_labels_only_is_not_applicable_to_a_ranking_score():
     X, y, sex = two_groups(n=160)
     names = ["cell weights", "correlation remover", "group thresholds"]
     model = RidgeClassifier()  # ranks by decision_function alone
-    options = {"sensitive_features": sex, "remedies": names, "cv": 2, "n_repeats": 1, "random_state": 0}
+    options = {"sensitive_features": sex, "remedies": names, **TWO}
     result = compare(model, (), X, y, **options)
     assert result.failures.empty and result.metric == "average_precision"
     assert (result.verdicts.loc["group thresholds"] == "not applicable").all()
