@@ -1,11 +1,14 @@
 """Diversity: planted support sizes, modes and spreads are found; equal samples are left in peace."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
 from augsynth.check.diversity import CHECKS, effective_number, support_size
+from augsynth.check.diversity.clusters import modes_of
 from augsynth.check.diversity.duplicates import near_duplicates, near_radius
 from augsynth.check.diversity.exchange import exchange
 from augsynth.check.diversity.modes import ModesCheck
@@ -221,3 +224,11 @@ def test_without_holdout_and_without_labels():
     for kind in CHECKS:
         finding = kind().run(plain, np.random.default_rng(0))
         assert "training rows" in finding.caution and np.isfinite(finding.value)
+
+
+def test_what_is_kept_follows_seed_and_rows():
+    rng = np.random.default_rng(0)
+    found = gather(rng.normal(size=(200, 2)), None, rng.normal(size=(200, 2)), None)
+    assert modes_of(found) is modes_of(replace(found, notes=[]))
+    assert modes_of(found) is not modes_of(replace(found, seed=1))
+    assert modes_of(found) is not modes_of(replace(found, max_rows=100))

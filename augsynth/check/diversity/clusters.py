@@ -21,7 +21,9 @@ _STREAM = 341
 _MOST_ROWS, _MOST_MODES, _ROWS_A_MODE, _COMPONENTS = 6_000, 40, 60, 16
 _TYPICAL = 3
 _FAR = 4.0  # standard deviations beyond which a number is not further away
-_KEPT: weakref.WeakKeyDictionary[Rows, Modes] = weakref.WeakKeyDictionary()
+_KEPT: weakref.WeakKeyDictionary[Rows, dict[tuple[int, int | None, bool], Modes]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +60,9 @@ def modes_of(evidence: Evidence) -> Modes:
 
     The clusters are kept for as long as the training rows are: the controls share them.
     """
-    if evidence.train not in _KEPT:
+    known = _KEPT.setdefault(evidence.train, {})
+    key = evidence.seed, evidence.max_rows, evidence.holdout is None
+    if key not in known:
         rows = evidence.capped(evidence.train, _MOST_ROWS)
         numbers = evidence.joint(rows)[:, evidence.joint_layout.numeric]
         seen = ~np.isnan(numbers)
@@ -73,8 +77,8 @@ def modes_of(evidence: Evidence) -> Modes:
         x = reduce.transform(design)
         means = KMeans(min(k, len(np.unique(x.round(9), axis=0))), n_init=3, random_state=seed).fit(x)
         told = _typical(evidence, rows, means.labels_)
-        _KEPT[evidence.train] = Modes(centre, scale, reduce, means, told, _unions(means))
-    return _KEPT[evidence.train]
+        known[key] = Modes(centre, scale, reduce, means, told, _unions(means))
+    return known[key]
 
 
 def _vectors(evidence: Evidence, rows: Rows, centre: np.ndarray, scale: np.ndarray) -> np.ndarray:

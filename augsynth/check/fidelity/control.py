@@ -63,11 +63,13 @@ class _Readers:
         return np.where(fold < 0, np.arange(len(rows)) % len(self.models), fold)
 
 
-_READERS: WeakKeyDictionary[Rows, _Readers] = WeakKeyDictionary()
+_READERS: WeakKeyDictionary[Rows, dict[tuple[int, int | None], _Readers]] = WeakKeyDictionary()
 
 
 def _readers(evidence: Evidence) -> _Readers:
-    if evidence.train not in _READERS:
+    known = _READERS.setdefault(evidence.train, {})
+    key = evidence.seed, evidence.max_rows
+    if key not in known:
         rows = evidence.capped(evidence.train)
         mask = np.array([not block.is_numeric for block in evidence.layout])
         features = tree_features(rows.z, mask)
@@ -87,10 +89,10 @@ def _readers(evidence: Evidence) -> _Readers:
                 random_state=0,
             )
             models.append(model.fit(features[folds != k], rows.target[folds != k]))
-        _READERS[evidence.train] = _Readers(
+        known[key] = _Readers(
             models, dict(zip(rows.keys.tolist(), folds.tolist(), strict=True)), mask, rows.z
         )
-    return _READERS[evidence.train]
+    return known[key]
 
 
 class ControlAccuracy(PairedCheck):

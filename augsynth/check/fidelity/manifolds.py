@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -11,12 +12,14 @@ from augsynth.check.evidence import Evidence
 from augsynth.check.fidelity.exchange import PairedCheck, as_samples, whole, within
 from augsynth.check.finding import Finding
 from augsynth.check.permutation import tail_p_value
+from augsynth.core.errors import AugsynthWarning, sentence
 from augsynth.core.parameters import check_number
 
 __all__ = ["Coverage", "Density", "Manifolds", "Precision", "Recall", "manifolds"]
 
 K = 5
 MOST = 2_000  # rows a side: cost grows with the square
+_EMPTY = 0.5  # share of empty balls above which the figures are undefined
 _LIST = 48  # nearest pooled rows that are kept a row: the fifth of one side is always among them
 
 
@@ -51,10 +54,11 @@ def manifolds(a: Any, b: Any, *, k: int = K) -> Manifolds:
     Notes
     -----
     A row on the surface of a ball is outside. So rows that are all equal give 0 for all
-    figures, though nothing is wrong: balls of radius 0 are empty. Precision and recall are
-    lifted by single outliers, whose balls are large. Density may exceed 1 (many new rows in
-    the middle of the real ones; it says nothing about their variety), and none of the four
-    sees that rows are copies. In many columns all lose sight of shape.
+    figures, though nothing is wrong: balls of radius 0 are empty, and a warning says so (the
+    checks of a report leave such figures undefined). Precision and recall are
+    lifted by single outliers, whose balls are large. Density may exceed 1 (many new rows in the
+    middle of the real ones; it says nothing about their variety), and none of the four sees
+    that rows are copies. In many columns all lose sight of shape.
     Cost: n m, n^2 and m^2 distances, all in memory.
 
     References
@@ -71,7 +75,17 @@ def manifolds(a: Any, b: Any, *, k: int = K) -> Manifolds:
     """
     check_number("manifolds", "k", k, low=1, integer=True)
     new, real = as_samples(a, b, "manifolds", least=k + 1)
-    return _figures(cdist(new, new), cdist(real, real), cdist(new, real), k)
+    own = cdist(real, real)
+    empty = float((np.partition(own, k, axis=1)[:, k] == 0).mean())
+    if empty > _EMPTY:
+        told = sentence(
+            "manifolds",
+            f"most real rows must have fewer than {k} equal ones, or their balls are empty",
+            f"{empty:.0%} of them with {k} or more",
+            "The figures say little here: count equal rows, or add columns.",
+        )
+        warnings.warn(told, AugsynthWarning, stacklevel=2)
+    return _figures(cdist(new, new), own, cdist(new, real), k)
 
 
 def _figures(new: np.ndarray, real: np.ndarray, across: np.ndarray, k: int) -> Manifolds:
@@ -117,7 +131,7 @@ def _only(evidence: Evidence) -> Manifolds:
         squared = _matrix(evidence)
         n = len(squared) // 2
         radius = np.partition(squared[n:, n:], K, axis=1)[:, K]
-        return _seen(squared) if (radius > 0).mean() > 0.5 else Manifolds(*[float("nan")] * 4)
+        return _seen(squared) if (radius == 0).mean() <= _EMPTY else Manifolds(*[float("nan")] * 4)
 
     return within(evidence, "manifolds", make)
 

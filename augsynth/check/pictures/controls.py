@@ -93,12 +93,18 @@ def _encoder(evidence: Evidence) -> Callable[[Any], np.ndarray]:
     train = evidence.train
     if train not in _ENCODERS:
         view = default_view("image", train.X, sample_rate=0.0)
-        some = np.linspace(0, len(train) - 1, min(len(train), _LEARNED_FROM)).astype(int)
-        shown = np.asarray(view.transform(train.take(some).X), dtype=float)
-        if shown.shape == train.z[some].shape and np.allclose(shown, train.z[some]):
+        # all samples: with fewer rows than features a map learned from some is wrong for others
+        samples = [rows for rows in (train, evidence.holdout, evidence.made) if rows is not None]
+        parts = [
+            rows.take(np.linspace(0, len(rows) - 1, min(len(rows), _LEARNED_FROM)).astype(int))
+            for rows in samples
+        ]
+        shown = np.vstack([np.asarray(view.transform(rows.X), dtype=float) for rows in parts])
+        known = np.vstack([rows.z for rows in parts])
+        if shown.shape == known.shape and np.allclose(shown, known):
             _ENCODERS[train] = lambda X: np.asarray(view.transform(X), dtype=float)
         else:
-            centre, level = shown.mean(axis=0), train.z[some].mean(axis=0)
-            weights = np.linalg.lstsq(shown - centre, train.z[some] - level, rcond=1e-8)[0]
+            centre, level = shown.mean(axis=0), known.mean(axis=0)
+            weights = np.linalg.lstsq(shown - centre, known - level, rcond=1e-8)[0]
             _ENCODERS[train] = lambda X: (np.asarray(view.transform(X)) - centre) @ weights + level
     return _ENCODERS[train]
