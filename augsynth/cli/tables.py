@@ -41,33 +41,32 @@ Settings = Annotated[
     ),
 ]
 
+GroupColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--group-columns", "-g", metavar="NAME[,NAME]", help="Sensitive columns; repeatable, or with commas."
+    ),
+]
+Holdout = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Real rows that nothing was fitted on: much rests on them.")
+]
+Ignored = Annotated[
+    list[str] | None, typer.Option(metavar="COLUMN", help="A column to leave out, such as an id; repeatable.")
+]
+
 
 def check(
     table: Annotated[str, typer.Argument(help="The real table that the generator was fitted on.")],
     synthetic: Annotated[str, typer.Argument(help="The synthetic or enlarged table.")],
     target: Annotated[str | None, typer.Option("--target", "-t", help="The column of the labels.")] = None,
-    groups: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--group-columns",
-            "-g",
-            metavar="NAME[,NAME]",
-            help="Sensitive columns; repeatable, or with commas.",
-        ),
-    ] = None,
-    holdout: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Real rows that nothing was fitted on: much rests on them."),
-    ] = None,
+    groups: GroupColumns = None,
+    holdout: Holdout = None,
     out: Annotated[
         str | None,
         typer.Option("--out", "-o", metavar="FILE", help="The page; SYNTHETIC_report.html if not given."),
     ] = None,
     json: Annotated[str | None, typer.Option("--json", metavar="FILE", help="The same for programs.")] = None,
-    ignore: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COLUMN", help="A column to leave out, such as an id; repeatable."),
-    ] = None,
+    ignore: Ignored = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Same seed, same figures.")] = 0,
     max_rows: Annotated[
         int, typer.Option(min=100, metavar="N", help="Rows of each sample for what costs most.")

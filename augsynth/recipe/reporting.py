@@ -230,9 +230,10 @@ class TableCheck:
         ]
         names = [name for name in moved["column"] if name in self.tables[0].columns]
         if names and names[0] not in self.group_columns:
+            option = "--group-columns" if self.target else "--target or --group-columns"
             told.append(
                 f"The shares of {names[0]!r} are very different among new rows. Did you balance by it? "
-                "Name it with --group-columns, so that what was asked for is no difference."
+                f"Name it with {option}, so that what was asked for is no difference."
             )
         return told
 
