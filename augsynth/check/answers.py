@@ -155,9 +155,7 @@ class FitPredict(BaseEstimator):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Keep the training rows; the function runs when predictions are asked for."""
-        if not callable(self.function) or isinstance(self.function, type):
-            must = "function must be callable as function(X_train, y_train, X_test)"
-            raise InputTypeError(sentence("FitPredict", must, repr(self.function)))
+        _check_function(self.function)
         check_option("FitPredict", "gives", self.gives, GIVES)
         known = inspect.signature(self.function).parameters
         self._takes = {
@@ -227,7 +225,14 @@ def asks_once(model: Any) -> bool:
     return any(isinstance(each, FitPredict) for each in parts)
 
 
+def _check_function(function: Any) -> None:
+    if not callable(function) or isinstance(function, type):
+        must = "function must be callable as function(X_train, y_train, X_test)"
+        raise InputTypeError(sentence("FitPredict", must, repr(function)))
+
+
 def takes_weights(function: Any) -> bool:
     """Tell whether a training function takes weights."""
+    _check_function(function)
     known = inspect.signature(function).parameters.values()
     return any(each.name == "sample_weight" or each.kind is each.VAR_KEYWORD for each in known)

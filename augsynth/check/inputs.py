@@ -76,12 +76,16 @@ def applicable_remedies(
 ) -> tuple[dict[str, Any], list[str]]:
     """Return the remedies that apply, by name, and a note on each that does not."""
     listed = list(REMEDIES) if isinstance(remedies, str) and remedies == "all" else remedies
-    listed = [listed] if isinstance(listed, str) or hasattr(listed, "why_not") else list(listed)
+    if isinstance(listed, str) or hasattr(listed, "why_not"):
+        listed = [listed]
+    if not isinstance(listed, Iterable):
+        todo = f"Use {', '.join(REMEDIES)}."
+        raise InputTypeError(sentence("compare", "remedies must be names or remedies", repr(listed), todo))
     found: dict[str, Any] = {}
     notes = []
     for each in listed:
         chosen = remedy(each) if isinstance(each, str) else each
-        if not hasattr(chosen, "why_not"):
+        if isinstance(chosen, type) or not hasattr(chosen, "why_not"):
             raise InputTypeError(
                 sentence(
                     "compare", "remedies must be names or remedies", repr(each), f"Use {', '.join(REMEDIES)}."

@@ -53,7 +53,8 @@ def one_sample(rows: Any, name: str, where: str, *, gaps: bool = False, least: i
     if array.ndim != 2 or not array.shape[1]:
         raise DataError(sentence(where, f"{name} must be an array (n, d)", f"shape {array.shape}"))
     if len(array) < least:
-        raise DataError(sentence(where, f"there must be at least {least} {name}", str(len(array))))
+        count = f"at least {least} " if least > 1 else ""
+        raise DataError(sentence(where, f"there must be {count}{name}", str(len(array) or "none")))
     bad = ~np.isfinite(array) & ~(np.isnan(array) & gaps)
     if bad.any():
         must = f"{name} must be finite"

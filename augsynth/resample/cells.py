@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from augsynth.core.errors import DataError, sentence
+from augsynth.core.errors import DataError, InputTypeError, sentence
 from augsynth.core.parameters import check_option
 from augsynth.encode.condition import group_frame
 
@@ -163,6 +163,8 @@ def _one_column(y: Any, name: str, where: str) -> pd.Series:
         raise DataError(
             sentence(where, f"requires {name} to be passed, but the target {name} is None", "None")
         )
+    if isinstance(y, str) or np.ndim(y) == 0:
+        raise InputTypeError(sentence(where, f"{name} must hold one value a row", repr(y)))
     if isinstance(y, pd.Series):
         return y.reset_index(drop=True)
     if isinstance(y, pd.DataFrame):

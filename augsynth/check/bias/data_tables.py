@@ -11,6 +11,7 @@ from scipy import stats
 
 from augsynth.check.bias.levels import Levels
 from augsynth.check.intervals import holm
+from augsynth.check.intervals import wilson as share_interval
 from augsynth.core.errors import DataError, ParameterError, offenders, sentence
 
 __all__ = [
@@ -38,12 +39,8 @@ def wilson(hits: Any, rows: Any, alpha: float = 0.05, intervals: int = 1) -> tup
     (0.043, 0.214)
     """
     x, n = np.asarray(hits, dtype=float), np.asarray(rows, dtype=float)
-    z2 = stats.norm.isf((1 - (1 - alpha) ** (1 / max(intervals, 1))) / 2) ** 2
     with np.errstate(invalid="ignore", divide="ignore"):
-        p = x / n
-        middle = (x + z2 / 2) / (n + z2)
-        reach = np.sqrt(z2 * (n * p * (1 - p) + z2 / 4)) / (n + z2)
-    return np.clip(middle - reach, 0, 1), np.clip(middle + reach, 0, 1)
+        return share_interval(x / n, n, (1 - alpha) ** (1 / max(intervals, 1)))
 
 
 def rows_needed(rate: Any = 0.5, width: float = 0.1, alpha: float = 0.05) -> np.ndarray:
@@ -155,7 +152,11 @@ def _fit_p_value(rows: np.ndarray, wanted: np.ndarray, counted: int | None, seed
 
 def reference_shares(reference: Any, levels: Levels, where: str) -> dict[str, float]:
     """Return the shares that a mapping gives for the groups, as texts."""
-    known = {str(group): float(share) for group, share in dict(reference).items()}
+    try:
+        known = {str(group): float(share) for group, share in dict(reference).items()}
+    except (TypeError, ValueError):
+        must = "reference must map groups to shares"
+        raise DataError(sentence(where, must, repr(reference)[:80])) from None
     wrong = [group for group, share in known.items() if not (np.isfinite(share) and share >= 0)]
     if wrong or not known or not sum(known.values()):
         must = "reference must give a share of at least 0 for each group"
@@ -165,6 +166,9 @@ def reference_shares(reference: Any, levels: Levels, where: str) -> dict[str, fl
         must = f"reference must name groups of {levels.name}, such as {offenders(levels.labels[:2])}"
         raise DataError(sentence(where, must, offenders(list(known))))
     total = sum(known.values())
+    if total <= 2 and abs(total - 1) > 0.02:  # above, they are counts or per cent
+        todo = "Name every group, or give counts of people."
+        raise DataError(sentence(where, "shares of reference must add to 1", f"a sum of {total:g}", todo))
     return {group: share / total for group, share in known.items()}
 
 

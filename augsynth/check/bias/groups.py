@@ -95,10 +95,7 @@ def group_metrics(
     weights = check_weights(sample_weight, n, _WHERE)
     score = _score(y_score, targets)
     listed = measures(targets, pred, score)
-    own: Mapping[str, Callable[..., float]] = metrics if isinstance(metrics, Mapping) else {}
-    if own and not all(callable(each) for each in own.values()):
-        wrong = offenders(each for each in own.values() if not callable(each))
-        raise ParameterError(sentence(_WHERE, "metrics must be a dict of callables", wrong))
+    own = _own_metrics(metrics)
     by_group, gaps, pairs, calibration = [], [], [], []
     for attribute, (codes, names) in attributes(sensitive_features, n, _WHERE).items():
         if own:
@@ -137,6 +134,15 @@ def group_metrics(
             "weighted": weights is not None,
         },
     )
+
+
+def _own_metrics(metrics: Any) -> Mapping[str, Callable[..., float]]:
+    """Return the user's own metrics; none if names were given."""
+    own: Mapping[str, Callable[..., float]] = metrics if isinstance(metrics, Mapping) else {}
+    wrong = [each for each in own.values() if not callable(each)]
+    if wrong:
+        raise ParameterError(sentence(_WHERE, "metrics must be a dict of callables", offenders(wrong)))
+    return own
 
 
 def _check_parameters(min_rows: int, margin: float, alpha: float) -> None:

@@ -32,6 +32,7 @@ __all__ = ["CHOSEN", "NEW_ONLY", "RatioCurve", "ratio_curve"]
 
 CHOSEN, NEW_ONLY = "chosen inside", "new only"
 _WHERE = "ratio_curve"
+_MOST_NEW = 10_000_000  # rows that are made at once and held in memory
 
 
 @dataclass(frozen=True, repr=False)
@@ -226,6 +227,11 @@ def ratio_curve(
     )  # fmt: skip
     maker = _maker(estimator, generator, ratios, add, choose_inside, asked)
     plan = make_plan(estimator, X, y, asked)
+    most = maker.ratios[-1] * len(plan.labels)
+    if most > _MOST_NEW:
+        must = f"the largest ratio must ask for at most {_MOST_NEW:,} new rows"
+        given = f"{maker.ratios[-1]:g} times {len(plan.labels):,} rows"
+        raise ParameterError(sentence(_WHERE, must, given))
     splits, notes = make_splits(
         plan.X,
         plan.labels,
@@ -266,7 +272,11 @@ def _maker(
     if not asked.frozen_allowed:
         refuse_frozen("the generator", generator)
         refuse_frozen("the estimator", estimator)
-    numbers = sorted({0.0, *(float(ratio) for ratio in ratios)})
+    try:
+        numbers = sorted({0.0, *(float(ratio) for ratio in ratios)})
+    except (TypeError, ValueError):
+        must = "ratios must be a sequence of numbers"
+        raise ParameterError(sentence(_WHERE, must, repr(ratios), "Use (0, .5, 1, 2).")) from None
     if len(numbers) < 2 or not np.isfinite(numbers).all() or numbers[0] < 0:
         must = "ratios must be numbers of at least 0, one above 0"
         raise ParameterError(sentence(_WHERE, must, repr(tuple(ratios)), "Use (0, .5, 1, 2)."))

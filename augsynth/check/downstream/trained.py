@@ -15,6 +15,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from augsynth.check.baselines import fit_estimator
 from augsynth.check.evidence import Evidence, Rows, match_cells
 from augsynth.core.arrays import concat_rows, take_rows
+from augsynth.core.errors import InputTypeError, offenders, sentence
 from augsynth.core.random import keyed_rng, seeded
 
 __all__ = [
@@ -199,4 +200,10 @@ def given_learners(learners: Any, evidence: Evidence) -> list[Learner]:
     if learners is None:
         return default_learners(evidence)
     named = learners if isinstance(learners, Mapping) else {type(learners).__name__: learners}
+    wrong = [each for each in named.values() if isinstance(each, type) or not hasattr(each, "fit")]
+    if wrong or not named:
+        must = "learners must be an estimator or a dict of estimators"
+        todo = "Pass one such as LogisticRegression(), an object and not its class."
+        given = offenders(wrong) if wrong else "none"
+        raise InputTypeError(sentence("hold_out_trial", must, given, todo))
     return [Learner(str(name), estimator, evidence) for name, estimator in named.items()]

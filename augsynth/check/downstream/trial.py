@@ -34,10 +34,13 @@ from augsynth.check.downstream.trial_tables import (
 from augsynth.check.evidence import Evidence
 from augsynth.check.finding import Finding
 from augsynth.check.folds import one_thread
+from augsynth.core.errors import InputTypeError, sentence
+from augsynth.core.parameters import check_number
 from augsynth.core.random import keyed_rng, resolve_seed
 
 __all__ = ["Trial", "hold_out_trial"]
 
+_WHERE = "hold_out_trial"
 _WEIGHTS, _HALVES, _FIT = 331, 332, 333
 _ROWS_PER_LIMIT = 4  # at most 4 x max_rows rows are trained on, and as many scored
 
@@ -150,6 +153,11 @@ def hold_out_trial(
     -------
     Trial
 
+    Raises
+    ------
+    InputTypeError, ParameterError
+        For other things than evidence, models or numbers that make sense.
+
     Notes
     -----
     An interval holds two kinds of chance: which rows were held out (a bootstrap of
@@ -171,6 +179,13 @@ def hold_out_trial(
     Cost: two learners on four to six sets, once whole and ``n_halves`` times on halves; 20
     CPU-seconds on 20,000 real, 10,000 new and 10,000 held-out rows of 14 columns.
     """
+    if not isinstance(evidence, Evidence):
+        todo = "Call gather(X, y, X_new, y_new, holdout=(X_held, y_held)) first."
+        raise InputTypeError(sentence(_WHERE, "evidence must be an Evidence", type(evidence).__name__, todo))
+    check_number(_WHERE, "alpha", alpha, low=0, high=1, low_open=True, high_open=True)
+    check_number(_WHERE, "n_bootstrap", n_bootstrap, low=2, integer=True)
+    if n_halves is not None:
+        check_number(_WHERE, "n_halves", n_halves, low=2, integer=True)
     kind = evidence.target_kind
     if kind == "none" or evidence.holdout is None:
         asked = "labels" if kind == "none" else "real rows held out from training"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from scipy import special, stats
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from augsynth.check.fidelity.exchange import as_samples
+from augsynth.check.intervals import delong
 from augsynth.check.permutation import LEAST
 from augsynth.core.errors import ParameterError, sentence
 from augsynth.core.parameters import check_number
@@ -52,7 +52,7 @@ class Detection:
     @property
     def error(self) -> float:
         """Standard error of `auc` over rows (DeLong), with what folds share; see `p_value`."""
-        spread = [_delong(*each) for each in self._parts()]
+        spread = [delong(*each)[1] for each in self._parts()]
         return float(np.sqrt(_TWICE * np.sum(spread)) / len(spread))
 
     @property
@@ -188,7 +188,7 @@ def classifier_auc(a: Any, b: Any, *, categorical: Any = (), seed: int = 0) -> f
 def _positions(categorical: Any, d: int) -> list[int]:
     """Return the positions of the columns of level codes."""
     listed = list(categorical) if isinstance(categorical, Iterable) else [categorical]
-    wrong = [each for each in listed if not isinstance(each, Integral) or not 0 <= each < d]
+    wrong = [each for each in listed if not isinstance(each, (int, np.integer)) or not 0 <= each < d]
     if wrong:
         must = f"categorical must list positions of columns, 0 to {d - 1}"
         raise ParameterError(sentence("classifier_auc", must, repr(categorical)))
@@ -252,16 +252,6 @@ def tree_features(z: np.ndarray, categorical: np.ndarray, like: np.ndarray | Non
 def _area(new: np.ndarray, real: np.ndarray) -> float:
     rank = stats.rankdata(np.concatenate([new, real]))[: len(new)]
     return float((rank.sum() - len(new) * (len(new) + 1) / 2) / (len(new) * len(real)))
-
-
-def _delong(new: np.ndarray, real: np.ndarray) -> float:
-    """Return the variance of the area (DeLong, DeLong, Clarke-Pearson 1988, doi:10.2307/2531595)."""
-    every = stats.rankdata(np.concatenate([new, real]))
-    first = (every[: len(new)] - stats.rankdata(new)) / len(real)
-    second = 1.0 - (every[len(new) :] - stats.rankdata(real)) / len(new)
-    if min(len(new), len(real)) < 2:
-        return float("nan")
-    return float(first.var(ddof=1) / len(new) + second.var(ddof=1) / len(real))
 
 
 def _slope(scores: np.ndarray, labels: np.ndarray) -> float:

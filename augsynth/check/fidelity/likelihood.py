@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from sklearn.exceptions import NotFittedError
 
 from augsynth.check.evidence import Evidence
 from augsynth.check.finding import Check, Finding
 from augsynth.core.arrays import count_rows
-from augsynth.core.errors import DataError, InputTypeError, sentence
+from augsynth.core.errors import AugsynthError, DataError, InputTypeError, sentence
 
 __all__ = ["HeldOutLikelihood", "LogLikelihood", "held_out_log_prob"]
 
@@ -113,9 +114,15 @@ def held_out_log_prob(
     >>> round(found.bits_per_dimension, 1)  # half the logarithm of 2 pi e to base 2 is 2.047
     2.0
     """
+    if isinstance(generator, type):
+        must = "the generator must be an object and not its class"
+        raise InputTypeError(sentence("held_out_log_prob", must, generator.__name__))
     if not callable(getattr(generator, "log_prob", None)):
         given = f"{type(generator).__name__}, which has none"
         raise InputTypeError(sentence("held_out_log_prob", "the generator must have log_prob", given))
+    if train is not None and not (isinstance(train, (tuple, list)) and len(train) in (1, 2, 3)):
+        must = "train must be (X, y) or (X, y, sensitive_features)"
+        raise InputTypeError(sentence("held_out_log_prob", must, type(train).__name__))
     held = _log_prob(generator, X, y, sensitive_features, random_state)
     possible, impossible = _split(held)
     if not len(possible):
@@ -139,7 +146,18 @@ def held_out_log_prob(
 def _log_prob(generator: Any, X: Any, y: Any, groups: Any, random_state: Any) -> np.ndarray:
     given = {"sensitive_features": groups, "random_state": random_state}
     asked = {name: value for name, value in given.items() if value is not None}
-    return np.asarray(generator.log_prob(X, y, **asked), dtype=float)
+    try:
+        return np.asarray(generator.log_prob(X, y, **asked), dtype=float)
+    except AugsynthError:
+        raise
+    except NotFittedError:
+        must, todo = "the generator must be fitted", "Call its fit first, on rows other than these."
+        raise DataError(
+            sentence("held_out_log_prob", must, f"an unfitted {type(generator).__name__}", todo)
+        ) from None
+    except (TypeError, ValueError) as problem:
+        must = "X must be rows as the generator was fitted on"
+        raise DataError(sentence("held_out_log_prob", must, " ".join(str(problem).split()))) from problem
 
 
 def _split(found: np.ndarray) -> tuple[np.ndarray, float]:

@@ -6,20 +6,24 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from augsynth.check.evidence import Evidence, Rows, match_cells
 from augsynth.check.finding import Check, Finding
+from augsynth.check.intervals import wilson
 from augsynth.check.permutation import swapped_labels, tail_p_value
 from augsynth.check.pictures.features import fit_reader
 from augsynth.check.pictures.linear import fit_linear
 from augsynth.check.pictures.space import halves
+from augsynth.core.arrays import count_rows, is_table
+from augsynth.core.errors import DataError, InputTypeError, sentence
+from augsynth.core.random import resolve_seed
 
 __all__ = ["ClassificationAccuracyCheck", "classification_accuracy"]
 
 _PERMUTATIONS = 199
 _LOOKS, _MOST = 25_000, 5_000  # of the two networks
 _FEWEST = 20
+_WHERE = "classification_accuracy"
 
 
 def classification_accuracy(X: Any, y: Any, X_test: Any, y_test: Any, *, random_state: int = 0) -> float:
@@ -39,6 +43,11 @@ def classification_accuracy(X: Any, y: Any, X_test: Any, y_test: Any, *, random_
     float
         Share of ``X_test``.
 
+    Raises
+    ------
+    InputTypeError, DataError
+        For what is no pictures, fewer than two classes, and labels of another length.
+
     Notes
     -----
     Deviation: the small network of `classifier_features` in place of a ResNet-50.
@@ -49,9 +58,23 @@ def classification_accuracy(X: Any, y: Any, X_test: Any, y_test: Any, *, random_
     Ravuri and Vinyals, "Classification accuracy score for conditional generative models",
     NeurIPS 2019, arXiv:1905.10887.
     """
-    reader = fit_reader(X, y, seed=random_state)
+    for pictures, name in ((X, "X"), (X_test, "X_test")):
+        if isinstance(pictures, str) or not hasattr(pictures, "__len__") or is_table(pictures):
+            must = f"{name} must be pictures (n, h, w), (n, h, w, c) or (n, c, h, w)"
+            raise InputTypeError(sentence(_WHERE, must, _told(pictures)))
+    truth = np.ravel(np.asarray(y_test))
+    if len(truth) != count_rows(X_test):
+        given = f"{len(truth)} labels for {count_rows(X_test)} pictures"
+        raise DataError(sentence(_WHERE, "every picture of X_test needs a label", given))
+    reader = fit_reader(X, y, seed=resolve_seed(random_state), where=_WHERE)
     read = reader.labels(reader.features(X_test))
-    return float(np.mean(read == np.ravel(np.asarray(y_test))))
+    return float(np.mean(read == truth))
+
+
+def _told(rows: Any) -> str:
+    """Return what was given instead of pictures."""
+    shape = getattr(rows, "shape", None)
+    return type(rows).__name__ + ("" if shape is None else f" of shape {tuple(shape)}")
 
 
 class ClassificationAccuracyCheck(Check):
@@ -99,7 +122,7 @@ class ClassificationAccuracyCheck(Check):
         permuted = np.array([accuracy(each) for each in swapped_labels(made.cells, _PERMUTATIONS, rng)])
         jitter = 1e-9 * rng.random(len(permuted) + 1)  # breaks ties at random, or few test rows make it timid
         p = tail_p_value(-value + jitter[0], -permuted + jitter[1:])
-        low, high = stats.binomtest(round(value * len(test)), len(test)).proportion_ci(method="wilson")
+        low, high = wilson(value, len(test))
         told = (
             f"A linear classifier of fixed features trained on {len(made):,} new rows alone reads "
             f"{value:.1%} of {len(test):,} real rows rightly; trained on as many real ones {by_real:.1%}."

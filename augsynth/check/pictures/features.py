@@ -118,14 +118,14 @@ def classifier_features(X: Any, y: Any, *others: Any, random_state: int = 0) -> 
     return [reader.features(each) for each in others]
 
 
-def fit_reader(X: Any, y: Any, *, seed: int, looks: int = _SHOWN) -> PictureReader:
+def fit_reader(X: Any, y: Any, *, seed: int, looks: int = _SHOWN, where: str = _WHERE) -> PictureReader:
     """Train the network of `classifier_features`; ``looks`` is the most pictures that training is shown."""
     classes, codes = np.unique(np.ravel(np.asarray(y)), return_inverse=True)
     if len(codes) != count_rows(X):
         given = f"{len(codes)} labels for {count_rows(X)} pictures"
-        raise DataError(sentence(_WHERE, "every picture needs a label", given))
+        raise DataError(sentence(where, "every picture needs a label", given))
     if len(classes) < 2:
-        raise DataError(sentence(_WHERE, "there must be at least two classes", f"{len(classes)}"))
+        raise DataError(sentence(where, "there must be at least two classes", f"{len(classes)}"))
     frame = Frame.of(X, largest=_LARGEST)
     pixels = frame.stack(X)
     rng = keyed_rng(seed, _STREAM)

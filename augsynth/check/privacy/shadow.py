@@ -18,7 +18,7 @@ from augsynth.check.leak import refuse_frozen
 from augsynth.check.permutation import CLAIMED, often
 from augsynth.check.privacy.rates import hit_rate
 from augsynth.core.arrays import count_rows, take_rows
-from augsynth.core.errors import DataError, sentence
+from augsynth.core.errors import DataError, InputTypeError, sentence
 from augsynth.core.parameters import check_number
 from augsynth.core.progress import busy, say
 from augsynth.core.random import keyed_rng, resolve_seed
@@ -140,8 +140,16 @@ def shadow_attack(
     True
     """
     check_number(_WHERE, "n_pairs", n_pairs, low=2, integer=True)
+    if isinstance(generator, type) or not (hasattr(generator, "fit") and hasattr(generator, "sample")):
+        todo = "Pass one such as GaussianMixtureGenerator(), an object and not its class."
+        raise InputTypeError(sentence(_WHERE, "generator must be a generator", repr(generator), todo))
+    if max_rows is not None:
+        check_number(_WHERE, "max_rows", max_rows, low=40, integer=True)
     refuse_frozen(_WHERE, generator)
     n = count_rows(X)
+    if y is not None and len(np.ravel(np.asarray(y))) != n:
+        given = f"{n} and {len(np.ravel(np.asarray(y)))}"
+        raise DataError(sentence(_WHERE, "X and y must be equally long", given))
     if n < 40:
         raise DataError(sentence(_WHERE, "at least 40 records are needed", f"{n}"))
     seed = resolve_seed(random_state)
