@@ -1,14 +1,15 @@
-"""Intervals for paired cross-validation scores, and Holm's allowance for many comparisons."""
+"""Intervals for paired cross-validation scores, shares and ROC areas, and Holm's allowance for many."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
-__all__ = ["Interval", "corrected_interval", "holm", "holm_levels"]
+__all__ = ["Interval", "corrected_interval", "delong", "holm", "holm_levels", "wilson"]
 
 _MIN_FOLDS_WITHOUT_SPREAD = 10  # equal differences over fewer folds may be an accident of coarse scores
 
@@ -145,3 +146,52 @@ def holm_levels(p_values: Sequence[float] | np.ndarray, alpha: float) -> np.ndar
     levels = np.empty_like(p)
     levels[order] = steps
     return levels
+
+
+def wilson(share: Any, n: Any, confidence: float = 0.95) -> tuple[Any, Any]:
+    """Return the interval of shares of n (effective) rows; NaN where there are no rows.
+
+    Parameters
+    ----------
+    share, n : float or array
+        n need not be whole.
+
+    Reference: Wilson (1927), doi:10.1080/01621459.1927.10502953.
+
+    Examples
+    --------
+    >>> tuple(round(float(end), 3) for end in wilson(0.5, 100))
+    (0.404, 0.596)
+    """
+    p, rows = np.asarray(share, dtype=float), np.asarray(n, dtype=float)
+    rows = np.where(rows > 0, rows, np.nan)
+    z2 = stats.norm.isf((1 - confidence) / 2) ** 2
+    middle = (rows * p + z2 / 2) / (rows + z2)
+    reach = np.sqrt(z2 * (rows * p * (1 - p) + z2 / 4)) / (rows + z2)
+    return np.clip(middle - reach, 0, 1)[()], np.clip(middle + reach, 0, 1)[()]
+
+
+def delong(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
+    """Return the area under the ROC curve of a score that is higher in the first sample, and its variance.
+
+    Ties count half; the variance is NaN with fewer than two rows a side.
+
+    References
+    ----------
+    DeLong, DeLong and Clarke-Pearson (1988), doi:10.2307/2531595; computed from ranks as in
+    Sun and Xu (2014), doi:10.1109/LSP.2014.2337313.
+
+    Examples
+    --------
+    Of the four pairs three are in order; the placements are (1, 1/2) and (1, 1/2):
+
+    >>> delong(np.array([3.0, 1.0]), np.array([0.0, 2.0]))
+    (0.75, 0.125)
+    """
+    n, m = len(first), len(second)
+    every = stats.rankdata(np.concatenate([first, second]))
+    below = (every[:n] - stats.rankdata(first)) / m  # share of the second below each of the first
+    above = 1.0 - (every[n:] - stats.rankdata(second)) / n
+    if min(n, m) < 2:
+        return float(below.mean()), float("nan")
+    return float(below.mean()), float(below.var(ddof=1) / n + above.var(ddof=1) / m)

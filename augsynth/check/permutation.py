@@ -11,6 +11,7 @@ __all__ = [
     "LEAST",
     "often",
     "permutation_p_value",
+    "stratified_p_value",
     "swapped_labels",
     "tail_p_value",
     "worded",
@@ -105,6 +106,48 @@ def tail_p_value(value: float, permuted: np.ndarray) -> float:
     skew = max(float(stats.skew(permuted)) + 2 * np.sqrt(6 / n), _SKEW)
     beyond = max(stats.pearson3.sf(z, skew), stats.t.sf(z / np.sqrt(1 + 1 / n), n - 1))
     return float(min(counted, max(beyond, LEAST)))
+
+
+def stratified_p_value(
+    hits: np.ndarray, draws: np.ndarray, successes: np.ndarray, totals: np.ndarray
+) -> float:
+    """Return the chance of so many hits or more in all strata together, each hypergeometric (one-sided).
+
+    Parameters
+    ----------
+    hits : ndarray (s,)
+        Successes among the rows of the first kind in each stratum.
+    draws : ndarray (s,)
+        Rows of the first kind.
+    successes, totals : ndarray (s,)
+        Successes and rows of both kinds.
+
+    References
+    ----------
+    Mantel and Haenszel (1959), doi:10.1093/jnci/22.4.719; here exact up to a few thousand
+    successes, by the normal approximation with correction of continuity beyond.
+
+    Examples
+    --------
+    One stratum is Fisher's exact test:
+
+    >>> round(stratified_p_value(np.array([3]), np.array([4]), np.array([4]), np.array([8])), 4)
+    0.2429
+    """
+    hits, draws, successes, totals = (np.asarray(a, dtype=np.int64) for a in (hits, draws, successes, totals))
+    used = (successes > 0) & (draws > 0) & (draws < totals)
+    fixed = int(hits[used].sum())
+    if not used.any():
+        return 1.0
+    if successes[used].sum() > 4000:
+        n, k, m = (a[used].astype(float) for a in (totals, successes, draws))
+        mean = (k * m / n).sum()
+        spread = np.sqrt((k * m / n * (1 - k / n) * (n - m) / np.maximum(n - 1, 1)).sum())
+        return float(stats.norm.sf((fixed - 0.5 - mean) / spread)) if spread else 1.0
+    chances = np.ones(1)
+    for n, k, m in zip(totals[used], successes[used], draws[used], strict=True):
+        chances = np.convolve(chances, stats.hypergeom.pmf(np.arange(min(k, m) + 1), n, k, m))
+    return float(min(1.0, chances[fixed:].sum()))
 
 
 def often(p: float) -> str:

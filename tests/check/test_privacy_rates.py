@@ -5,9 +5,10 @@ import pytest
 from scipy import stats
 from sklearn.frozen import FrozenEstimator
 
-from augsynth.check.permutation import worded
+from augsynth.check.intervals import wilson
+from augsynth.check.permutation import stratified_p_value, worded
 from augsynth.check.privacy import auc_interval, hit_rate, shadow_attack, singling_out_risk
-from augsynth.check.privacy.exchange import flip_sum_p_value, flipped, stratified_p_value, wilson
+from augsynth.check.privacy.exchange import flip_sum_p_value, flipped
 from augsynth.check.privacy.predicates import met, multivariate, univariate
 from augsynth.check.privacy.twins import count_twins
 from augsynth.core.errors import DataError, LeakError, ParameterError

@@ -12,6 +12,7 @@ import pandas as pd
 from scipy import special, stats
 
 from augsynth.check.bias.inversion import Sample, interval_of
+from augsynth.check.intervals import wilson
 from augsynth.check.samples import as_numbers
 from augsynth.core.errors import DataError, offenders, sentence
 from augsynth.core.parameters import check_number
@@ -259,10 +260,7 @@ def own_interval(
         if errors is not None:
             reach = special.stdtrit(np.maximum(n - 1, 1), 1 - alpha / 2) * np.where(n > 1, errors, np.nan)
             return v - reach, v + reach
-        z2 = special.ndtri(1 - alpha / 2) ** 2
-        middle = (v * n + z2 / 2) / (n + z2)
-        reach = np.sqrt(z2 * (v * (1 - v) * n + z2 / 4)) / (n + z2)
-        return np.maximum(middle - reach, 0), np.minimum(middle + reach, 1)
+        return wilson(v, n, 1 - alpha)
 
 
 @lru_cache(maxsize=256)

@@ -14,7 +14,7 @@ from augsynth.check.evidence import Evidence, Rows
 from augsynth.check.fidelity.detector import tree_features
 from augsynth.check.fidelity.exchange import N_PERMUTATIONS, PairedCheck, joint_chance, whole, within
 from augsynth.check.finding import Finding
-from augsynth.check.intervals import holm
+from augsynth.check.intervals import holm, wilson
 from augsynth.check.permutation import CLAIMED, tail_p_value, worded
 from augsynth.core.random import keyed_rng
 
@@ -214,14 +214,11 @@ def _slices(evidence: Evidence) -> tuple[list[tuple[str, str]], np.ndarray]:
 
 def _interval(value: float, n: int, kind: str) -> tuple[float, float]:
     """Return a 95 % interval: Wilson's for a share, Fisher's for a correlation."""
-    z = 1.959964
     if kind == "class":
-        middle = (value + z * z / (2 * n)) / (1 + z * z / n)
-        width = z * np.sqrt(value * (1 - value) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-        return float(middle - width), float(middle + width)
+        return wilson(value, n)
     if not np.isfinite(value) or n < 4:
         return float("nan"), float("nan")
-    turned, error = np.arctanh(np.clip(value, -1 + 1e-12, 1 - 1e-12)), z / np.sqrt(n - 3)
+    turned, error = np.arctanh(np.clip(value, -1 + 1e-12, 1 - 1e-12)), 1.959964 / np.sqrt(n - 3)
     return float(np.tanh(turned - error)), float(np.tanh(turned + error))
 
 

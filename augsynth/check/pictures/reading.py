@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from augsynth.check.evidence import Evidence
 from augsynth.check.finding import Check, Finding
-from augsynth.check.permutation import CLAIMED, FIRM, often
+from augsynth.check.intervals import wilson
+from augsynth.check.permutation import CLAIMED, FIRM, often, stratified_p_value
 from augsynth.check.pictures.space import compared, reading_space
 
 __all__ = ["PictureControlCheck", "agreement_p_value"]
@@ -44,7 +44,7 @@ class PictureControlCheck(Check):
             return Finding(self.part, self.name, self.title, float("nan"), caution=told)
         hits = [space.labels(rows) == rows.labels for rows in (made, real)]
         value, null = (float(each.mean()) for each in hits)
-        low, high = stats.binomtest(int(hits[0].sum()), len(made)).proportion_ci(method="wilson")
+        low, high = wilson(value, len(made))
         overall = agreement_p_value(hits[0], hits[1], made.cells)
         table = _by_cell(evidence, space.labels(evidence.made), hits[0], hits[1], made.cells)
         lowest = table["p_value"].min() * len(table)  # so that one bad cell among good ones is seen
@@ -72,7 +72,7 @@ class PictureControlCheck(Check):
 def agreement_p_value(made: np.ndarray, real: np.ndarray, cells: np.ndarray) -> float:
     """Return the chance of so few hits among the new rows if hits fell on new and real ones alike, by cell.
 
-    Exact: the number of hits of each cell is hypergeometric, and cells add up.
+    The number of misses of each cell is hypergeometric, and cells add up: `stratified_p_value`.
 
     Parameters
     ----------
@@ -88,12 +88,9 @@ def agreement_p_value(made: np.ndarray, real: np.ndarray, cells: np.ndarray) -> 
     >>> agreement_p_value(hits, hits, np.zeros(4, int)) > 0.5
     True
     """
-    chances = np.ones(1)
-    for cell in np.unique(cells):
-        own = cells == cell
-        n, hit = int(own.sum()), int(made[own].sum() + real[own].sum())
-        chances = np.convolve(chances, stats.hypergeom.pmf(np.arange(n + 1), 2 * n, hit, n))
-    return float(min(1.0, chances[: int(made.sum()) + 1].sum()))
+    code = np.unique(cells, return_inverse=True)[1]
+    rows, missed, missed_real = (np.bincount(code, each) for each in (np.ones(len(code)), ~made, ~real))
+    return stratified_p_value(missed, rows, missed + missed_real, 2 * rows)
 
 
 def _by_cell(

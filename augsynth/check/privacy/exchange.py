@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-__all__ = ["flip_sum_p_value", "flipped", "stratified_p_value", "wilson"]
+__all__ = ["flip_sum_p_value", "flipped"]
 
 _MOST_SUM = 20_000  # terms of several sizes: convolving them takes the square of this
 
@@ -67,63 +67,3 @@ def flip_sum_p_value(differences: np.ndarray) -> float:
         chances = np.convolve(chances, own)
     least = (total + reach) // 2  # sum = 2 positive - reach
     return float(min(1.0, chances[least:].sum()))
-
-
-def stratified_p_value(
-    hits: np.ndarray, draws: np.ndarray, successes: np.ndarray, totals: np.ndarray
-) -> float:
-    """Return the chance of so many hits or more in all strata together, each hypergeometric (one-sided).
-
-    Parameters
-    ----------
-    hits : ndarray (s,)
-        Successes among the rows of the first kind in each stratum.
-    draws : ndarray (s,)
-        Rows of the first kind.
-    successes, totals : ndarray (s,)
-        Successes and rows of both kinds.
-
-    References
-    ----------
-    Mantel and Haenszel (1959), doi:10.1093/jnci/22.4.719; here exact up to a few thousand
-    successes, by the normal approximation with correction of continuity beyond.
-
-    Examples
-    --------
-    One stratum is Fisher's exact test:
-
-    >>> round(stratified_p_value(np.array([3]), np.array([4]), np.array([4]), np.array([8])), 4)
-    0.2429
-    """
-    hits, draws, successes, totals = (np.asarray(a, dtype=np.int64) for a in (hits, draws, successes, totals))
-    used = (successes > 0) & (draws > 0) & (draws < totals)
-    fixed = int(hits[used].sum())
-    if not used.any():
-        return 1.0
-    if successes[used].sum() > 4000:
-        n, k, m = (a[used].astype(float) for a in (totals, successes, draws))
-        mean = (k * m / n).sum()
-        spread = np.sqrt((k * m / n * (1 - k / n) * (n - m) / np.maximum(n - 1, 1)).sum())
-        return float(stats.norm.sf((fixed - 0.5 - mean) / spread)) if spread else 1.0
-    chances = np.ones(1)
-    for n, k, m in zip(totals[used], successes[used], draws[used], strict=True):
-        chances = np.convolve(chances, stats.hypergeom.pmf(np.arange(min(k, m) + 1), n, k, m))
-    return float(min(1.0, chances[fixed:].sum()))
-
-
-def wilson(share: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the interval of a share of n (effective) rows; n need not be whole.
-
-    Reference: Wilson (1927), doi:10.1080/01621459.1927.10502953.
-
-    Examples
-    --------
-    >>> tuple(round(end, 3) for end in wilson(0.5, 100))
-    (0.404, 0.596)
-    """
-    if not n > 0 or not np.isfinite(share):
-        return float("nan"), float("nan")
-    z = float(stats.norm.ppf(0.5 + confidence / 2))
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    reach = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return float(max(0.0, centre - reach)), float(min(1.0, centre + reach))

@@ -9,8 +9,8 @@ import pandas as pd
 
 from augsynth.check.evidence import Evidence
 from augsynth.check.finding import COPY, HOLDOUT, Check, Finding
+from augsynth.check.intervals import wilson
 from augsynth.check.permutation import worded
-from augsynth.check.privacy.exchange import wilson
 from augsynth.check.privacy.references import needs_holdout
 from augsynth.check.privacy.twins import Twins, count_twins
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from augsynth.check.intervals import delong
+
 __all__ = ["HitRate", "auc_interval", "hit_rate"]
 
 
@@ -22,8 +24,7 @@ def auc_interval(
 
     References
     ----------
-    DeLong, DeLong and Clarke-Pearson (1988), doi:10.2307/2531595; computed from ranks as in
-    Sun and Xu (2014), doi:10.1109/LSP.2014.2337313.
+    See `augsynth.check.intervals.delong`.
 
     Examples
     --------
@@ -36,12 +37,8 @@ def auc_interval(
     a, b = np.asarray(members, dtype=float), np.asarray(others, dtype=float)
     if len(a) < 2 or len(b) < 2:
         return float("nan"), float("nan"), float("nan")
-    every = stats.rankdata(np.concatenate([a, b]))
-    first = (every[: len(a)] - stats.rankdata(a)) / len(b)  # share of the others below each member
-    second = 1.0 - (every[len(a) :] - stats.rankdata(b)) / len(a)  # share of members above each other
-    area = float(first.mean())
-    error = float(np.sqrt(first.var(ddof=1) / len(a) + second.var(ddof=1) / len(b)))
-    reach = float(stats.norm.ppf(0.5 + confidence / 2)) * error
+    area, variance = delong(a, b)
+    reach = float(stats.norm.ppf(0.5 + confidence / 2) * np.sqrt(variance))
     return area, max(0.0, area - reach), min(1.0, area + reach)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from augsynth.check.privacy.exchange import stratified_p_value
+from augsynth.check.permutation import stratified_p_value
 
 __all__ = ["Twins", "count_twins", "repeats"]
 
