@@ -98,15 +98,7 @@ class Comparison:
             alpha=settings["alpha"],
             flags=flags,
             failed=failures["method"].value_counts().to_dict(),
-            judged=[
-                (first.name, "all"),
-                ("recall", "class"),
-                (first.name, "group"),
-                (f"{first.name} gap", "gap"),
-                ("recall", "class+group"),
-                (f"{WORST} {first.name}", WORST),
-                (f"{WORST} recall", WORST),
-            ],
+            judged=_judged(first),
             unmoved=_unmoved(metrics, labels_only),
             bounded=_bounded(metrics),
         )
@@ -241,6 +233,13 @@ def _more_notes(
 def _names_of(metric: Metric) -> tuple[str, str, str]:
     """Return what a metric is called in all and by group, as a gap, and as that of the worst group."""
     return metric.name, f"{metric.name} gap", f"{WORST} {metric.name}"
+
+
+def _judged(metric: Metric) -> list[tuple[str, str]]:
+    """Return the (metric, scope) pairs that get a verdict."""
+    name, gap, worst = _names_of(metric)
+    recalls = [("recall", "class"), ("recall", "class+group"), (f"{WORST} recall", WORST)]
+    return [(name, "all"), (name, "group"), (gap, "gap"), (worst, WORST), *recalls]
 
 
 def _unmoved(metrics: Sequence[Metric], labels_only: Sequence[str]) -> set[tuple[str, str]]:
