@@ -68,7 +68,7 @@ def test_tensors_in_tensors_out():
 
 
 def test_clear_sentences():
-    with pytest.raises(DataError, match="needs the group"):
+    with pytest.raises(DataError, match="Pass sensitive_features, or use by=.class"):
         balanced_weights([0, 1], by="group")
     with pytest.raises(DataError, match="equally long"):
         balanced_weights([0, 1, 1], ["a", "b"])
