@@ -78,7 +78,7 @@ def test_counts_are_those_of_the_rows(quick):
     assert any("opens with the 150 real rows" in note for note in found.notes)
     assert found.settings["rows_new"] == 80
     # 150 rows of four cells are too few to know a recall within five points
-    assert any("more would tell its recall within 5% either way" in line for line in found.more_real_rows())
+    assert any("more would tell its recall within 5 % either way" in line for line in found.more_real_rows())
     assert "**Where more real rows would do more than synthetic ones.**" in found.datasheet_text()
     assert found.groups is not None and set(found.groups.changes["attribute"]) == {"all", "sex"}
 

@@ -131,7 +131,7 @@ def missing_real_rows(bias: DataBias | None) -> list[str]:
     width = bias.settings["width"] / 2
     told = [
         f"{row.attribute} {row.group}, class {row.label}: {row.hits:,} real rows; {row.more_for_recall:,} "
-        f"more would tell its recall within {width:.0%} either way."
+        f"more would tell its recall within {100 * width:g} % either way."
         for row in thin.head(_MOST_CELLS).itertuples()
     ]
     return told + ([f"{len(thin) - _MOST_CELLS} more such cells."] if len(thin) > _MOST_CELLS else [])
