@@ -113,3 +113,14 @@ def test_the_same_seed_gives_the_same_figures():
         first, second = (kind().run(each, RNG(1)) for each in twice)
         assert first.value == second.value
         assert np.array_equal(first.p_value, second.p_value, equal_nan=True)
+
+
+def test_without_a_holdout_every_comparison_says_so():
+    rng = np.random.default_rng(0)
+    real, new = rng.normal(size=(2, 60, 2))
+    alone, beside = gather(real, None, new, None), gather(real, None, new, None, holdout=(real + 0.5, None))
+    for kind in CHECKS:
+        check = kind()
+        if not check.applies(alone) and np.isfinite(check.value(alone, np.random.default_rng(0))):
+            told, other = (check.run(each, np.random.default_rng(0)).caution for each in (alone, beside))
+            assert told.endswith("no rows are held out.") and "no rows are held out" not in other

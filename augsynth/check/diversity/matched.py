@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from augsynth.check.evidence import Evidence
 from augsynth.check.finding import Check
+from augsynth.check.reference import NO_HOLDOUT
 
 __all__ = ["MatchedCheck", "caution_of"]
 
@@ -27,4 +28,4 @@ class MatchedCheck(Check, ABC):
 
 def caution_of(evidence: Evidence) -> str:
     """Return what to say where no rows are held out."""
-    return "" if evidence.holdout is not None else "Compared with the training rows: no rows are held out."
+    return "" if evidence.holdout is not None else NO_HOLDOUT

@@ -10,6 +10,7 @@ from augsynth.check.fidelity.detector import Detection, detect, tree_features
 from augsynth.check.fidelity.exchange import PairedCheck, named, whole
 from augsynth.check.finding import Finding
 from augsynth.check.permutation import CLAIMED, worded
+from augsynth.check.reference import tells_reference
 
 __all__ = ["C2ST"]
 
@@ -36,6 +37,7 @@ class C2ST(PairedCheck):
         """Return the figure alone."""
         return _detected(evidence, rng).auc
 
+    @tells_reference
     def run(self, evidence: Evidence, rng: np.random.Generator) -> Finding:
         """Return the figure with its interval, null value, p-value and sentence."""
         found = _detected(evidence, rng)

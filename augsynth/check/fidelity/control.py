@@ -16,6 +16,7 @@ from augsynth.check.fidelity.exchange import N_PERMUTATIONS, PairedCheck, joint_
 from augsynth.check.finding import Finding
 from augsynth.check.intervals import holm, wilson
 from augsynth.check.permutation import CLAIMED, tail_p_value, worded
+from augsynth.check.reference import tells_reference
 from augsynth.core.random import keyed_rng
 
 __all__ = ["ControlAccuracy"]
@@ -134,6 +135,7 @@ class ControlAccuracy(PairedCheck):
             return float("nan")
         return float(np.corrcoef(read[side], asked[side])[0, 1])
 
+    @tells_reference
     def run(self, evidence: Evidence, rng: np.random.Generator) -> Finding:
         """Return the figure with its interval, that of held-out rows, p-value and sentence."""
         exchange, read = whole(evidence), _read(evidence)

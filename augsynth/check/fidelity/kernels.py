@@ -20,6 +20,7 @@ from augsynth.check.fidelity.exchange import (
 )
 from augsynth.check.finding import Finding
 from augsynth.check.permutation import tail_p_value, worded
+from augsynth.check.reference import tells_reference
 from augsynth.check.samples import as_numbers
 from augsynth.core.errors import ParameterError, sentence
 
@@ -170,6 +171,7 @@ class _Quadratic(PairedCheck):
         seen = np.repeat([1.0, 0.0], len(exchange)).astype(np.float32)[None]
         return float(_figure(self._matrix(exchange), seen, 1.0 - seen)[0])
 
+    @tells_reference
     def run(self, evidence: Evidence, rng: np.random.Generator) -> Finding:
         """Return the figure with its interval, null value, p-value and sentence."""
         exchange = whole(evidence).smaller(MOST)

@@ -12,6 +12,7 @@ from augsynth.check.evidence import Evidence
 from augsynth.check.fidelity.exchange import PairedCheck, as_samples, whole, within
 from augsynth.check.finding import Finding
 from augsynth.check.permutation import tail_p_value
+from augsynth.check.reference import tells_reference
 from augsynth.core.errors import AugsynthWarning, sentence
 from augsynth.core.parameters import check_number
 
@@ -178,6 +179,7 @@ class _Ball(PairedCheck):
         """Return the figure alone."""
         return _only(evidence)[self.place]
 
+    @tells_reference
     def run(self, evidence: Evidence, rng: np.random.Generator) -> Finding:
         """Return the figure with its interval, null value, p-value and sentence."""
         exchange = whole(evidence).smaller(MOST)

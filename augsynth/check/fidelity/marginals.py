@@ -21,6 +21,7 @@ from augsynth.check.fidelity.exchange import (
 from augsynth.check.finding import Finding
 from augsynth.check.intervals import holm
 from augsynth.check.permutation import CLAIMED, tail_p_value, worded
+from augsynth.check.reference import tells_reference
 
 __all__ = ["Marginals", "column_distances"]
 
@@ -84,6 +85,7 @@ class Marginals(PairedCheck):
         """Return the figure alone."""
         return float(np.nanmean(_figures(evidence)))
 
+    @tells_reference
     def run(self, evidence: Evidence, rng: np.random.Generator) -> Finding:
         """Return the figure with its interval, null value, p-value and sentence."""
         exchange = whole(evidence)

@@ -10,6 +10,7 @@ from sklearn.neighbors import NearestNeighbors
 from augsynth.check.evidence import Evidence, Rows
 from augsynth.check.fidelity.exchange import as_samples, within
 from augsynth.check.finding import Check, Finding
+from augsynth.check.reference import tells_reference
 
 __all__ = ["NearestMSE", "nearest_mse"]
 
@@ -52,6 +53,7 @@ class NearestMSE(Check):
         """Return the figure alone."""
         return float(np.mean(_errors(evidence, evidence.made)))
 
+    @tells_reference
     def run(self, evidence: Evidence, rng: np.random.Generator) -> Finding:
         """Return the figure with its interval and the same figure of held-out rows."""
         errors = _errors(evidence, evidence.made)

@@ -10,6 +10,7 @@ from augsynth.check.evidence import Evidence
 from augsynth.check.fidelity.exchange import N_PERMUTATIONS, PairedCheck, reach, whole
 from augsynth.check.finding import Finding
 from augsynth.check.permutation import CLAIMED, worded
+from augsynth.check.reference import tells_reference
 
 __all__ = ["NewCategories"]
 
@@ -40,6 +41,7 @@ class NewCategories(PairedCheck):
         strange = _strange(evidence)[:k].any(axis=1).mean()
         return float(strange + levels.lost(*counts).sum() / k)
 
+    @tells_reference
     def run(self, evidence: Evidence, rng: np.random.Generator) -> Finding:
         """Return the figure with its interval, null value, p-value and sentence."""
         exchange, levels = whole(evidence), _Levels(evidence)

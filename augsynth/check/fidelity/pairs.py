@@ -24,6 +24,7 @@ from augsynth.check.fidelity.exchange import (
 from augsynth.check.finding import Finding
 from augsynth.check.intervals import holm
 from augsynth.check.permutation import CLAIMED, tail_p_value, worded
+from augsynth.check.reference import tells_reference
 from augsynth.core.random import keyed_rng
 from augsynth.encode.layout import Block, Layout
 
@@ -242,6 +243,7 @@ class Pairs(PairedCheck):
         new, real = _differences(pair_tables(evidence, relabelled=False))
         return float(np.abs(new - real).mean())
 
+    @tells_reference
     def run(self, evidence: Evidence, rng: np.random.Generator) -> Finding:
         """Return the figure with its interval, null value, p-value and sentence."""
         tables = pair_tables(evidence)

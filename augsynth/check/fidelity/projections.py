@@ -18,6 +18,7 @@ from augsynth.check.fidelity.exchange import (
     whole,
 )
 from augsynth.check.finding import Finding
+from augsynth.check.reference import tells_reference
 from augsynth.core.parameters import check_number
 from augsynth.core.random import keyed_rng, resolve_seed
 
@@ -99,6 +100,7 @@ class SlicedWasserstein(PairedCheck):
         k, lines = len(exchange), _lines(exchange)
         return float(np.mean([_line(x[:k], x[k:]) for x in lines.T[:_RANDOM]]))
 
+    @tells_reference
     def run(self, evidence: Evidence, rng: np.random.Generator) -> Finding:
         """Return the figure with its interval, null value, p-value and sentence."""
         exchange = whole(evidence).smaller(MOST)

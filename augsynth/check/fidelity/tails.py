@@ -19,6 +19,7 @@ from augsynth.check.fidelity.exchange import (
 from augsynth.check.finding import Finding
 from augsynth.check.intervals import holm
 from augsynth.check.permutation import CLAIMED, worded
+from augsynth.check.reference import tells_reference
 
 __all__ = ["Tails", "tail_shares"]
 
@@ -84,6 +85,7 @@ class Tails(PairedCheck):
         apart = np.abs(flags[:k].mean(axis=0) - flags[k:].mean(axis=0))
         return float(apart[: 2 * len(exchange.layout.numeric)].mean() / shown)
 
+    @tells_reference
     def run(self, evidence: Evidence, rng: np.random.Generator) -> Finding:
         """Return the figure with its interval, null value, p-value and sentence."""
         exchange = whole(evidence)

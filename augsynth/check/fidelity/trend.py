@@ -10,6 +10,7 @@ from augsynth.check.fidelity.exchange import N_PERMUTATIONS, PairedCheck, joint_
 from augsynth.check.fidelity.pairs import PairTables, pair_tables, score_table
 from augsynth.check.finding import Finding
 from augsynth.check.permutation import CLAIMED, worded
+from augsynth.check.reference import tells_reference
 
 __all__ = ["Trend"]
 
@@ -38,6 +39,7 @@ class Trend(PairedCheck):
         curves = _curves(evidence, pair_tables(evidence, relabelled=False))
         return float(curves.off.mean()) if curves.off.size else float("nan")
 
+    @tells_reference
     def run(self, evidence: Evidence, rng: np.random.Generator) -> Finding:
         """Return the figure with its interval, null value, p-value and sentence."""
         tables = pair_tables(evidence)

@@ -14,6 +14,7 @@ from augsynth.check.permutation import swapped_labels, tail_p_value
 from augsynth.check.pictures.features import fit_reader
 from augsynth.check.pictures.linear import fit_linear
 from augsynth.check.pictures.space import halves
+from augsynth.check.reference import tells_reference
 from augsynth.core.arrays import count_rows, is_table
 from augsynth.core.errors import DataError, InputTypeError, sentence
 from augsynth.core.random import resolve_seed
@@ -108,6 +109,7 @@ class ClassificationAccuracyCheck(Check):
         made, _, test = _sides(evidence)
         return float(np.mean(fit_linear(made.z, made.labels).read(test.z) == test.labels))
 
+    @tells_reference
     def run(self, evidence: Evidence, rng: np.random.Generator) -> Finding:
         """Return that accuracy, and the one after exchanging new and real training rows at random."""
         made, real, test = _sides(evidence)

@@ -13,6 +13,7 @@ from augsynth.check.permutation import FIRM, often, swapped_labels, tail_p_value
 from augsynth.check.pictures.frechet import FORMS, frechet_distance, frechet_infinity, gaussian_distance
 from augsynth.check.pictures.kernel import block_sums
 from augsynth.check.pictures.space import Space, compared, space_of
+from augsynth.check.reference import tells_reference
 
 __all__ = ["FrechetCheck", "KernelCheck"]
 
@@ -63,6 +64,7 @@ class FrechetCheck(_Distance):
         _, _, made, real = self._sides(evidence)
         return frechet_distance(made, real)
 
+    @tells_reference
     def run(self, evidence: Evidence, rng: np.random.Generator) -> Finding:
         """Return the distance with its value under "same distribution", which is far from 0 at few rows."""
         space, rows, made, real = self._sides(evidence)
@@ -168,6 +170,7 @@ class KernelCheck(_Distance):
         seen[:, : len(made)] = True
         return float(_over_blocks(made, real, seen).mean())
 
+    @tells_reference
     def run(self, evidence: Evidence, rng: np.random.Generator) -> Finding:
         """Return the distance and its exact test; rows matched by cell read a little below 0."""
         space, rows, made, real = self._sides(evidence)

@@ -10,6 +10,7 @@ from augsynth.check.evidence import Evidence, Rows
 from augsynth.check.finding import Check, Finding
 from augsynth.check.permutation import CLAIMED, swapped_labels, tail_p_value
 from augsynth.check.pictures.stacks import Frame
+from augsynth.check.reference import tells_reference
 
 __all__ = ["PixelsCheck", "pixel_statistics", "radial_power"]
 
@@ -86,6 +87,7 @@ class PixelsCheck(Check):
         scores = _scores(*_both(evidence), made.cells)[0]
         return float(np.abs(_differences(scores, np.arange(2 * len(made)) < len(made))).max())
 
+    @tells_reference
     def run(self, evidence: Evidence, rng: np.random.Generator) -> Finding:
         """Return the largest difference, what it is of, and the spectra and histograms."""
         made, real = evidence.matched

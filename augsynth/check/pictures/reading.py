@@ -10,6 +10,7 @@ from augsynth.check.finding import Check, Finding
 from augsynth.check.intervals import wilson
 from augsynth.check.permutation import CLAIMED, FIRM, often, stratified_p_value
 from augsynth.check.pictures.space import compared, reading_space
+from augsynth.check.reference import tells_reference
 
 __all__ = ["PictureControlCheck", "agreement_p_value"]
 
@@ -35,6 +36,7 @@ class PictureControlCheck(Check):
         made, _ = compared(evidence, space)
         return float(np.mean(space.labels(made) == made.labels)) if len(made) else float("nan")
 
+    @tells_reference
     def run(self, evidence: Evidence, rng: np.random.Generator) -> Finding:
         """Return that share beside the one of real pictures, of the same classes and groups."""
         space = reading_space(evidence)
