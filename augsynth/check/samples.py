@@ -24,7 +24,7 @@ def as_numbers(values: Any, name: str, where: str) -> np.ndarray:
         values = values.detach().cpu() if hasattr(values, "detach") else values
         array = np.asarray(values)
         if array.dtype.kind in "US" or (array.dtype == object and any(_odd(each) for each in array.flat)):
-            given = "text, or things that are no numbers"
+            given = "None" if values is None else "text, or things that are no numbers"
         elif array.dtype.kind == "c":
             given = "complex numbers"
         elif array.dtype.kind not in "mM":

@@ -163,7 +163,7 @@ def _one_column(y: Any, name: str, where: str) -> pd.Series:
         raise DataError(
             sentence(where, f"requires {name} to be passed, but the target {name} is None", "None")
         )
-    if isinstance(y, str) or np.ndim(y) == 0:
+    if isinstance(y, str) or getattr(y, "ndim", 1) == 0 or not hasattr(y, "__iter__"):
         raise InputTypeError(sentence(where, f"{name} must hold one value a row", repr(y)))
     if isinstance(y, pd.Series):
         return y.reset_index(drop=True)

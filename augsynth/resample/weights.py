@@ -98,6 +98,7 @@ def balanced_weights(
         must = f"by={by!r} needs the group of each row"
         raise DataError(sentence(_WHERE, must, "no groups", "Pass sensitive_features, or use by='class'."))
     if by != "group":
+        y = y if hasattr(y, "__len__") or not hasattr(y, "__iter__") else list(y)
         _check_labels(y)
     given = cells_of(y, sensitive_features, by="class+group" if by == "reweighing" else by, where=_WHERE)
     n = len(given.codes)
@@ -119,7 +120,7 @@ def balanced_weights(
 
 def _check_labels(y: Any) -> None:
     """Raise unless y is labels that rows share: in a continuous target every row is a class of its own."""
-    if y is None or np.ndim(y) == 0:
+    if y is None or isinstance(y, str) or not hasattr(y, "__len__") or getattr(y, "ndim", 1) == 0:
         error = DataError if y is None else InputTypeError
         raise error(sentence(_WHERE, "y must be the labels of the rows", repr(y)))
     table = pd.DataFrame(y if hasattr(y, "shape") else list(y))

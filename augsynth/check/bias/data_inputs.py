@@ -26,7 +26,7 @@ def table_and_groups(
     X: Any, sensitive_features: Any, group_columns: Sequence[Any]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the rows, and the columns of their groups."""
-    if X is None or isinstance(X, str) or np.ndim(X) == 0 or not is_table(X):
+    if X is None or isinstance(X, str) or not hasattr(X, "__len__") or not is_table(X):
         raise InputTypeError(
             sentence(_WHERE, "X must be a table", type(X).__name__, "Pass the table of attributes as X.")
         )
@@ -90,7 +90,7 @@ def groupings_of(parts: list[pd.DataFrame]) -> tuple[list[list[Levels]], list[st
 
 def reference_groups(reference: Any, groups: pd.DataFrame, group_columns: Sequence[Any]) -> pd.DataFrame:
     """Return the group columns of a reference table."""
-    if isinstance(reference, str) or np.ndim(reference) not in (1, 2):
+    if isinstance(reference, str) or not hasattr(reference, "__len__"):
         must = "reference must be shares of groups (a dict), or a table of the group columns"
         raise InputTypeError(sentence(_WHERE, must, repr(reference)[:60]))
     table = _frame_of_groups(reference)

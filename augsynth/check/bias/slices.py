@@ -27,6 +27,7 @@ _WHERE = "find_slices"
 _SPLIT = 421
 _MOST_ROWS = 50_000  # rows that the search looks at; all others confirm
 _LEAST_ROWS = 30
+_MOST_LOSS = 1e90  # the skewness takes cubes
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -230,6 +231,10 @@ def _losses(y_true: Any, y_pred: Any, loss: Any, n: int) -> tuple[np.ndarray, st
     if not np.isfinite(found).all():
         wrong = f"{int((~np.isfinite(found)).sum())} that are not"
         raise DataError(sentence(_WHERE, "losses must be finite", wrong, "Drop those rows."))
+    if len(found) and np.abs(found).max() > _MOST_LOSS:
+        todo = "Divide all losses by one number."
+        given = f"{np.abs(found).max():g}"
+        raise DataError(sentence(_WHERE, f"losses must lie within {_MOST_LOSS:g}", given, todo))
     if n < 4 * 4:
         raise DataError(sentence(_WHERE, "there must be at least 16 rows", str(n)))
     return found, unit

@@ -15,7 +15,7 @@ from augsynth.check.pictures.features import fit_reader
 from augsynth.check.pictures.linear import fit_linear
 from augsynth.check.pictures.space import halves
 from augsynth.check.reference import tells_reference
-from augsynth.core.arrays import count_rows, is_table
+from augsynth.core.arrays import count_rows, is_table, is_text
 from augsynth.core.errors import DataError, InputTypeError, sentence
 from augsynth.core.random import resolve_seed
 
@@ -60,7 +60,12 @@ def classification_accuracy(X: Any, y: Any, X_test: Any, y_test: Any, *, random_
     NeurIPS 2019, arXiv:1905.10887.
     """
     for pictures, name in ((X, "X"), (X_test, "X_test")):
-        if isinstance(pictures, str) or not hasattr(pictures, "__len__") or is_table(pictures):
+        if (
+            isinstance(pictures, str)
+            or not hasattr(pictures, "__len__")
+            or is_table(pictures)
+            or is_text(pictures)
+        ):
             must = f"{name} must be pictures (n, h, w), (n, h, w, c) or (n, c, h, w)"
             raise InputTypeError(sentence(_WHERE, must, _told(pictures)))
     truth = np.ravel(np.asarray(y_test))
