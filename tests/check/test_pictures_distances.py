@@ -71,11 +71,11 @@ def test_bias_at_a_hundred_rows_and_blindness_of_the_diagonal():
 
 def test_extrapolation_takes_the_bias_out():
     rng = np.random.default_rng(2)
-    same = [frechet_infinity(*rng.normal(size=(2, 300, 8)), seed=k)[0] for k in range(30)]
+    same = [frechet_infinity(*rng.normal(size=(2, 300, 8)), random_state=k)[0] for k in range(30)]
     plain = frechet_distance(*rng.normal(size=(2, 300, 8)))
     assert plain > 0.1 and abs(np.mean(same)) < 4 * np.std(same) / np.sqrt(30) + 0.01
     shifted = [
-        frechet_infinity(rng.normal(size=(300, 8)), rng.normal(0.5, 1, size=(400, 8)), seed=k)[0]
+        frechet_infinity(rng.normal(size=(300, 8)), rng.normal(0.5, 1, size=(400, 8)), random_state=k)[0]
         for k in range(30)
     ]
     assert np.mean(shifted) == pytest.approx(2.0, abs=4 * np.std(shifted) / np.sqrt(30))

@@ -151,7 +151,9 @@ def data_bias(
         the outer mapping if there is one attribute); or a table with the same group columns, whose
         own chance is then allowed for.
     other : (X, y) or (X, y, sensitive_features), optional
-        A second table, such as the enlarged one: how its label rates differ, by group.
+        A second table of other rows, such as the made ones alone: how its label rates differ, by
+        group. The two may not share rows (an enlarged table holds the first one's): intervals and
+        p-values of ``shift`` treat them as independent.
     pos_label : label, optional
         The class whose rate is shown, of two: by default the rarer one.
     alpha : float, default=0.05

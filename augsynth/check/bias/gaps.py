@@ -76,7 +76,7 @@ def gap_interval(
     alpha: float = 0.05,
     groups: Sequence[Any] | None = None,
     families: Sequence[str] | None = None,
-    seed: int = 0,
+    random_state: Any = 0,
 ) -> GapInterval:
     """Say how far the rates of groups lie apart, in truth and not in this sample alone.
 
@@ -94,7 +94,7 @@ def gap_interval(
         One minus the confidence.
     groups, families : list of str, optional
         Names.
-    seed : int, default=0
+    random_state : int, Generator or None, default=0
         Of the draws behind the intervals.
 
     Returns
@@ -131,7 +131,12 @@ def gap_interval(
     with np.errstate(invalid="ignore", divide="ignore"):
         values = np.where(n > 0, x / n, np.nan)
     sample = Sample(
-        values, np.where(n > 0, n, np.nan), np.zeros_like(values), "rate", _draws(values), resolve_seed(seed)
+        values,
+        np.where(n > 0, n, np.nan),
+        np.zeros_like(values),
+        "rate",
+        _draws(values),
+        resolve_seed(random_state),
     )
     return _found(sample, alpha, groups, families)
 
@@ -144,7 +149,7 @@ def mean_gap_interval(
     alpha: float = 0.05,
     groups: Sequence[Any] | None = None,
     families: Sequence[str] | None = None,
-    seed: int = 0,
+    random_state: Any = 0,
 ) -> GapInterval:
     """Say how far the means of groups lie apart: of errors, residuals, scores.
 
@@ -178,7 +183,9 @@ def mean_gap_interval(
     errors = s / np.sqrt(n)
     if known.any():  # rows that are all alike say nothing about spread: lend them a trace of it
         errors = np.maximum(errors, 1e-9 * max(float(np.nanmax(np.abs(m))), 1e-9))
-    return _found(Sample(m, n, errors, "mean", _draws(m), resolve_seed(seed)), alpha, groups, families)
+    return _found(
+        Sample(m, n, errors, "mean", _draws(m), resolve_seed(random_state)), alpha, groups, families
+    )
 
 
 def _draws(values: np.ndarray) -> int:

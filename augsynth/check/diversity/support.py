@@ -99,7 +99,9 @@ def _estimate(found: NearDuplicates) -> SupportSize:
     return from_pairs(pairs, s, max(inflation, 1.0))
 
 
-def support_size(a: Any, real: Any = None, *, radius: float | None = None, seed: int = 0) -> SupportSize:
+def support_size(
+    a: Any, real: Any = None, *, radius: float | None = None, random_state: Any = 0
+) -> SupportSize:
     """Estimate how many different rows an array of numbers was drawn from, by its near-duplicates.
 
     Parameters
@@ -132,7 +134,7 @@ def support_size(a: Any, real: Any = None, *, radius: float | None = None, seed:
         raise DataError(sentence("support_size", must, f"shapes {z.shape} and {other.shape}"))
     if radius is not None:
         check_number("support_size", "radius", radius, low=0, low_open=True)
-    rng = np.random.default_rng(resolve_seed(seed))
+    rng = np.random.default_rng(resolve_seed(random_state))
     if real is None and radius is None:
         raise DataError(sentence("support_size", "real rows or a radius must be given", "neither"))
     layout = Layout(tuple(Block(str(j)) for j in range(z.shape[1])))

@@ -14,7 +14,7 @@ from augsynth.check.fidelity.exchange import as_samples
 from augsynth.check.intervals import delong
 from augsynth.check.permutation import LEAST
 from augsynth.core.errors import ParameterError, sentence
-from augsynth.core.parameters import check_number
+from augsynth.core.random import resolve_seed
 
 __all__ = ["Detection", "classifier_auc", "detect", "js_lower_bound"]
 
@@ -147,7 +147,7 @@ def js_lower_bound(log_odds: Any, labels: Any) -> tuple[float, float, float]:
     return max(0.0, middle), low, min(1.0, high)
 
 
-def classifier_auc(a: Any, b: Any, *, categorical: Any = (), seed: int = 0) -> float:
+def classifier_auc(a: Any, b: Any, *, categorical: Any = (), random_state: Any = 0) -> float:
     """Tell how well gradient-boosted trees tell new rows from real ones; 0.5 is not at all.
 
     Parameters
@@ -157,7 +157,7 @@ def classifier_auc(a: Any, b: Any, *, categorical: Any = (), seed: int = 0) -> f
         many rows are drawn as the smaller has.
     categorical : sequence of int
         Positions of the columns of level codes.
-    seed : int
+    random_state : int, Generator or None, default=0
 
     Returns
     -------
@@ -176,8 +176,7 @@ def classifier_auc(a: Any, b: Any, *, categorical: Any = (), seed: int = 0) -> f
     True
     """
     first, second = as_samples(a, b, "classifier_auc", gaps=True, least=FOLDS)
-    check_number("classifier_auc", "seed", seed, low=0, integer=True)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(resolve_seed(random_state))
     k = min(len(first), len(second))
     rows = np.vstack([each[np.sort(rng.permutation(len(each))[:k])] for each in (first, second)])
     mask = np.zeros(rows.shape[1], dtype=bool)

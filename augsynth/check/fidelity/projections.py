@@ -30,7 +30,7 @@ _STEPS = 128
 _STREAM = 334
 
 
-def sliced_wasserstein(a: Any, b: Any, *, n_directions: int = 100, seed: int = 0) -> float:
+def sliced_wasserstein(a: Any, b: Any, *, n_directions: int = 100, random_state: Any = 0) -> float:
     """Tell how far new rows must be moved to become real ones, mean over random directions.
 
     Along each direction of unit length: the area between the two distribution functions of
@@ -42,7 +42,7 @@ def sliced_wasserstein(a: Any, b: Any, *, n_directions: int = 100, seed: int = 0
         New and real rows in coordinates whose Euclidean distance makes sense.
     n_directions : int, default=100
         Random directions, uniform on the sphere; of one column there is only one.
-    seed : int
+    random_state : int, Generator or None, default=0
 
     Returns
     -------
@@ -62,7 +62,7 @@ def sliced_wasserstein(a: Any, b: Any, *, n_directions: int = 100, seed: int = 0
     """
     first, second = as_samples(a, b, "sliced_wasserstein")
     check_number("sliced_wasserstein", "n_directions", n_directions, low=1, integer=True)
-    rng = np.random.default_rng(resolve_seed(seed))
+    rng = np.random.default_rng(resolve_seed(random_state))
     directions = _directions(first.shape[1], n_directions, rng)
     return float(np.mean([_line(first @ way, second @ way) for way in directions]))
 

@@ -79,7 +79,7 @@ class FrechetCheck(_Distance):
             tested, n_permutations = frechet_distance(first, second), _MANY
             chances = _permuted_frechet(first, second, swapped_labels(rows.cells, _MANY, rng))[:, 0]
         spread = _jackknife(made, real)
-        endless, figures = frechet_infinity(made, real, cells=rows.cells, seed=evidence.seed)
+        endless, figures = frechet_infinity(made, real, cells=rows.cells, random_state=evidence.seed)
         forms = pd.DataFrame({
             "covariance": FORMS,
             "value": [value, frechet_distance(made, real, covariance="diagonal")],

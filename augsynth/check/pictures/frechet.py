@@ -9,7 +9,7 @@ import numpy as np
 from augsynth.check.samples import as_numbers
 from augsynth.core.errors import DataError, sentence
 from augsynth.core.parameters import check_option
-from augsynth.core.random import keyed_rng
+from augsynth.core.random import keyed_rng, resolve_seed
 
 __all__ = ["FORMS", "feature_rows", "frechet_distance", "frechet_infinity", "gaussian_distance"]
 
@@ -96,7 +96,7 @@ def _root(covariance: np.ndarray) -> np.ndarray:
 
 
 def frechet_infinity(
-    a: Any, b: Any, *, covariance: str = "full", cells: Any = None, seed: int = 0
+    a: Any, b: Any, *, covariance: str = "full", cells: Any = None, random_state: Any = 0
 ) -> tuple[float, np.ndarray]:
     """Return the Frechet distance extrapolated to endless rows, and the figures that say so.
 
@@ -133,7 +133,7 @@ def frechet_infinity(
     first, second = feature_rows(a, b, "frechet_infinity")
     most = min(len(first), len(second))
     least = max(2, -(-most // 3))
-    rng = keyed_rng(seed, _STREAM)
+    rng = keyed_rng(resolve_seed(random_state), _STREAM)
     if cells is None:
         first, second = (each[rng.permutation(len(each))[:most]] for each in (first, second))
     strata = np.zeros(most) if cells is None else np.ravel(np.asarray(cells))[:most]

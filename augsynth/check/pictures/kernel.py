@@ -8,7 +8,7 @@ import numpy as np
 
 from augsynth.check.pictures.frechet import feature_rows
 from augsynth.core.parameters import check_number
-from augsynth.core.random import keyed_rng
+from augsynth.core.random import keyed_rng, resolve_seed
 
 __all__ = ["KernelDistance", "block_sums", "kernel_distance", "polynomial_kernel", "unbiased_mmd"]
 
@@ -26,7 +26,7 @@ class KernelDistance(NamedTuple):
 
 
 def kernel_distance(
-    a: Any, b: Any, *, subset_size: int = 1000, n_subsets: int = 100, seed: int = 0
+    a: Any, b: Any, *, subset_size: int = 1000, n_subsets: int = 100, random_state: Any = 0
 ) -> KernelDistance:
     """Tell how far two samples of feature vectors are apart, whatever their number (KID).
 
@@ -73,7 +73,7 @@ def kernel_distance(
     size = min(subset_size, len(first), len(second))
     if size == len(first) == len(second):
         return KernelDistance(unbiased_mmd(first, second), float("nan"), 1, size)
-    rng = keyed_rng(seed, _STREAM)
+    rng = keyed_rng(resolve_seed(random_state), _STREAM)
     figures = [
         unbiased_mmd(*(each[rng.choice(len(each), size, replace=False)] for each in (first, second)))
         for _ in range(n_subsets)

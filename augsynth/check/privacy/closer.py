@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -72,7 +72,15 @@ class CloserShare(Check):
         )  # fmt: skip
 
 
-def closer_share(new: Any, train: Any, holdout: Any) -> tuple[float, tuple[float, float], float]:
+class Closeness(NamedTuple):
+    """What `closer_share` returns."""
+
+    share: float
+    interval: tuple[float, float]
+    p_value: float
+
+
+def closer_share(new: Any, train: Any, holdout: Any) -> Closeness:
     """Return the share of rows closer to a training than to a held-out row, its interval and p-value.
 
     Parameters
@@ -84,12 +92,10 @@ def closer_share(new: Any, train: Any, holdout: Any) -> tuple[float, tuple[float
 
     Returns
     -------
-    share : float
-        About 0.5 if nothing was memorised; ties count half.
-    interval : (float, float)
-        95 %; new rows with the same nearest reference count as one.
-    p_value : float
-        One-sided, exact: references exchanged in pairs.
+    Closeness
+        ``share``: about 0.5 if nothing was memorised; ties count half. ``interval``: 95 %; new
+        rows with the same nearest reference count as one. ``p_value``: one-sided, exact
+        (references exchanged in pairs).
 
     Raises
     ------
@@ -132,7 +138,7 @@ def closer_share(new: Any, train: Any, holdout: Any) -> tuple[float, tuple[float
     p = permutation_p_value(share, flips)
     if share > 0.5:
         p = min(p, float(np.exp(-2.0 * (share - 0.5) ** 2 / _reach(near, n))))
-    return share, wilson(share, _effective(near)), p
+    return Closeness(share, wilson(share, _effective(near)), p)
 
 
 def _draws(evidence: Evidence) -> range:

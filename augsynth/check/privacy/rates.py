@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -12,9 +13,15 @@ from augsynth.check.intervals import delong
 __all__ = ["HitRate", "auc_interval", "hit_rate"]
 
 
-def auc_interval(
-    members: np.ndarray, others: np.ndarray, confidence: float = 0.95
-) -> tuple[float, float, float]:
+class Area(NamedTuple):
+    """What `auc_interval` returns: the area under a ROC curve and its interval."""
+
+    auc: float
+    low: float
+    high: float
+
+
+def auc_interval(members: np.ndarray, others: np.ndarray, confidence: float = 0.95) -> Area:
     """Return the area under the ROC curve of a score, and its interval by DeLong's method.
 
     Parameters
@@ -36,10 +43,10 @@ def auc_interval(
     """
     a, b = np.asarray(members, dtype=float), np.asarray(others, dtype=float)
     if len(a) < 2 or len(b) < 2:
-        return float("nan"), float("nan"), float("nan")
+        return Area(float("nan"), float("nan"), float("nan"))
     area, variance = delong(a, b)
     reach = float(stats.norm.ppf(0.5 + confidence / 2) * np.sqrt(variance))
-    return area, max(0.0, area - reach), min(1.0, area + reach)
+    return Area(area, max(0.0, area - reach), min(1.0, area + reach))
 
 
 @dataclass(frozen=True)

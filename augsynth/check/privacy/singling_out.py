@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -90,9 +90,15 @@ class SinglingOut(Check):
         )  # fmt: skip
 
 
-def singling_out_risk(
-    main: int, control: int, n: int, confidence: float = 0.95
-) -> tuple[float, float, float]:
+class Risk(NamedTuple):
+    """What `singling_out_risk` returns: the risk of an attack beyond its control, with its interval."""
+
+    risk: float
+    low: float
+    high: float
+
+
+def singling_out_risk(main: int, control: int, n: int, confidence: float = 0.95) -> Risk:
     """Return the risk of an attack beyond its control, and its interval.
 
     Parameters
@@ -114,15 +120,15 @@ def singling_out_risk(
     (0.222, 0.19, 0.26)
     """
     if not n:
-        return float("nan"), float("nan"), float("nan")
+        return Risk(float("nan"), float("nan"), float("nan"))
     rates = main / n, control / n
     if rates[1] == 1.0:
-        return float("nan"), float("nan"), float("nan")
+        return Risk(float("nan"), float("nan"), float("nan"))
     risk = (rates[0] - rates[1]) / (1.0 - rates[1])
     errors = [(high - low) / 2.0 for low, high in (wilson(rate, n, confidence) for rate in rates)]
     slopes = 1.0 / (1.0 - rates[1]), (rates[0] - 1.0) / (1.0 - rates[1]) ** 2
     reach = float(np.hypot(slopes[0] * errors[0], slopes[1] * errors[1]))
-    return float(risk), float(risk - reach), float(min(1.0, risk + reach))
+    return Risk(float(risk), float(risk - reach), float(min(1.0, risk + reach)))
 
 
 @dataclass(frozen=True, eq=False)
