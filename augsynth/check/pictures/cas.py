@@ -60,12 +60,8 @@ def classification_accuracy(X: Any, y: Any, X_test: Any, y_test: Any, *, random_
     NeurIPS 2019, arXiv:1905.10887.
     """
     for pictures, name in ((X, "X"), (X_test, "X_test")):
-        if (
-            isinstance(pictures, str)
-            or not hasattr(pictures, "__len__")
-            or is_table(pictures)
-            or is_text(pictures)
-        ):
+        listed = hasattr(pictures, "__len__") and not isinstance(pictures, str)
+        if not listed or is_table(pictures) or is_text(pictures):
             must = f"{name} must be pictures (n, h, w), (n, h, w, c) or (n, c, h, w)"
             raise InputTypeError(sentence(_WHERE, must, _told(pictures)))
     truth = np.ravel(np.asarray(y_test))
