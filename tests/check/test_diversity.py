@@ -10,9 +10,9 @@ from scipy import stats
 from augsynth.check.diversity import CHECKS, effective_number, support_size
 from augsynth.check.diversity.clusters import modes_of
 from augsynth.check.diversity.duplicates import near_duplicates, near_radius
-from augsynth.check.diversity.exchange import exchange
 from augsynth.check.diversity.modes import ModesCheck
 from augsynth.check.diversity.support import SupportSizeCheck, from_pairs
+from augsynth.check.diversity.swaps import exchange
 from augsynth.check.diversity.variety import VarietyCheck
 from augsynth.check.gathering import gather
 from augsynth.core.errors import DataError

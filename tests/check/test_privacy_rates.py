@@ -8,7 +8,7 @@ from sklearn.frozen import FrozenEstimator
 from augsynth.check.intervals import wilson
 from augsynth.check.permutation import stratified_p_value, worded
 from augsynth.check.privacy import auc_interval, hit_rate, shadow_attack, singling_out_risk
-from augsynth.check.privacy.exchange import flip_sum_p_value, flipped
+from augsynth.check.privacy.flips import flip_sum_p_value, flipped
 from augsynth.check.privacy.predicates import met, multivariate, univariate
 from augsynth.check.privacy.twins import count_twins
 from augsynth.core.errors import DataError, LeakError, ParameterError

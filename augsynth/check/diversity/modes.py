@@ -7,8 +7,8 @@ import pandas as pd
 from scipy import stats
 
 from augsynth.check.diversity.clusters import modes_of
-from augsynth.check.diversity.exchange import Exchange, exchange, partners
 from augsynth.check.diversity.matched import MatchedCheck, caution_of
+from augsynth.check.diversity.swaps import Swaps, exchange, partners
 from augsynth.check.evidence import Evidence
 from augsynth.check.finding import Finding
 from augsynth.check.permutation import CLAIMED, tail_p_value, worded
@@ -70,7 +70,7 @@ def _apart(a: np.ndarray, b: np.ndarray) -> float:
     return float(0.5 * np.abs(a / a.sum() - b / b.sum()).sum())
 
 
-def _p_value(swaps: Exchange, joined: Exchange) -> float:
+def _p_value(swaps: Swaps, joined: Swaps) -> float:
     """Return the smaller of two p-values, doubled: of the largest difference, and of all together.
 
     The largest difference is that of a mode or of neighbouring ones joined. The sum of
@@ -93,7 +93,7 @@ def _missed(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (a < _RARE * b) & (b >= _STEADY)
 
 
-def _table(a: np.ndarray, b: np.ndarray, swaps: Exchange, told: list[str]) -> pd.DataFrame:
+def _table(a: np.ndarray, b: np.ndarray, swaps: Swaps, told: list[str]) -> pd.DataFrame:
     """Return a row a mode, those that differ most first."""
     single = np.minimum(1.0, 2 * stats.norm.sf(np.abs(swaps.z)) * len(a))
     state = np.where(swaps.z < 0, "too rare", "too frequent")

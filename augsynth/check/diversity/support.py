@@ -15,8 +15,8 @@ from augsynth.check.diversity.duplicates import (
     near_duplicates,
     near_radius,
 )
-from augsynth.check.diversity.exchange import exchange, partners
 from augsynth.check.diversity.matched import MatchedCheck, caution_of
+from augsynth.check.diversity.swaps import exchange, partners
 from augsynth.check.evidence import Evidence, match_cells
 from augsynth.check.finding import Finding
 from augsynth.check.samples import one_sample

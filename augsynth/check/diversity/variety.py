@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm, rankdata
 
-from augsynth.check.diversity.exchange import exchange, partners
 from augsynth.check.diversity.matched import MatchedCheck, caution_of
+from augsynth.check.diversity.swaps import exchange, partners
 from augsynth.check.evidence import Evidence, Rows
 from augsynth.check.finding import Finding
 from augsynth.check.permutation import CLAIMED, worded

@@ -11,7 +11,7 @@ from augsynth.check.evidence import Evidence
 from augsynth.check.finding import Check, Finding
 from augsynth.check.intervals import wilson
 from augsynth.check.permutation import permutation_p_value, worded
-from augsynth.check.privacy.exchange import flipped
+from augsynth.check.privacy.flips import flipped
 from augsynth.check.privacy.pairs import suspicious_pairs
 from augsynth.check.privacy.references import QUICK, Nearest, nearest, needs_holdout, references
 from augsynth.check.samples import one_sample

@@ -12,7 +12,7 @@ from scipy import stats
 from augsynth.check.evidence import Evidence
 from augsynth.check.finding import Check, Finding
 from augsynth.check.permutation import permutation_p_value, worded
-from augsynth.check.privacy.exchange import flipped
+from augsynth.check.privacy.flips import flipped
 from augsynth.check.privacy.rates import auc_interval, hit_rate
 from augsynth.check.privacy.references import (
     FULL,

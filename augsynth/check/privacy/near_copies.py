@@ -12,7 +12,7 @@ from augsynth.check.evidence import Evidence
 from augsynth.check.finding import Check, Finding
 from augsynth.check.intervals import wilson
 from augsynth.check.permutation import worded
-from augsynth.check.privacy.exchange import flip_sum_p_value, flipped
+from augsynth.check.privacy.flips import flip_sum_p_value, flipped
 from augsynth.check.privacy.pairs import pairs_of, suspicious_pairs
 from augsynth.check.privacy.references import QUICK, References, made_places, needs_holdout, references
 from augsynth.check.privacy.views import TOLD, Sight, sights

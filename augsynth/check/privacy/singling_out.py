@@ -12,7 +12,7 @@ from augsynth.check.evidence import Evidence
 from augsynth.check.finding import Check, Finding
 from augsynth.check.intervals import wilson
 from augsynth.check.permutation import permutation_p_value, worded
-from augsynth.check.privacy.exchange import flipped
+from augsynth.check.privacy.flips import flipped
 from augsynth.check.privacy.predicates import Predicates, guessed, met, multivariate, univariate
 from augsynth.check.privacy.references import made_places, needs_holdout, references
 from augsynth.core.random import keyed_rng

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Exchange", "exchange", "partners"]
+__all__ = ["Swaps", "exchange", "partners"]
 
 
 @dataclass(frozen=True, eq=False)
-class Exchange:
+class Swaps:
     """Sums of paired differences, in units of their spread under swaps.
 
     Attributes
@@ -40,7 +40,7 @@ class Exchange:
         return float(min(1.0, drawn, bound))
 
 
-def exchange(differences: np.ndarray, n_swaps: int, rng: np.random.Generator) -> Exchange:
+def exchange(differences: np.ndarray, n_swaps: int, rng: np.random.Generator) -> Swaps:
     """Swap the two rows of each pair at random.
 
     Parameters
@@ -72,7 +72,7 @@ def exchange(differences: np.ndarray, n_swaps: int, rng: np.random.Generator) ->
         part = swapped[start : start + step]
         signs = rng.integers(0, 2, size=(len(part), len(scaled)), dtype=np.int8).astype(float) * 2 - 1
         part[:] = signs @ scaled
-    return Exchange(scaled.sum(axis=0), swapped)
+    return Swaps(scaled.sum(axis=0), swapped)
 
 
 def partners(cells: np.ndarray, rng: np.random.Generator) -> np.ndarray:
