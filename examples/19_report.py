@@ -37,7 +37,8 @@ for generator in (KDEGenerator(bandwidth=0.05, random_state=0), TreeGenerator(ra
         print(f"  {answer.question:30} {answer.word}")
     print("  failed:", ", ".join(found.failed) or "nothing")
     frame = found.to_frame().set_index("name")
-    print(frame.loc[["c2st", "pairs", "closer_share"], ["value", "null", "copy", "independent columns"]].round(3))
+    shown = ["value", "null", "copy", "independent columns"]
+    print(frame.loc[["c2st", "pairs", "closer_share"], shown].round(3))
     found.to_html(f"report_{name}.html")  # one file: no script is needed, nothing is fetched
     found.to_json(f"report_{name}.json")
 

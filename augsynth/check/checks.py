@@ -13,4 +13,5 @@ __all__ = ["default_checks"]
 
 def default_checks() -> list[Check]:
     """Return a new object of every check: fidelity, diversity, memorisation."""
-    return [kind() for kind in (*FIDELITY, *PICTURES, *DIVERSITY, *PRIVACY)]
+    kinds: tuple[type[Check], ...] = (*FIDELITY, *PICTURES, *DIVERSITY, *PRIVACY)
+    return [kind() for kind in kinds]

@@ -71,6 +71,9 @@ def check(
     max_rows: Annotated[
         int, typer.Option(min=100, metavar="N", help="Rows of each sample for what costs most.")
     ] = 10_000,
+    no_rows: Annotated[
+        bool, typer.Option("--no-rows", help="No real rows on the page, so that it may be passed on.")
+    ] = False,
     full: Annotated[bool, typer.Option("--full", help="All rows, however long it takes.")] = False,
     method: StatedMethod = None,
     purpose: Stated = None,
@@ -98,7 +101,8 @@ def check(
         )
         job.read()
         job.check_outputs(out, json, force=force)
-        found = job.run(tell, datasheet=stated, max_rows=None if full else max_rows, random_state=seed)
+        options = {"max_rows": None if full else max_rows, "show_rows": not no_rows}
+        found = job.run(tell, datasheet=stated, random_state=seed, **options)
         if found is None:
             for problem in job.problems:
                 complain(f"problem: {problem}")

@@ -65,6 +65,22 @@ def test_real_rows_pass_and_the_seed_repeats_everything(quick):
     assert json.dumps(told, allow_nan=False) == json.dumps(other, allow_nan=False)
 
 
+def test_a_page_may_go_without_real_rows(quick, monkeypatch):
+    (X, y), (X_new, y_new), held = parts()
+    secret = X.assign(job=[f"job of {i}" for i in range(len(X))])
+    new = X_new.assign(job=secret["job"].to_numpy()[: len(X_new)])
+    held = (held[0].assign(job=[f"other job {i}" for i in range(len(held[0]))]), held[1])
+    module = sys.modules["augsynth.check.report.report"]
+    chosen = [kind for kind in PRIVACY if kind.name in ("copies", "closer_share", "identifiers")]
+    monkeypatch.setattr(module, "default_checks", lambda: [kind() for kind in chosen])
+    whole, without = (
+        report(secret, y, new, y_new, holdout=held, controls=False, show_rows=shown, random_state=0)
+        for shown in (True, False)
+    )
+    assert "rows of your real tables" in whole.html() and "job of 1" in whole.html()
+    assert "job of 1" not in without.html() and "job of 1" not in json.dumps(without.to_dict())
+
+
 def test_counts_are_those_of_the_rows(quick):
     (X, y), (X_new, y_new), held = parts()
     enlarged, labels = pd.concat([X, X_new]), np.concatenate([y, y_new])

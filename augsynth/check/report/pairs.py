@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from augsynth.check.evidence import Evidence
+from augsynth.check.finding import Finding
 from augsynth.check.report.pictures import Side, has_pictures, pair_pictures, pair_rows, shown_text
 
 if TYPE_CHECKING:
     from augsynth.check.report.report import Report
 
-__all__ = ["near_duplicate_blocks", "pair_blocks"]
+__all__ = ["near_duplicate_blocks", "pair_blocks", "without_rows"]
 
 _MOST_PAIRS, _MOST_COLUMNS = 6, 12
+_OF_ROWS = ("values", "found")  # details of findings that quote cells of real rows
+_WARNING = (
+    "These are rows of your real tables. Before you pass this page on to people who may not see them, "
+    "make it with show_rows=False (augsynth check --no-rows)."
+)
 _NEAREST = ("new", "train", "distance_train", "holdout", "distance_holdout")
 
 
@@ -28,10 +35,16 @@ def _pairs(report: Report, columns: Sequence[str]) -> pd.DataFrame | None:
     return None
 
 
+def without_rows(found: Finding) -> Finding:
+    """Return a finding whose details hold no value of a real row."""
+    kept = {name: each for name, each in found.details.items() if name not in _OF_ROWS}
+    return replace(found, details=kept)
+
+
 def pair_blocks(report: Report) -> list[dict[str, Any]]:
     """Show the new rows that lie suspiciously near to a training row."""
     evidence, pairs = report.evidence, _pairs(report, _NEAREST)
-    if evidence is None or pairs is None:
+    if evidence is None or pairs is None or not report.settings.get("show_rows", True):
         return []
     sides = [
         Side("new", pairs["new"], evidence.made),
@@ -39,7 +52,8 @@ def pair_blocks(report: Report) -> list[dict[str, Any]]:
     ]
     if evidence.holdout is not None:
         sides.append(Side("nearest held out", pairs["holdout"], evidence.holdout, pairs["distance_holdout"]))
-    return [_shown(evidence, sides, "The new rows nearest to a training row, for how near held-out rows are")]
+    caption = "The new rows nearest to a training row, for how near held-out rows are"
+    return [{"kind": "text", "text": _WARNING}, _shown(evidence, sides, caption)]
 
 
 def near_duplicate_blocks(report: Report) -> list[dict[str, Any]]:

@@ -33,6 +33,7 @@ from augsynth.check.report.making import (
     paired_groups,
     worst_slices,
 )
+from augsynth.check.report.pairs import without_rows
 from augsynth.core.errors import OutputExistsError, ParameterError, sentence
 from augsynth.core.files import atomic_path
 from augsynth.core.parameters import check_number
@@ -194,6 +195,7 @@ def report(
     max_rows: int | None = 10_000,
     alpha: float = 0.05,
     controls: bool = True,
+    show_rows: bool = True,
     random_state: Any = None,
     progress: bool | None = None,
 ) -> Report:
@@ -225,6 +227,9 @@ def report(
         Chance that any check fails although the new rows are as real ones would be (Holm).
     controls : bool, default=True
         Whether every figure stands beside held-out, copied, independent and SMOTE rows.
+    show_rows : bool, default=True
+        Whether the page and the JSON may hold rows of the real tables (the nearest training
+        rows of new ones, pictures). Say False before you pass a report on.
     random_state : None, int, Generator or RandomState
     progress : bool, optional
         None: on a terminal only.
@@ -264,13 +269,12 @@ def report(
     names = group_names(sensitive_features, group_columns)
     own_method = _own_method(comparison, method, stated, generator)
     worth = judge_trial(trial) if comparison is None else judge_worth(comparison, own_method)
-    settings = {**_settings(evidence, alpha, controls), "generator_seed": _seed_of(generator)}
+    settings = _settings(evidence, alpha, controls, generator, show_rows)
     rarer, noun = settings["rarer_class"], settings["noun"]
     gains = judge_gains(trial, comparison, bool(evidence.groups), method=own_method, rarer=rarer)
-    beside = Compared.of(evidence)
     return Report(
-        verdict=verdict_of(worth, gains, findings, evidence.holdout is not None, noun, beside),
-        findings=findings,
+        verdict=verdict_of(worth, gains, findings, evidence.holdout is not None, noun, Compared.of(evidence)),
+        findings=findings if show_rows else [without_rows(each) for each in findings],
         data=row_counts(evidence),
         trial=trial,
         groups=paired_groups(evidence, trial, names, alpha),
@@ -334,12 +338,16 @@ def _noun(evidence: Evidence) -> str:
     return _NOUNS.get(evidence.modality, "rows")
 
 
-def _settings(evidence: Evidence, alpha: float, controls: bool) -> dict[str, Any]:
+def _settings(
+    evidence: Evidence, alpha: float, controls: bool, generator: Any, show_rows: bool
+) -> dict[str, Any]:
     holdout = evidence.holdout
     return {
         "seed": evidence.seed,
         "alpha": alpha,
         "controls": controls,
+        "show_rows": show_rows,
+        "generator_seed": _seed_of(generator),
         "modality": evidence.modality,
         "noun": _noun(evidence),
         "target": evidence.target_kind,

@@ -264,7 +264,7 @@ def _training_blocks(report: Report) -> list[Block]:
 
 def _picture_blocks(report: Report) -> list[Block]:
     evidence = report.evidence
-    if evidence is None or not has_pictures(evidence):
+    if evidence is None or not has_pictures(evidence) or not report.settings.get("show_rows", True):
         return []
     more = (
         f"The {MOST_CLASSES} classes with the most new pictures. "
