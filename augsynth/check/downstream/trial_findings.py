@@ -82,8 +82,7 @@ def _alone(trial: Trial) -> Finding:
     rows = _main(trial)
     name = NEW_MATCHED if NEW_MATCHED in rows.index else NEW
     new, as_many, real = rows.loc[name], rows.loc[MATCHED], rows.loc[REAL]
-    alone = rows.loc[NEW]
-    value, null = float(alone["value"]), float(as_many["value"])
+    value, null = float(new["value"]), float(as_many["value"])  # of as many rows, so that they compare
     fair = trial.fair
     if not np.isfinite(new["value"]) or not np.isfinite(null):
         note = next((each for each in trial.notes if "of class" in each), "No model can be trained on them.")
@@ -91,15 +90,16 @@ def _alone(trial: Trial) -> Finding:
     low, high = fair.bounds(trial.alpha)
     judged = not trial.few
     word = "worse" if fair.p_below() <= trial.alpha / 2 else "not shown to be worse"
+    alone = float(rows.loc[NEW, "value"])
     told = (
-        f"Trained on the new rows alone, {trial.main} reaches {_a(trial.metric)} of {value:.3f} on "
+        f"Trained on the new rows alone, {trial.main} reaches {_a(trial.metric)} of {alone:.3f} on "
         f"the held-out rows{_chance(trial)}; on all real rows {real['value']:.3f}. With as many rows of each "
-        f"class and group, new ones give {new['value']:.3f} and real ones {null:.3f}: "
+        f"class and group, new ones give {value:.3f} and real ones {null:.3f}: "
         f"{fair.value:+.4f}, interval {interval_text(low, high, 4)}; the new rows are {word}."
     )
     beside = {control: each["tstr"] for control, each in trial.controls.items()}
     return Finding(
-        "downstream", "tstr", _TITLES["tstr"], value, trial.metric, float(alone["low"]), float(alone["high"]),
+        "downstream", "tstr", _TITLES["tstr"], value, trial.metric, float(new["low"]), float(new["high"]),
         null, fair.p_below() if judged else float("nan"), _new_rows(trial, NEW), told, _caution(trial),
         beside,
     )  # fmt: skip

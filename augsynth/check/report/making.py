@@ -56,7 +56,7 @@ def labels_of(evidence: Evidence, codes: np.ndarray) -> np.ndarray:
     return np.asarray(evidence.classes, dtype=object)[np.asarray(codes, dtype=int)]
 
 
-def bias_of(evidence: Evidence, names: Sequence[str], alpha: float) -> DataBias | None:
+def bias_of(evidence: Evidence, names: Sequence[str], alpha: float, notes: list[str]) -> DataBias | None:
     """Return whom the training rows serve, and how the new rows shift it; None without groups or labels."""
     if not evidence.groups or evidence.target_kind == "none":
         return None
@@ -78,12 +78,13 @@ def bias_of(evidence: Evidence, names: Sequence[str], alpha: float) -> DataBias 
                 X, y, sensitive_features=groups, other=after, alpha=alpha, random_state=evidence.seed
             )
             return replace(found, settings={**found.settings, "other": "with the new rows"})
-    except AugsynthError:
+    except AugsynthError as error:
+        notes.append(f"Groups of the data were not looked at: {' '.join(str(error).split())}")
         return None
 
 
 def paired_groups(
-    evidence: Evidence, trial: Trial, names: Sequence[str], alpha: float
+    evidence: Evidence, trial: Trial, names: Sequence[str], alpha: float, notes: list[str]
 ) -> PairedGroups | None:
     """Return who gained and who lost among held-out rows, by the models of a trial; None without groups."""
     if not evidence.groups or evidence.holdout is None or not {REAL, BOTH} <= set(trial.predictions):
@@ -97,11 +98,12 @@ def paired_groups(
         return before_after(
             y_true, before, after, sensitive_features=group_table(evidence, held, names), alpha=alpha
         )
-    except AugsynthError:
+    except AugsynthError as error:
+        notes.append(f"Groups before and after were not compared: {' '.join(str(error).split())}")
         return None
 
 
-def worst_slices(evidence: Evidence, trial: Trial, alpha: float) -> SliceReport | None:
+def worst_slices(evidence: Evidence, trial: Trial, alpha: float, notes: list[str]) -> SliceReport | None:
     """Return the subgroups, named by nobody, in which the model with the new rows errs most."""
     held = evidence.holdout
     if held is None or not isinstance(held.X, pd.DataFrame) or BOTH not in trial.predictions:
@@ -118,7 +120,8 @@ def worst_slices(evidence: Evidence, trial: Trial, alpha: float) -> SliceReport 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AugsynthWarning)
             return find_slices(frame, loss=loss, alpha=alpha, random_state=evidence.seed)
-    except AugsynthError:
+    except AugsynthError as error:
+        notes.append(f"Subgroups were not searched: {' '.join(str(error).split())}")
         return None
 
 
