@@ -47,7 +47,9 @@ def main() -> None:
         "diagnostic": lambda: quality(DiagnosticReport),
         "logistic_detection": lambda: float(LogisticDetection.compute(train, new, metadata)),
         "new_row": lambda: float(NewRowSynthesis.compute(train, new, metadata)),
-        "overfitting": lambda: float(DCROverfittingProtection.compute(train, new, held, metadata)),
+        "overfitting": lambda: float(
+            DCROverfittingProtection.compute(train, new, held, {"tables": {"rows": metadata}}, "rows")
+        ),
     }
     scores, seconds = {}, {}
     for name, measure in measures.items():
