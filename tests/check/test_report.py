@@ -18,7 +18,8 @@ from augsynth.check.report.answers import Compared, answer_part, judge_worth, st
 from augsynth.check.report.charts import Gain
 from augsynth.check.report.gains import _some, _with_wilson, judge_gains
 from augsynth.check.report.markup import middle_cut
-from augsynth.core.errors import OutputExistsError, ParameterError
+from augsynth.core.errors import InputTypeError, OutputExistsError, ParameterError
+from augsynth.generate.trees import TreeGenerator
 
 
 @pytest.fixture
@@ -79,6 +80,13 @@ def test_a_page_may_go_without_real_rows(quick, monkeypatch):
     )
     assert "rows of your real tables" in whole.html() and "job of 1" in whole.html()
     assert "job of 1" not in without.html() and "job of 1" not in json.dumps(without.to_dict())
+
+
+@pytest.mark.parametrize("generator", [3, TreeGenerator])
+def test_what_is_no_generator_is_refused(quick, generator):
+    (X, y), (X_new, y_new), held = parts()
+    with pytest.raises(InputTypeError, match="must be the fitted generator"):
+        report(X, y, X_new, y_new, holdout=held, generator=generator, random_state=0)
 
 
 def test_counts_are_those_of_the_rows(quick):

@@ -19,7 +19,7 @@ from augsynth.check.evidence import Evidence, Rows
 from augsynth.check.fidelity import LogLikelihood
 from augsynth.check.finding import Check
 from augsynth.core.arrays import count_rows, take_rows
-from augsynth.core.errors import AugsynthError, AugsynthWarning
+from augsynth.core.errors import AugsynthError, AugsynthWarning, InputTypeError, sentence
 
 __all__ = ["bias_of", "density_checks", "group_names", "group_table", "labels_of", "missing_real_rows"]
 __all__ += ["paired_groups", "worst_slices"]
@@ -141,7 +141,13 @@ def missing_real_rows(bias: DataBias | None) -> list[str]:
 
 
 def density_checks(generator: Any, train: Sequence[Any], holdout: Sequence[Any] | None) -> list[Check]:
-    """Return the check of held-out likelihood, if there are held-out rows and the generator has densities."""
+    """Return the check of held-out likelihood, if there are held-out rows and the generator has densities.
+
+    A generator may have `log_prob` and no density of these rows (its hook says so); then there is no check.
+    """
+    if generator is not None and (isinstance(generator, type) or not hasattr(generator, "sample")):
+        must = "generator must be the fitted generator that made the rows"
+        raise InputTypeError(sentence("report", must, repr(generator), "Or leave it out."))
     if generator is None or holdout is None or not callable(getattr(generator, "log_prob", None)):
         return []
     try:  # on one row first: a generator may refuse only now
