@@ -80,7 +80,7 @@ def hostile():
         patch.setattr(module, "hold_out_trial", partial(hold_out_trial, n_halves=2, n_bootstrap=20))
         found = report(
             X, y, X_new, y_new, holdout=held, group_columns=["'group'"], random_state=0,
-            generator=SimpleNamespace(history_=history), datasheet={"owner": EVIL},
+            generator=SimpleNamespace(history_=history, sample=None), datasheet={"owner": EVIL},
         )  # fmt: skip
     return found, found.html()
 
