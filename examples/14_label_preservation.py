@@ -7,7 +7,7 @@ read the original rightly and the copy as another digit, the edit may have chang
 import numpy as np
 from sklearn.datasets import load_digits
 
-from augsynth.check.label_preservation import label_preservation
+from augsynth.check import label_preservation
 from augsynth.perturb.geometry import FlipLeftRight
 from augsynth.perturb.image_policies import image_medium, image_weak
 from augsynth.perturb.warps import Rotate

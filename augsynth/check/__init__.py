@@ -1,6 +1,5 @@
 """Checks of what an augmentation or an imputer is worth, and of what it does to labels."""
 
-from augsynth.check.answers import FitPredict
 from augsynth.check.bias import (
     GroupReport,
     PairedGroups,
@@ -11,8 +10,6 @@ from augsynth.check.bias import (
     group_metrics,
     mean_gap_interval,
 )
-from augsynth.check.comparison import Comparison
-from augsynth.check.comparisons import Comparisons
 from augsynth.check.diversity import support_size
 from augsynth.check.downstream import RatioCurve, Trial, hold_out_trial, ratio_curve
 from augsynth.check.fidelity import (
@@ -24,16 +21,20 @@ from augsynth.check.fidelity import (
     nearest_mse,
     sliced_wasserstein,
 )
-from augsynth.check.imputation import imputation
-from augsynth.check.imputation_report import ImputationReport
+from augsynth.check.imputers import (
+    ImputationReport,
+    LittleTest,
+    filled_plot,
+    imputation,
+    little_mcar,
+    pattern_plot,
+    trace_plot,
+)
 from augsynth.check.intervals import corrected_interval, holm
-from augsynth.check.label_preservation import label_preservation
-from augsynth.check.little import LittleTest, little_mcar
-from augsynth.check.missing_plot import filled_plot, pattern_plot, trace_plot
 from augsynth.check.pictures import classification_accuracy, frechet_distance, kernel_distance
-from augsynth.check.preservation import LabelPreservation
+from augsynth.check.preservation import LabelPreservation, label_preservation
 from augsynth.check.privacy import closer_share, shadow_attack, singling_out_risk
-from augsynth.check.utility import compare
+from augsynth.check.utility import Comparison, Comparisons, FitPredict, compare
 
 __all__ = [
     "Comparison",

@@ -10,7 +10,7 @@ import pandas as pd
 
 from augsynth.check.evidence import Evidence, Rows
 from augsynth.check.finding import COPY, HOLDOUT, INDEPENDENT, SMOTE
-from augsynth.check.leak import row_keys
+from augsynth.check.utility.leak import row_keys
 from augsynth.core.errors import AugsynthError, AugsynthWarning
 from augsynth.core.random import keyed_rng
 from augsynth.registry import build

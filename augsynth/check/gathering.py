@@ -11,9 +11,9 @@ import pandas as pd
 from sklearn.utils.multiclass import type_of_target
 
 from augsynth.check.evidence import Evidence, Rows
-from augsynth.check.leak import row_keys
 from augsynth.check.overlap import refuse_seen_rows
-from augsynth.check.readers import default_view
+from augsynth.check.preservation.readers import default_view
+from augsynth.check.utility.leak import row_keys
 from augsynth.core.arrays import count_rows, is_table, is_text, take_in
 from augsynth.core.errors import AugsynthWarning, DataError, InputTypeError, offenders, sentence
 from augsynth.core.parameters import check_number

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from augsynth.check.preservation_plot import INK, write_figure
+from augsynth.check.preservation.plot import INK, write_figure
 from augsynth.encode.column import Column
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from augsynth.check.folds import one_thread
+from augsynth.check.utility.folds import one_thread
 from augsynth.core.errors import DataError
 from augsynth.core.progress import quiet
 from augsynth.core.random import keyed_rng
@@ -276,7 +276,7 @@ def _write(
 
 
 def _picture(X: pd.DataFrame, filled: dict[str, Any], path: Path) -> None:
-    from augsynth.check.missing_plot import filled_plot
+    from augsynth.check.imputers.missing_plot import filled_plot
 
     holes = X.isna()
     names = [name for name in X.columns if 0 < holes[name].sum() < len(X)]

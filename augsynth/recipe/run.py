@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from augsynth import registry
-from augsynth.check.folds import one_thread
+from augsynth.check.utility.folds import one_thread
 from augsynth.core import arrays
 from augsynth.core.errors import ParameterError, sentence
 from augsynth.core.progress import quiet

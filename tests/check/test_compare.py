@@ -26,10 +26,10 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from augsynth.check import compare
-from augsynth.check.baselines import applicable_baselines, fit_with_class_weights
-from augsynth.check.folds import run_method
-from augsynth.check.metric import build_metrics
-from augsynth.check.verdict import overall_verdicts
+from augsynth.check.utility.baselines import applicable_baselines, fit_with_class_weights
+from augsynth.check.utility.folds import run_method
+from augsynth.check.utility.metric import build_metrics
+from augsynth.check.utility.verdict import overall_verdicts
 from augsynth.core.errors import AugsynthWarning, DataError, InputTypeError, LeakError, ParameterError
 
 FAST = {"cv": 4, "n_repeats": 3, "random_state": 0}
@@ -172,7 +172,7 @@ def test_outputs(known, tmp_path):
 def test_class_and_group_scores_by_hand(known):
     """Recall and group AUC of "nothing", repeated with plain scikit-learn on the recorded folds."""
     X, y = two_classes(n=800, d=100)
-    from augsynth.check.splits import make_splits
+    from augsynth.check.utility.splits import make_splits
 
     sex = np.where(np.arange(800) % 3 == 0, "F", "M").astype(object)
     splits, _ = make_splits(X, y, classification=True, strata=sex, groups=None, cv=5, n_repeats=1, seed=0)
@@ -326,7 +326,7 @@ def test_clusters_stay_together(monkeypatch):
         seen.append(split)
         return run_method(plan, split, method, resampler)
 
-    monkeypatch.setattr("augsynth.check.running.run_method", watched)
+    monkeypatch.setattr("augsynth.check.utility.running.run_method", watched)
     compare(GaussianNB(), RandomOverSampler(), X, y, groups=clusters, cv=3, n_repeats=2, random_state=0)
     assert seen and all(not set(clusters[s.train]) & set(clusters[s.test]) for s in seen)
     with pytest.raises(LeakError, match="no cluster of groups may be in the training and in the test"):

@@ -18,14 +18,14 @@ from sklearn.pipeline import make_pipeline
 
 from augsynth import BootstrapGenerator, OverSampler
 from augsynth.check import compare
-from augsynth.check.answers import FitPredict
-from augsynth.check.calibration import PriorCorrected, calibration_error
-from augsynth.check.comparisons import Comparisons
-from augsynth.check.fold_scores import WORST
-from augsynth.check.inputs import applicable_remedies
-from augsynth.check.metric import build_metrics
-from augsynth.check.splits import make_splits
-from augsynth.check.verdict import differences
+from augsynth.check.utility.answers import FitPredict
+from augsynth.check.utility.calibration import PriorCorrected, calibration_error
+from augsynth.check.utility.comparisons import Comparisons
+from augsynth.check.utility.fold_scores import WORST
+from augsynth.check.utility.inputs import applicable_remedies
+from augsynth.check.utility.metric import build_metrics
+from augsynth.check.utility.splits import make_splits
+from augsynth.check.utility.verdict import differences
 from augsynth.core.errors import DataError, InputTypeError, ParameterError
 
 FAST = {"cv": 3, "n_repeats": 1, "random_state": 0}

@@ -77,7 +77,7 @@ def test_rows_are_made_once_for_all_ratios(helped):
 
 def test_figures_of_a_ratio_by_hand(helped):
     """The chosen row is made of the curve's own fold scores; ratio 0 is the plain model."""
-    from augsynth.check.splits import make_splits
+    from augsynth.check.utility.splits import make_splits
 
     curve, _ = helped
     X, y = data()

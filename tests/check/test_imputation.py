@@ -14,14 +14,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from augsynth.check import imputation
-from augsynth.check.imputation_scores import (
+from augsynth.check.imputers.scores import (
     EnergyDistance,
     column_scores,
     coverage,
     group_scores,
     nominal_coverage,
 )
-from augsynth.check.imputation_trial import Hidden, Task, Trial, hide
+from augsynth.check.imputers.trial import Hidden, Task, Trial, hide
 from augsynth.core.errors import DataError, InputTypeError, LeakError, ParameterError
 from augsynth.encode.schema import Schema
 from augsynth.encode.table import TableCodec

@@ -8,9 +8,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from augsynth.check import label_preservation
-from augsynth.check.label_preservation import _folds
-from augsynth.check.preservation import matched_interval
-from augsynth.check.realism import Places, detect, shuffled
+from augsynth.check.preservation.evaluation import _folds
+from augsynth.check.preservation.realism import Places, detect, shuffled
+from augsynth.check.preservation.result import matched_interval
 from augsynth.core.errors import DataError, ParameterError
 from augsynth.perturb import FlipLeftRight, Gain, Maybe, Rotate, ScaledJitter, image_weak
 from augsynth.perturb.base import Perturbation

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from augsynth.check import little, normal_em
-from augsynth.check.little import little_mcar
-from augsynth.check.normal_em import fit_normal
+from augsynth.check.imputers import little, normal_em
+from augsynth.check.imputers.little import little_mcar
+from augsynth.check.imputers.normal_em import fit_normal
 from augsynth.core.errors import DataError
 from augsynth.impute.amputation import ampute
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.multiclass import type_of_target
 
-from augsynth.check.metric import rarer_class
+from augsynth.check.utility.metric import rarer_class
 from augsynth.core.errors import DataError, ParameterError, offenders, sentence
 from augsynth.encode.condition import group_frame
 

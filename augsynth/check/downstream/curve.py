@@ -13,13 +13,13 @@ import pandas as pd
 from sklearn.utils.parallel import Parallel, delayed
 
 from augsynth.check.downstream.curve_folds import ADDS, CurveFold, Maker, one_fold
-from augsynth.check.inputs import check_estimator
 from augsynth.check.intervals import Interval, corrected_interval, holm
-from augsynth.check.leak import refuse_frozen
-from augsynth.check.plan import Asked, check_numbers, make_plan, note_twins, plan_metrics
-from augsynth.check.splits import Split, make_splits
-from augsynth.check.table import difference_format, interval_text
-from augsynth.check.verdict import HELPS, HURTS, NO_EVIDENCE
+from augsynth.check.utility.inputs import check_estimator
+from augsynth.check.utility.leak import refuse_frozen
+from augsynth.check.utility.plan import Asked, check_numbers, make_plan, note_twins, plan_metrics
+from augsynth.check.utility.splits import Split, make_splits
+from augsynth.check.utility.table import difference_format, interval_text
+from augsynth.check.utility.verdict import HELPS, HURTS, NO_EVIDENCE
 from augsynth.core.errors import InputTypeError, ParameterError, sentence
 from augsynth.core.parameters import check_number, check_option
 from augsynth.core.progress import busy, say

@@ -11,12 +11,12 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
-from augsynth.check import baselines
-from augsynth.check.answers import answers_of, asks_once
-from augsynth.check.fold_scores import take
-from augsynth.check.folds import Plan, one_thread, resample_part
-from augsynth.check.leak import refuse_test_rows
-from augsynth.check.splits import Split
+from augsynth.check.utility import baselines
+from augsynth.check.utility.answers import answers_of, asks_once
+from augsynth.check.utility.fold_scores import take
+from augsynth.check.utility.folds import Plan, one_thread, resample_part
+from augsynth.check.utility.leak import refuse_test_rows
+from augsynth.check.utility.splits import Split
 from augsynth.core.arrays import check_weights, concat_rows
 from augsynth.core.errors import DataError, InputTypeError, sentence
 from augsynth.core.random import keyed_rng, seeded

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from augsynth.check.verdict import HELPS, HURTS
+from augsynth.check.utility.verdict import HELPS, HURTS
 from augsynth.core.files import atomic_path
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.utils.class_weight import compute_sample_weight
 
-from augsynth.check.baselines import fit_estimator
 from augsynth.check.evidence import Evidence, Rows, match_cells
+from augsynth.check.utility.baselines import fit_estimator
 from augsynth.core.arrays import concat_rows, take_rows
 from augsynth.core.errors import InputTypeError, offenders, sentence
 from augsynth.core.random import keyed_rng, seeded

@@ -33,7 +33,7 @@ from augsynth.check.downstream.trial_tables import (
 )
 from augsynth.check.evidence import Evidence
 from augsynth.check.finding import Finding
-from augsynth.check.folds import one_thread
+from augsynth.check.utility.folds import one_thread
 from augsynth.core.errors import InputTypeError, sentence
 from augsynth.core.parameters import check_number
 from augsynth.core.random import keyed_rng, resolve_seed

@@ -9,7 +9,7 @@ import pandas as pd
 
 from augsynth.check.downstream.trained import BOTH, MATCHED, NEW, NEW_MATCHED, REAL, WEIGHTED
 from augsynth.check.finding import Finding
-from augsynth.check.table import interval_text
+from augsynth.check.utility.table import interval_text
 
 if TYPE_CHECKING:
     from augsynth.check.downstream.trial import Trial

@@ -14,7 +14,7 @@ from augsynth.check.downstream.trained import REAL
 from augsynth.check.downstream.weighted_scores import SMALLER_IS_BETTER, row_weights, score_table, shares
 from augsynth.check.evidence import Evidence
 from augsynth.check.intervals import holm
-from augsynth.check.verdict import HELPS, HURTS, NO_EVIDENCE
+from augsynth.check.utility.verdict import HELPS, HURTS, NO_EVIDENCE
 
 __all__ = ["MIN_ROWS", "Estimate", "Fitted", "Scorer", "level_table", "score_frame"]
 

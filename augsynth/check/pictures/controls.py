@@ -10,8 +10,8 @@ import numpy as np
 
 from augsynth.check.controls import drawn
 from augsynth.check.evidence import Evidence, Rows
-from augsynth.check.leak import row_keys
-from augsynth.check.readers import default_view
+from augsynth.check.preservation.readers import default_view
+from augsynth.check.utility.leak import row_keys
 from augsynth.encode.image import ImageCodec
 from augsynth.encode.neighbors import NeighborIndex
 

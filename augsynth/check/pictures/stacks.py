@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from augsynth.check.reader_features import averages, picture_array
+from augsynth.check.preservation.reader_features import averages, picture_array
 
 __all__ = ["Frame", "channels_first"]
 

@@ -12,11 +12,11 @@ import pandas as pd
 from scipy import stats
 from sklearn.base import clone
 
-from augsynth.check.folds import one_thread
 from augsynth.check.gathering import gather
-from augsynth.check.leak import refuse_frozen
 from augsynth.check.permutation import CLAIMED, often
 from augsynth.check.privacy.rates import hit_rate
+from augsynth.check.utility.folds import one_thread
+from augsynth.check.utility.leak import refuse_frozen
 from augsynth.core.arrays import count_rows, take_rows
 from augsynth.core.errors import DataError, InputTypeError, sentence
 from augsynth.core.parameters import check_number

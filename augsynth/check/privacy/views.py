@@ -14,8 +14,8 @@ import numpy as np
 from scipy.stats import rankdata
 
 from augsynth.check.evidence import Evidence, Rows
+from augsynth.check.preservation.reader_features import averages, picture_array
 from augsynth.check.privacy.references import FULL, QUICK, References, nearest, references
-from augsynth.check.reader_features import averages, picture_array
 from augsynth.core.arrays import take_rows
 from augsynth.core.random import keyed_rng
 from augsynth.encode.distance import MixedDistance

@@ -12,7 +12,7 @@ import numpy as np
 from augsynth.check.evidence import Evidence
 from augsynth.check.finding import FAILED, INDEPENDENT, NOT_JUDGED, PASSED, Finding
 from augsynth.check.report.markup import figure
-from augsynth.check.verdict import HELPS, HURTS, IN_ALL, NO_EVIDENCE
+from augsynth.check.utility.verdict import HELPS, HURTS, IN_ALL, NO_EVIDENCE
 
 __all__ = [
     "Answer",

@@ -13,8 +13,8 @@ import numpy as np
 from augsynth.check.controls import make_controls
 from augsynth.check.evidence import Evidence
 from augsynth.check.finding import Check, Finding, judge
-from augsynth.check.folds import one_thread
 from augsynth.check.report.markup import spaced
+from augsynth.check.utility.folds import one_thread
 from augsynth.core.random import keyed_rng
 
 __all__ = ["examine"]

@@ -16,13 +16,13 @@ from augsynth.check.finding import FAILED, NOT_JUDGED, PASSED
 from augsynth.check.report.answers import QUESTIONS, Answer
 from augsynth.check.report.charts import Gain, forest, group_dots
 from augsynth.check.report.markup import spaced
-from augsynth.check.verdict import HELPS, HURTS
+from augsynth.check.utility.verdict import HELPS, HURTS
 
 if TYPE_CHECKING:
     from augsynth.check.bias.slices import SliceReport
-    from augsynth.check.comparison import Comparison
     from augsynth.check.downstream import Trial
     from augsynth.check.report.report import Report
+    from augsynth.check.utility.comparison import Comparison
 
 __all__ = ["gain_blocks", "group_blocks", "judge_gains", "judge_trial"]
 

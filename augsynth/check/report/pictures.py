@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from augsynth.check.contact_sheet import _picture
 from augsynth.check.evidence import Evidence, Rows
+from augsynth.check.preservation.contact_sheet import _picture
 from augsynth.check.report.markup import clean, figure, middle_cut, tag
 from augsynth.encode.image import is_image
 

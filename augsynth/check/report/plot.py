@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from augsynth.check.finding import CONTROLS, COPY, FAILED, HOLDOUT, INDEPENDENT, NOT_JUDGED, SMOTE, Finding
 from augsynth.check.panels import FAINT
-from augsynth.check.preservation_plot import INK, write_figure
+from augsynth.check.preservation.plot import INK, write_figure
 from augsynth.check.report.answers import figure_words, status_words
 from augsynth.check.report.markup import Axis, middle_cut
 

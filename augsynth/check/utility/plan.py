@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from sklearn.base import is_classifier
 
-from augsynth.check.fold_scores import cell_name, take
-from augsynth.check.folds import Plan
-from augsynth.check.inputs import column, group_names, rows_and_labels
-from augsynth.check.leak import row_keys
-from augsynth.check.metric import Metric, build_metrics, rarer_class
-from augsynth.check.splits import Split
-from augsynth.check.table import MIN_ROWS
+from augsynth.check.utility.fold_scores import cell_name, take
+from augsynth.check.utility.folds import Plan
+from augsynth.check.utility.inputs import column, group_names, rows_and_labels
+from augsynth.check.utility.leak import row_keys
+from augsynth.check.utility.metric import Metric, build_metrics, rarer_class
+from augsynth.check.utility.splits import Split
+from augsynth.check.utility.table import MIN_ROWS
 from augsynth.core.arrays import check_weights
 from augsynth.core.errors import AugsynthWarning, ParameterError, sentence
 

@@ -13,10 +13,10 @@ from sklearn.model_selection import StratifiedKFold
 
 from augsynth import registry
 from augsynth.check.intervals import Interval
-from augsynth.check.leak import row_keys
-from augsynth.check.preservation import LabelPreservation, Reading
-from augsynth.check.readers import default_measure, default_reader, default_view
-from augsynth.check.realism import REAL, SHUFFLED, Places, detect, shuffled
+from augsynth.check.preservation.readers import default_measure, default_reader, default_view
+from augsynth.check.preservation.realism import REAL, SHUFFLED, Places, detect, shuffled
+from augsynth.check.preservation.result import LabelPreservation, Reading
+from augsynth.check.utility.leak import row_keys
 from augsynth.core import arrays
 from augsynth.core.errors import DataError, ParameterError, offenders, sentence
 from augsynth.core.parameters import check_number

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from augsynth.check.realism import REAL, SHUFFLED
+from augsynth.check.preservation.realism import REAL, SHUFFLED
 
 if TYPE_CHECKING:
-    from augsynth.check.preservation import LabelPreservation
+    from augsynth.check.preservation.result import LabelPreservation
 
 __all__ = ["aligned", "written"]
 
@@ -18,7 +18,7 @@ _FEW = 3  # classes named in a sentence
 
 def written(result: LabelPreservation) -> str:
     """Return the table of policies, and one sentence or more for each."""
-    from augsynth.check.preservation import CHANGES, HARDER, KEEPS
+    from augsynth.check.preservation.result import CHANGES, HARDER, KEEPS
 
     frame = result.to_frame()
     order = {CHANGES: 0, HARDER: 1, KEEPS: 3}
@@ -51,7 +51,7 @@ def _area(row: pd.Series) -> str:
 
 
 def _sentences(result: LabelPreservation, name: str) -> list[str]:
-    from augsynth.check.preservation import CHANGES, HARDER, KEEPS, UNSURE
+    from augsynth.check.preservation.result import CHANGES, HARDER, KEEPS, UNSURE
 
     whole = result.to_frame().loc[name]
     classes = result.to_frame("class").loc[name]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from augsynth.check.reader_features import ClipFeatures, PictureFeatures
+from augsynth.check.preservation.reader_features import ClipFeatures, PictureFeatures
 
 __all__ = ["Columns", "default_measure", "default_reader", "default_view"]
 

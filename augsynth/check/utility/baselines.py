@@ -13,8 +13,8 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, Tuned
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import has_fit_parameter
 
-from augsynth.check.answers import FitPredict, takes_weights
-from augsynth.check.metric import Metric
+from augsynth.check.utility.answers import FitPredict, takes_weights
+from augsynth.check.utility.metric import Metric
 from augsynth.core.errors import ParameterError, sentence
 
 __all__ = [

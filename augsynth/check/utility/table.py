@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from augsynth.check.baselines import NOTHING
-from augsynth.check.fold_scores import WORST
-from augsynth.check.verdict import FAILED, HELPS, HURTS, IN_ALL, LABELS_ONLY, NOT_APPLICABLE
+from augsynth.check.utility.baselines import NOTHING
+from augsynth.check.utility.fold_scores import WORST
+from augsynth.check.utility.verdict import FAILED, HELPS, HURTS, IN_ALL, LABELS_ONLY, NOT_APPLICABLE
 
 if TYPE_CHECKING:
-    from augsynth.check.comparison import Comparison
+    from augsynth.check.utility.comparison import Comparison
 
 __all__ = ["difference_format", "failure_lines", "interval_text", "number_format", "sentences", "text_table"]
 

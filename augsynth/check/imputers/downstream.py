@@ -14,8 +14,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
-from augsynth.check.folds import one_thread
-from augsynth.check.imputation_trial import COLUMN_MEAN, Hidden, Task, Trial
+from augsynth.check.imputers.trial import COLUMN_MEAN, Hidden, Task, Trial
+from augsynth.check.utility.folds import one_thread
 from augsynth.core.errors import DataError, ParameterError, sentence
 from augsynth.core.random import seeded
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from augsynth.check.baselines import NOTHING, TUNED_THRESHOLD
-from augsynth.check.fold_scores import WORST
-from augsynth.check.folds import Outcome
-from augsynth.check.metric import Metric
 from augsynth.check.records import plain, records
-from augsynth.check.splits import Split
-from augsynth.check.table import failure_lines, sentences, text_table
-from augsynth.check.verdict import differences, overall_verdicts
+from augsynth.check.utility.baselines import NOTHING, TUNED_THRESHOLD
+from augsynth.check.utility.fold_scores import WORST
+from augsynth.check.utility.folds import Outcome
+from augsynth.check.utility.metric import Metric
+from augsynth.check.utility.splits import Split
+from augsynth.check.utility.table import failure_lines, sentences, text_table
+from augsynth.check.utility.verdict import differences, overall_verdicts
 from augsynth.core.errors import AugsynthWarning, DataError, sentence
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class Comparison:
 
     def plot(self, path: Any = None) -> Figure:
         """Draw the forest plot, and write it to ``path`` (PNG, PDF or SVG) if one is given."""
-        from augsynth.check.forest import forest_plot
+        from augsynth.check.utility.forest import forest_plot
 
         return forest_plot(self, path)
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from augsynth.check.answers import Answers
+from augsynth.check.utility.answers import Answers
 
 if TYPE_CHECKING:
-    from augsynth.check.folds import Plan
-    from augsynth.check.splits import Split
+    from augsynth.check.utility.folds import Plan
+    from augsynth.check.utility.splits import Split
 
 __all__ = ["WORST", "cell_name", "fold_scores", "take"]
 

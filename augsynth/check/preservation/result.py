@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from augsynth.check.intervals import Interval, holm
-from augsynth.check.realism import realism_word
+from augsynth.check.preservation.realism import realism_word
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -202,7 +202,7 @@ class LabelPreservation:
     # -- words ---------------------------------------------------------------------------
 
     def __str__(self) -> str:
-        from augsynth.check.preservation_text import written
+        from augsynth.check.preservation.text import written
 
         return written(self)
 
@@ -210,7 +210,7 @@ class LabelPreservation:
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
         """Draw the change of each class and group under each policy, with intervals."""
-        from augsynth.check.preservation_plot import change_plot
+        from augsynth.check.preservation.plot import change_plot
 
         return change_plot(self, path)
 
@@ -224,6 +224,6 @@ class LabelPreservation:
         rows : int, default=8
             Records to show: of every class first those whose copies are read as another.
         """
-        from augsynth.check.contact_sheet import contact_sheet
+        from augsynth.check.preservation.contact_sheet import contact_sheet
 
         return contact_sheet(self, path, rows=rows)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.multiclass import type_of_target
 
-from augsynth.check.baselines import BASELINES
+from augsynth.check.utility.baselines import BASELINES
 from augsynth.core.arrays import as_rows
 from augsynth.core.errors import DataError, InputTypeError, ParameterError, offenders, sentence
 from augsynth.encode.condition import group_frame, group_texts

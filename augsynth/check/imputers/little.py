@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from augsynth.check.normal_em import NormalFit, fit_normal
+from augsynth.check.imputers.normal_em import NormalFit, fit_normal
 from augsynth.core.arrays import take_in
 from augsynth.core.errors import DataError, offenders, sentence
 from augsynth.core.parameters import check_number

@@ -20,13 +20,13 @@ import pandas as pd
 from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 
-from augsynth.check import baselines
-from augsynth.check.answers import answers_of, asks_once
-from augsynth.check.calibration import Calibrated, PriorCorrected, held_back, recalibrated
-from augsynth.check.fold_scores import fold_scores, take
-from augsynth.check.leak import refuse_test_rows
-from augsynth.check.metric import Metric
-from augsynth.check.splits import Split
+from augsynth.check.utility import baselines
+from augsynth.check.utility.answers import answers_of, asks_once
+from augsynth.check.utility.calibration import Calibrated, PriorCorrected, held_back, recalibrated
+from augsynth.check.utility.fold_scores import fold_scores, take
+from augsynth.check.utility.leak import refuse_test_rows
+from augsynth.check.utility.metric import Metric
+from augsynth.check.utility.splits import Split
 from augsynth.core.errors import LeakError
 from augsynth.core.random import keyed_rng, seeded
 

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import stats
 from scipy.spatial.distance import cdist
 
-from augsynth.check.imputation_trial import Hidden, Task, Trial
+from augsynth.check.imputers.trial import Hidden, Task, Trial
 from augsynth.check.intervals import holm_levels
 
 __all__ = [

@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from augsynth.check.baselines import NOTHING
-from augsynth.check.comparison import Comparison
-from augsynth.check.table import difference_format, failure_lines, interval_text
-from augsynth.check.verdict import (
+from augsynth.check.utility.baselines import NOTHING
+from augsynth.check.utility.comparison import Comparison
+from augsynth.check.utility.table import difference_format, failure_lines, interval_text
+from augsynth.check.utility.verdict import (
     FAILED,
     HELPS,
     HURTS,

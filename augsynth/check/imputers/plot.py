@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from augsynth.check.panels import FAINT, PALETTE, labels_of, panel_figure, short_names
-from augsynth.check.preservation_plot import INK, write_figure
+from augsynth.check.preservation.plot import INK, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from augsynth.check.imputation_report import ImputationReport
+    from augsynth.check.imputers.report import ImputationReport
 
 __all__ = ["error_plot", "values_plot"]
 

@@ -10,17 +10,17 @@ import numpy as np
 import pandas as pd
 from sklearn.frozen import FrozenEstimator
 
-from augsynth.check.folds import one_thread
-from augsynth.check.imputation_downstream import Learner, labels_of, split
-from augsynth.check.imputation_report import ImputationReport
-from augsynth.check.imputation_scores import (
+from augsynth.check.imputers.downstream import Learner, labels_of, split
+from augsynth.check.imputers.report import ImputationReport
+from augsynth.check.imputers.scores import (
     EnergyDistance,
     cell_losses,
     column_scores,
     coverage,
     group_scores,
 )
-from augsynth.check.imputation_trial import COLUMN_MEAN, Hidden, Task, Trial, hide, run_trial
+from augsynth.check.imputers.trial import COLUMN_MEAN, Hidden, Task, Trial, hide, run_trial
+from augsynth.check.utility.folds import one_thread
 from augsynth.core.arrays import Container, take_in
 from augsynth.core.errors import DataError, InputTypeError, LeakError, ParameterError, offenders, sentence
 from augsynth.core.parameters import check_number, check_option

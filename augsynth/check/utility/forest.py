@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from augsynth.check.table import difference_format, interval_text
-from augsynth.check.verdict import FAILED, HELPS, HURTS, IN_ALL, NOT_APPLICABLE
+from augsynth.check.utility.table import difference_format, interval_text
+from augsynth.check.utility.verdict import FAILED, HELPS, HURTS, IN_ALL, NOT_APPLICABLE
 from augsynth.core.files import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from augsynth.check.comparison import Comparison
+    from augsynth.check.utility.comparison import Comparison
 
 __all__ = ["forest_plot"]
 

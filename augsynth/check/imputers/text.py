@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from augsynth.check.imputation_trial import COLUMN_MEAN
-from augsynth.check.preservation_text import aligned
+from augsynth.check.imputers.trial import COLUMN_MEAN
+from augsynth.check.preservation.text import aligned
 
 if TYPE_CHECKING:
-    from augsynth.check.imputation_report import ImputationReport
+    from augsynth.check.imputers.report import ImputationReport
 
 __all__ = ["sentences", "written"]
 

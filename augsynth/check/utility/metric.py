@@ -21,7 +21,7 @@ from sklearn.metrics import (
     recall_score,
 )
 
-from augsynth.check.calibration import neg_calibration_error
+from augsynth.check.utility.calibration import neg_calibration_error
 from augsynth.core.errors import ParameterError, sentence
 
 __all__ = ["Metric", "build_metrics", "rarer_class"]

@@ -9,9 +9,9 @@ from typing import Any
 from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 
-from augsynth.check import baselines
-from augsynth.check.folds import Outcome, Plan, one_thread, run_method
-from augsynth.check.splits import Split
+from augsynth.check.utility import baselines
+from augsynth.check.utility.folds import Outcome, Plan, one_thread, run_method
+from augsynth.check.utility.splits import Split
 from augsynth.core.errors import DataError, sentence
 from augsynth.core.progress import busy, say, track
 

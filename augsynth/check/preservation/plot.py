@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from augsynth.check.preservation import LabelPreservation
+    from augsynth.check.preservation.result import LabelPreservation
 
 __all__ = ["COLOURS", "INK", "change_plot", "write_figure"]
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from augsynth.check.preservation_plot import COLOURS, INK, write_figure
+from augsynth.check.preservation.plot import COLOURS, INK, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from augsynth.check.preservation import LabelPreservation
+    from augsynth.check.preservation.result import LabelPreservation
 
 __all__ = ["contact_sheet"]
 

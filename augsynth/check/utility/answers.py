@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import ClassifierTags, RegressorTags, Tags
 from sklearn.utils.metaestimators import available_if
 
-from augsynth.check.leak import row_keys
+from augsynth.check.utility.leak import row_keys
 from augsynth.core.arrays import count_rows
 from augsynth.core.errors import DataError, InputTypeError, ParameterError, sentence
 from augsynth.core.parameters import check_option

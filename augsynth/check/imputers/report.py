@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from augsynth.check.imputation_downstream import HOLD_OUT
-from augsynth.check.imputation_trial import COLUMN_MEAN
+from augsynth.check.imputers.downstream import HOLD_OUT
+from augsynth.check.imputers.trial import COLUMN_MEAN
 from augsynth.check.intervals import Interval, corrected_interval
 from augsynth.check.records import plain, records
 from augsynth.core.errors import ParameterError, sentence
@@ -105,13 +105,13 @@ class ImputationReport:
 
     def summary(self) -> str:
         """Return one sentence or more an imputer."""
-        from augsynth.check.imputation_text import sentences
+        from augsynth.check.imputers.text import sentences
 
         return "\n".join(sentences(self))
 
     def __str__(self) -> str:
         """Return the whole story as text."""
-        from augsynth.check.imputation_text import written
+        from augsynth.check.imputers.text import written
 
         return written(self)
 
@@ -124,7 +124,7 @@ class ImputationReport:
 
         Written to ``path`` (PNG, PDF or SVG) if one is given.
         """
-        from augsynth.check.imputation_plot import error_plot, values_plot
+        from augsynth.check.imputers.plot import error_plot, values_plot
 
         if kind not in ("error", "values"):
             must = "kind must be 'error' or 'values'"
@@ -133,7 +133,7 @@ class ImputationReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the raw errors, ready for JSON."""
-        from augsynth.check.imputation_text import sentences
+        from augsynth.check.imputers.text import sentences
 
         return {
             "verdicts": dict(self.verdicts),

@@ -6,14 +6,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, overload
 
-from augsynth.check import baselines
-from augsynth.check.calibration import Calibrated, why_not_calibrated
-from augsynth.check.comparison import Comparison
-from augsynth.check.comparisons import Comparisons
-from augsynth.check.folds import Plan
-from augsynth.check.inputs import applicable_remedies, check_estimator, named_learners, named_resamplers
-from augsynth.check.leak import refuse_frozen
-from augsynth.check.plan import (
+from augsynth.check.utility import baselines
+from augsynth.check.utility.calibration import Calibrated, why_not_calibrated
+from augsynth.check.utility.comparison import Comparison
+from augsynth.check.utility.comparisons import Comparisons
+from augsynth.check.utility.folds import Plan
+from augsynth.check.utility.inputs import (
+    applicable_remedies,
+    check_estimator,
+    named_learners,
+    named_resamplers,
+)
+from augsynth.check.utility.leak import refuse_frozen
+from augsynth.check.utility.plan import (
     Asked,
     check_numbers,
     counts_of,
@@ -23,8 +28,8 @@ from augsynth.check.plan import (
     plan_metrics,
     rarest_in_training,
 )
-from augsynth.check.running import run_all
-from augsynth.check.splits import make_splits
+from augsynth.check.utility.running import run_all
+from augsynth.check.utility.splits import make_splits
 from augsynth.core.errors import ParameterError, sentence
 from augsynth.core.random import resolve_seed
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from augsynth.check.panels import FAINT, PALETTE, bare, labels_of, panel_figure, short_names
-from augsynth.check.preservation_plot import INK, write_figure
+from augsynth.check.preservation.plot import INK, write_figure
 from augsynth.core.arrays import take_in
 from augsynth.core.errors import DataError, InputTypeError, ParameterError, offenders, sentence
 from augsynth.core.parameters import check_number

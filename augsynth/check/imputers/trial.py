@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from augsynth.check.folds import one_thread
+from augsynth.check.utility.folds import one_thread
 from augsynth.core.errors import DataError, sentence
 from augsynth.core.random import keyed_rng, seeded
 from augsynth.encode.table import TableCodec
