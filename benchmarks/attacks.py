@@ -61,7 +61,7 @@ def attack_row(name: str, generator: str, seed: int, n: int) -> dict[str, Any]:
     else:
         fitted = build("generator", {**GENERATORS[generator], "random_state": seed}).fit(X, y)
         X_new, y_new = fitted.sample(y=y, random_state=seed + 1), y
-    evidence = gather(X, y, X_new, y_new, holdout=(X_held, y_held), seed=seed)
+    evidence = gather(X, y, X_new, y_new, holdout=(X_held, y_held), random_state=seed)
     started, found = time.process_time(), {}
     for kind in CHECKS:
         check = kind()

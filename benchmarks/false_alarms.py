@@ -64,7 +64,7 @@ def one_run(name: str, seed: int, n: int, folder: Path | None) -> dict[str, Any]
     train, new, held = drawn(name, n, np.random.default_rng([seed, 88]), folder)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        evidence = gather(*train, *new, holdout=held, group_columns=["sex"], seed=seed)
+        evidence = gather(*train, *new, holdout=held, group_columns=["sex"], random_state=seed)
         (findings, _, seconds), cost = harness.measured(examine, evidence, default_checks(), controls=False)
     judged = [each for each in findings if each.p_value == each.p_value]
     return {
@@ -83,7 +83,7 @@ def one_control(name: str, control: str, folder: Path | None) -> dict[str, Any]:
     train, new, held = ((X.iloc[part].reset_index(drop=True), y[part]) for part in cuts)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        evidence = gather(*train, *new, holdout=held, group_columns=["sex"], seed=0)
+        evidence = gather(*train, *new, holdout=held, group_columns=["sex"], random_state=0)
         if control != "real hold-out":
             evidence = make_controls(evidence)[0][control]
         (findings, _, _), cost = harness.measured(examine, evidence, default_checks(), controls=False)

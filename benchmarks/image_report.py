@@ -115,7 +115,7 @@ def alarms(runs: int, first: int) -> dict[str, Any]:
     found: dict[str, list[float]] = {}
     for k in range(first, first + runs):
         a, b, c = np.split(np.random.default_rng([5, k]).permutation(len(X))[:1200], [600, 900])
-        evidence = gather(X[a], y[a], X[b], y[b], holdout=(X[c], y[c]), seed=k)
+        evidence = gather(X[a], y[a], X[b], y[b], holdout=(X[c], y[c]), random_state=k)
         for kind in CHECKS:
             check = kind(network=False) if kind.name == "classification_accuracy" else kind()
             p = check.run(evidence, keyed_rng(k, 7)).p_value

@@ -42,7 +42,7 @@ def examined(world: World, name: str, seed: int, n: int) -> dict[str, Any]:
     columns = [world.group] if DEFECTS[name].grouped else []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        evidence = gather(*train, *new, holdout=held, group_columns=columns, seed=seed)
+        evidence = gather(*train, *new, holdout=held, group_columns=columns, random_state=seed)
         (findings, _, seconds), cost = harness.measured(examine, evidence, default_checks(), controls=False)
     judged = [each for each in findings if each.p_value == each.p_value]
     return {

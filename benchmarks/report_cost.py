@@ -49,7 +49,7 @@ def report_cost(parts: tuple[Any, Any, Any]) -> dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         started = time.process_time()
-        evidence = gather(*train, *new, holdout=held, group_columns=["sex"], seed=0)
+        evidence = gather(*train, *new, holdout=held, group_columns=["sex"], random_state=0)
         gathered = time.process_time() - started
         findings, _, seconds = examine(evidence, default_checks())
     total = time.process_time() - started

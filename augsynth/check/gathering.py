@@ -17,6 +17,7 @@ from augsynth.check.utility.leak import row_keys
 from augsynth.core.arrays import count_rows, is_table, is_text, take_in
 from augsynth.core.errors import AugsynthWarning, DataError, InputTypeError, offenders, sentence
 from augsynth.core.parameters import check_number
+from augsynth.core.random import resolve_seed
 from augsynth.encode.condition import group_frame, group_texts
 from augsynth.encode.image import is_image
 from augsynth.encode.layout import Block, Layout
@@ -47,7 +48,7 @@ def gather(
     group_columns: Sequence[Any] = (),
     features: Any = None,
     max_rows: int | None = 10_000,
-    seed: int = 0,
+    random_state: Any = 0,
 ) -> Evidence:
     """Bring training, new and held-out rows into one form.
 
@@ -64,6 +65,8 @@ def gather(
     features : callable, optional
         Turns rows into an array (n, d); the default for pictures, clips and texts are fixed
         features, and tables stand for themselves.
+    random_state : None, int, Generator or RandomState, default=0
+        Of every draw that the checks make from these rows.
 
     Raises
     ------
@@ -110,7 +113,7 @@ def gather(
         notes = [*notes, *refuse_seen_rows(rows[0], made, rows[2])]
     return Evidence(
         rows[0], made, rows[2] if held else None, layout, classes, group_names, cell_names, kind, modality,
-        left_out, max_rows, seed, notes,
+        left_out, max_rows, resolve_seed(random_state), notes,
     )  # fmt: skip
 
 

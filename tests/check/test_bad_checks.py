@@ -1,6 +1,5 @@
 """Bad input to the checks of bare arrays: one sentence each, and no figure."""
 
-import inspect
 import re
 
 import numpy as np
@@ -29,11 +28,6 @@ def groups(*given, **more):
 
 def paired(*given, **more):
     return check.before_after(*given, sensitive_features=S, **more)
-
-
-def seeded(function, *given, value, **more):
-    names = inspect.signature(function).parameters
-    return function(*given, **{"random_state" if "random_state" in names else "seed": value}, **more)
 
 
 def failing(y_true, y_pred):
@@ -65,7 +59,9 @@ CASES = {
     "metric fails": lambda: groups(Y, Y, metrics={"x": failing}),
     "metric None": lambda: groups(Y, Y, metrics={"x": lambda y_true, y_pred: None}),
     "before, metrics 3": lambda: paired(Y, Y, Y, metrics=3),
-    "before, seed": lambda: seeded(check.before_after, Y, Y, Y, sensitive_features=S, value=-1),
+    "before, seed": lambda: paired(Y, Y, Y, random_state=-1),
+    "trial, seed": lambda: trial(random_state=2.5),
+    "gather, seed": lambda: gather(A, Y, B, Y, random_state="x"),
     "gap seed": lambda: check.gap_interval([1, 2], [10, 10], random_state=2.5),
     "gap text": lambda: check.gap_interval(["a", "b"], [10, 10]),
     "gap None": lambda: check.gap_interval(None, [10, 10]),

@@ -42,7 +42,7 @@ def evidence(n, seed, change=None):
     train, made, held = (world(n, rng) for _ in range(3))
     if change is not None:
         made = change(*made, rng)
-    return gather(*train, *made, holdout=held, group_columns=["sex"], seed=seed)
+    return gather(*train, *made, holdout=held, group_columns=["sex"], random_state=seed)
 
 
 def resampled(size):

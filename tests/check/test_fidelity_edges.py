@@ -108,7 +108,7 @@ def test_missing_altogether_and_no_holdout():
 def test_the_same_seed_gives_the_same_figures():
     rng = RNG(0)
     rows = [(plain(m, rng), rng.integers(0, 2, m)) for m in (60, 30, 30)]
-    twice = [gather(*rows[0], *rows[1], holdout=rows[2], seed=3) for _ in range(2)]
+    twice = [gather(*rows[0], *rows[1], holdout=rows[2], random_state=3) for _ in range(2)]
     for kind in CHECKS:
         first, second = (kind().run(each, RNG(1)) for each in twice)
         assert first.value == second.value

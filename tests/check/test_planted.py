@@ -54,7 +54,7 @@ def found(make, seed):
     rng = np.random.default_rng(seed)
     train, (X, y), held = (world(ROWS, rng) for _ in range(3))
     made = (X, y) if make is None else make(train, X, y, rng)
-    evidence = gather(*train, *made, holdout=held, group_columns=["sex"], seed=seed)
+    evidence = gather(*train, *made, holdout=held, group_columns=["sex"], random_state=seed)
     return {each.name: each for each in examine(evidence, default_checks(), controls=False)[0]}
 
 

@@ -35,7 +35,7 @@ def evidence(n=200, n_new=200, n_test=500, seed=0, wrong=False, groups=False, d=
         holdout = (X_test, y_test, sex[2])
     else:
         holdout = (X_test, y_test)
-    return gather(X, y, X_new, 1 - y_new if wrong else y_new, holdout=holdout, seed=seed, **extra)
+    return gather(X, y, X_new, 1 - y_new if wrong else y_new, holdout=holdout, random_state=seed, **extra)
 
 
 def row(trial, trained_on, metric=None):
@@ -87,7 +87,7 @@ def test_the_error_of_an_estimate_is_the_sum_of_both_variances():
 def helped():
     """Few real rows in many columns, and many new ones from the truth."""
     found = evidence(n=100, n_new=2000, n_test=1500, groups=True, d=20)
-    return found, hold_out_trial(found, learners=LogisticRegression(C=100.0), seed=1)
+    return found, hold_out_trial(found, learners=LogisticRegression(C=100.0), random_state=1)
 
 
 def test_rows_from_the_truth_help_and_are_no_worse_alone(helped):
@@ -122,7 +122,7 @@ def test_figures_are_those_of_the_predictions(helped):
 
 
 def test_wrong_labels_hurt_and_fail():
-    trial = hold_out_trial(evidence(wrong=True), learners=GaussianNB(), seed=0)
+    trial = hold_out_trial(evidence(wrong=True), learners=GaussianNB(), random_state=0)
     gain, tstr = trial.findings()
     assert row(trial, BOTH)["verdict"] == "hurts" and gain.p_value < 0.001 and tstr.p_value < 0.001
     assert row(trial, BOTH, "log-loss")["difference"] > 0  # in its own direction: more is worse
@@ -131,7 +131,7 @@ def test_wrong_labels_hurt_and_fail():
 
 def test_the_default_learners_and_repeatability():
     found = evidence(n=60, n_new=60, n_test=120)
-    first, second = (hold_out_trial(found, seed=3, n_halves=2, n_bootstrap=20) for _ in range(2))
+    first, second = (hold_out_trial(found, random_state=3, n_halves=2, n_bootstrap=20) for _ in range(2))
     pd.testing.assert_frame_equal(first.scores, second.scores)
     assert first.scores["learner"].unique().tolist() == ["gradient boosting", "linear model"]
     assert set(first.costs["trained_on"]) >= {REAL, BOTH, NEW, WEIGHTED, MATCHED}

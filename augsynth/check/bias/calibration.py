@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from augsynth.core.random import keyed_rng
+from augsynth.core.random import keyed_rng, resolve_seed
 
 __all__ = ["calibration_table"]
 
@@ -34,7 +35,7 @@ def calibration_table(
     *,
     weights: np.ndarray | None = None,
     min_rows: int = 20,
-    seed: int = 0,
+    random_state: Any = 0,
 ) -> pd.DataFrame:
     """Return a row a group: mean score, rate, binned calibration error and what chance alone would give.
 
@@ -51,7 +52,7 @@ def calibration_table(
     >>> bool(table["binned_error"][0] < table["null_high"][0])
     True
     """
-    rng = keyed_rng(seed, _STREAM)
+    rng = keyed_rng(resolve_seed(random_state), _STREAM)
     weight = np.ones(len(true)) if weights is None else weights
     order = np.lexsort((score, codes))
     bounds = np.searchsorted(codes[order], np.arange(len(names) + 1))

@@ -132,7 +132,7 @@ def before_after(
     metrics: Sequence[str] | None = None,
     min_rows: int = 20,
     alpha: float = 0.05,
-    seed: int = 0,
+    random_state: Any = 0,
 ) -> PairedGroups:
     """Say which groups gained and which lost when new rows joined the training.
 
@@ -152,7 +152,7 @@ def before_after(
     min_rows : int, default=20
         Groups with fewer rows that count get no verdict.
     alpha : float, default=0.05
-    seed : int, default=0
+    random_state : None, int, Generator or RandomState, default=0
         Of the draws behind the intervals of gaps.
 
     Returns
@@ -185,7 +185,7 @@ def before_after(
     """
     check_number(_WHERE, "min_rows", min_rows, low=1, integer=True)
     check_number(_WHERE, "alpha", alpha, low=0, high=0.5, low_open=True)
-    seed = resolve_seed(seed)
+    seed = resolve_seed(random_state)
     targets, (old, new) = Targets.of(y_true, [before, after], pos_label, _WHERE)
     pairs = _pairs(targets, old, new, metrics)
     n = len(targets.true)

@@ -125,7 +125,7 @@ def hold_out_trial(
     *,
     learners: Any = None,
     alpha: float = 0.05,
-    seed: int = 0,
+    random_state: Any = 0,
     n_halves: int | None = None,
     n_bootstrap: int = 200,
     controls: Mapping[str, Evidence] | None = None,
@@ -141,6 +141,7 @@ def hold_out_trial(
         gradient boosting on the encoded rows, and a linear model. Findings rest on the first.
     alpha : float
         1 minus the confidence of the intervals.
+    random_state : None, int, Generator or RandomState, default=0
     n_halves : int, optional
         Fits on random halves of the training rows, for the variation from training: 12,
         or 6 for more than two classes, whose models cost more.
@@ -192,7 +193,7 @@ def hold_out_trial(
         return _untried(f"whether the new rows help a model needs {asked}")
     if kind == "class" and len(np.unique(evidence.holdout.labels)) < 2:
         return _untried("the held-out rows are of one class, so no model can be scored on them")
-    seed = resolve_seed(seed)
+    seed = resolve_seed(random_state)
     n_halves = n_halves or (6 if kind == "class" and len(evidence.classes) > 2 else 12)
     most = None if evidence.max_rows is None else _ROWS_PER_LIMIT * evidence.max_rows
     sets = training_sets(evidence, most)

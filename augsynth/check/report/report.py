@@ -261,7 +261,7 @@ def report(
     evidence = gather(
         X, y, X_new, y_new, holdout=holdout, sensitive_features=sensitive_features,
         sensitive_features_new=sensitive_features_new, group_columns=group_columns, features=features,
-        max_rows=max_rows, seed=seed,
+        max_rows=max_rows, random_state=seed,
     )  # fmt: skip
     own = [*default_checks(), *density_checks(generator, (X, y, sensitive_features), holdout)]
     trial, findings, notes, seconds = _examined(evidence, own, alpha, controls, progress)
@@ -298,7 +298,7 @@ def _examined(
         advance(1, "models with and without the new rows")
         started = time.process_time()
         beside, remarks = make_controls(evidence) if controls else ({}, [])
-        trial = hold_out_trial(evidence, alpha=alpha, seed=evidence.seed, controls=beside)
+        trial = hold_out_trial(evidence, alpha=alpha, random_state=evidence.seed, controls=beside)
         tried = time.process_time() - started
         findings, notes, seconds = examine(
             evidence, checks, alpha=alpha, controls=beside, tell=lambda title: advance(1, title)
