@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +12,7 @@ from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 
 from augsynth.check.evidence import Evidence, Rows
+from augsynth.check.kept import once
 from augsynth.core.random import keyed_rng
 
 __all__ = ["Modes", "modes_of"]
@@ -21,9 +21,6 @@ _STREAM = 341
 _MOST_ROWS, _MOST_MODES, _ROWS_A_MODE, _COMPONENTS = 6_000, 40, 60, 16
 _TYPICAL = 3
 _FAR = 4.0  # standard deviations beyond which a number is not further away
-_KEPT: weakref.WeakKeyDictionary[Rows, dict[tuple[int, int | None, bool], Modes]] = (
-    weakref.WeakKeyDictionary()
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,25 +57,25 @@ def modes_of(evidence: Evidence) -> Modes:
 
     The clusters are kept for as long as the training rows are: the controls share them.
     """
-    known = _KEPT.setdefault(evidence.train, {})
-    key = evidence.seed, evidence.max_rows, evidence.holdout is None
-    if key not in known:
-        rows = evidence.capped(evidence.train, _MOST_ROWS)
-        numbers = evidence.joint(rows)[:, evidence.joint_layout.numeric]
-        seen = ~np.isnan(numbers)
-        count = np.maximum(seen.sum(axis=0), 1)
-        centre = np.where(seen, numbers, 0.0).sum(axis=0) / count
-        scale = np.sqrt(np.where(seen, (numbers - centre) ** 2, 0.0).sum(axis=0) / count)
-        scale = np.where(scale > 0, scale, 1.0)
-        design = _vectors(evidence, rows, centre, scale)
-        seed = int(keyed_rng(evidence.seed, _STREAM).integers(2**31))
-        reduce = PCA(min(_COMPONENTS, *design.shape), random_state=seed, svd_solver="full").fit(design)
-        k = int(np.clip(len(rows) // _ROWS_A_MODE, 1, _MOST_MODES))
-        x = reduce.transform(design)
-        means = KMeans(min(k, len(np.unique(x.round(9), axis=0))), n_init=3, random_state=seed).fit(x)
-        told = _typical(evidence, rows, means.labels_)
-        known[key] = Modes(centre, scale, reduce, means, told, _unions(means))
-    return known[key]
+    key = "modes", evidence.seed, evidence.max_rows, evidence.holdout is None
+    return once(evidence.train, key, lambda: _clustered(evidence))
+
+
+def _clustered(evidence: Evidence) -> Modes:
+    rows = evidence.capped(evidence.train, _MOST_ROWS)
+    numbers = evidence.joint(rows)[:, evidence.joint_layout.numeric]
+    seen = ~np.isnan(numbers)
+    count = np.maximum(seen.sum(axis=0), 1)
+    centre = np.where(seen, numbers, 0.0).sum(axis=0) / count
+    scale = np.sqrt(np.where(seen, (numbers - centre) ** 2, 0.0).sum(axis=0) / count)
+    scale = np.where(scale > 0, scale, 1.0)
+    design = _vectors(evidence, rows, centre, scale)
+    seed = int(keyed_rng(evidence.seed, _STREAM).integers(2**31))
+    reduce = PCA(min(_COMPONENTS, *design.shape), random_state=seed, svd_solver="full").fit(design)
+    k = int(np.clip(len(rows) // _ROWS_A_MODE, 1, _MOST_MODES))
+    x = reduce.transform(design)
+    means = KMeans(min(k, len(np.unique(x.round(9), axis=0))), n_init=3, random_state=seed).fit(x)
+    return Modes(centre, scale, reduce, means, _typical(evidence, rows, means.labels_), _unions(means))
 
 
 def _vectors(evidence: Evidence, rows: Rows, centre: np.ndarray, scale: np.ndarray) -> np.ndarray:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from augsynth.check.controls import drawn
 from augsynth.check.evidence import Evidence, Rows
+from augsynth.check.kept import once
 from augsynth.check.preservation.readers import default_view
 from augsynth.check.utility.leak import row_keys
 from augsynth.encode.image import ImageCodec
@@ -20,7 +20,6 @@ __all__ = ["blended_pictures", "independent_pixels"]
 _NEIGHBORS = 5
 _LEARNED_FROM = 3000
 _WHERE = "controls"
-_ENCODERS: WeakKeyDictionary[Rows, Callable[[Any], np.ndarray]] = WeakKeyDictionary()
 
 
 def independent_pixels(evidence: Evidence, wanted: np.ndarray, rng: np.random.Generator) -> Rows:
@@ -90,21 +89,22 @@ def _rows(
 
 def _encoder(evidence: Evidence) -> Callable[[Any], np.ndarray]:
     """Return what turns pictures into the evidence's features: a linear map of the fixed ones."""
+    return once(evidence.train, "encoder", lambda: _learned_encoder(evidence))
+
+
+def _learned_encoder(evidence: Evidence) -> Callable[[Any], np.ndarray]:
     train = evidence.train
-    if train not in _ENCODERS:
-        view = default_view("image", train.X, sample_rate=0.0)
-        # all samples: with fewer rows than features a map learned from some is wrong for others
-        samples = [rows for rows in (train, evidence.holdout, evidence.made) if rows is not None]
-        parts = [
-            rows.take(np.linspace(0, len(rows) - 1, min(len(rows), _LEARNED_FROM)).astype(int))
-            for rows in samples
-        ]
-        shown = np.vstack([np.asarray(view.transform(rows.X), dtype=float) for rows in parts])
-        known = np.vstack([rows.z for rows in parts])
-        if shown.shape == known.shape and np.allclose(shown, known):
-            _ENCODERS[train] = lambda X: np.asarray(view.transform(X), dtype=float)
-        else:
-            centre, level = shown.mean(axis=0), known.mean(axis=0)
-            weights = np.linalg.lstsq(shown - centre, known - level, rcond=1e-8)[0]
-            _ENCODERS[train] = lambda X: (np.asarray(view.transform(X)) - centre) @ weights + level
-    return _ENCODERS[train]
+    view = default_view("image", train.X, sample_rate=0.0)
+    # all samples: with fewer rows than features a map learned from some is wrong for others
+    samples = [rows for rows in (train, evidence.holdout, evidence.made) if rows is not None]
+    parts = [
+        rows.take(np.linspace(0, len(rows) - 1, min(len(rows), _LEARNED_FROM)).astype(int))
+        for rows in samples
+    ]
+    shown = np.vstack([np.asarray(view.transform(rows.X), dtype=float) for rows in parts])
+    known = np.vstack([rows.z for rows in parts])
+    if shown.shape == known.shape and np.allclose(shown, known):
+        return lambda X: np.asarray(view.transform(X), dtype=float)
+    centre, level = shown.mean(axis=0), known.mean(axis=0)
+    weights = np.linalg.lstsq(shown - centre, known - level, rcond=1e-8)[0]
+    return lambda X: (np.asarray(view.transform(X)) - centre) @ weights + level

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from augsynth.check.evidence import Evidence, Rows, match_cells
+from augsynth.check.kept import once
 from augsynth.check.pictures.features import PictureReader, fit_reader
 from augsynth.check.pictures.inception import inception_features, inception_is_here
 from augsynth.check.pictures.linear import LinearReader, fit_linear
@@ -66,11 +67,6 @@ class Space:
         return inception_features(rows.X) if self.kind == INCEPTION else rows.z
 
 
-# What is learned from training rows is kept as long as they are: controls share the training rows.
-_SPACES: WeakKeyDictionary[Rows, dict[tuple[str, int], Space]] = WeakKeyDictionary()
-_PAIRS: WeakKeyDictionary[Evidence, tuple[Rows, Rows]] = WeakKeyDictionary()
-
-
 def space_of(evidence: Evidence, features: str = "auto") -> Space:
     """Return the features in which the evidence is compared; the same object for all its controls.
 
@@ -83,11 +79,7 @@ def space_of(evidence: Evidence, features: str = "auto") -> Space:
         evidence's own, which are the user's where the user gave any.
     """
     kind = _kind(evidence, features)
-    known = _SPACES.setdefault(evidence.train, {})
-    key = (kind, evidence.seed)
-    if key not in known:
-        known[key] = _made(evidence, kind)
-    return known[key]
+    return once(evidence.train, ("space", kind, evidence.seed), lambda: _made(evidence, kind))
 
 
 def compared(evidence: Evidence, space: Space) -> tuple[Rows, Rows]:
@@ -98,11 +90,13 @@ def compared(evidence: Evidence, space: Space) -> tuple[Rows, Rows]:
     """
     if evidence.holdout is not None or len(space.rest) == len(evidence.train):
         return evidence.matched
-    if evidence not in _PAIRS:
-        real = evidence.train.take(space.rest)
-        places = match_cells(evidence.made.cells, real.cells, evidence.max_rows, evidence.seed)
-        _PAIRS[evidence] = evidence.made.take(places[0]), real.take(places[1])
-    return _PAIRS[evidence]
+    return once(evidence, ("compared", space.kind), lambda: _rest(evidence, space))
+
+
+def _rest(evidence: Evidence, space: Space) -> tuple[Rows, Rows]:
+    real = evidence.train.take(space.rest)
+    places = match_cells(evidence.made.cells, real.cells, evidence.max_rows, evidence.seed)
+    return evidence.made.take(places[0]), real.take(places[1])
 
 
 def reading_space(evidence: Evidence) -> Space:
