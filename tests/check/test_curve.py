@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from imblearn.over_sampling import SMOTE
@@ -66,6 +68,17 @@ def test_rows_from_the_truth_help_and_more_help_more(helped):
     assert table.loc[10.0, "verdict"] == table.loc[CHOSEN, "verdict"] == curve.verdict == "helps"
     assert curve.chosen.sum() == 12 and curve.chosen[10.0] >= 8
     assert "adding helps" in curve.summary() and "bright side" in str(curve)
+
+
+def test_a_curve_as_plain_values(helped):
+    curve, _ = helped
+    told = json.loads(json.dumps(curve.to_dict(), allow_nan=False))
+    assert told["verdict"] == curve.verdict == "helps" and told["metric"] == curve.metric
+    assert "\n".join(told["sentences"]) == curve.summary()
+    assert [each["ratio"] for each in told["ratios"]] == [0.0, 2.0, 10.0, NEW_ONLY, CHOSEN]
+    assert [each["score"] for each in told["ratios"]] == curve.table["score"].tolist()
+    assert {each["ratio"]: each["folds"] for each in told["chosen"]} == curve.chosen.to_dict()
+    assert len(told["folds"]) == len(curve.folds) and told["settings"]["splits"] == 12
 
 
 def test_rows_are_made_once_for_all_ratios(helped):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -156,6 +158,23 @@ def test_without_a_holdout_or_labels_it_says_why():
     assert "held out" in trial.findings()[0].caution and str(trial).startswith("Not tried")
     held, _ = draw(30, rng)
     assert "needs labels" in hold_out_trial(gather(X, None, X[:9], None, holdout=(held, None))).reason
+
+
+def test_a_trial_as_plain_values(helped):
+    _, trial = helped
+    told = json.loads(json.dumps(trial.to_dict(), allow_nan=False))
+    assert told["metric"] == trial.metric and told["main"] == trial.main and told["reason"] == ""
+    kept = pd.DataFrame(told["scores"])
+    assert len(kept) == len(trial.scores) and list(kept) == list(trial.scores)
+    assert kept["value"].tolist() == trial.scores["value"].tolist()  # to the last bit
+    assert [each["recall"] for each in told["by_class"]] == trial.by_class["recall"].tolist()
+    assert told["sentences"] == [each.sentence for each in trial.findings()]
+    assert (told["fair"]["low"], told["fair"]["high"]) == trial.fair.bounds(trial.alpha)
+    assert told["settings"] == {"alpha": 0.05} and told["few"] is False and "predictions" not in told
+    X = np.arange(8.0)[:, None]
+    untried = hold_out_trial(gather(X, None, X + 0.5, None)).to_dict()
+    assert untried["scores"] == [] and "needs labels" in untried["reason"]
+    assert untried["chance"] is None and json.dumps(untried, allow_nan=False)
 
 
 def test_new_rows_of_one_class_cannot_train_alone():

@@ -14,6 +14,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from augsynth.check.downstream.curve_folds import ADDS, CurveFold, Maker, one_fold
 from augsynth.check.intervals import Interval, corrected_interval, holm
+from augsynth.check.records import plain, records
 from augsynth.check.utility.inputs import check_estimator
 from augsynth.check.utility.leak import refuse_frozen
 from augsynth.check.utility.plan import Asked, check_numbers, make_plan, note_twins, plan_metrics
@@ -64,6 +65,20 @@ class RatioCurve:
     def to_frame(self) -> pd.DataFrame:
         """Return a copy of ``table``."""
         return self.table.copy()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain values, ready for JSON."""
+        return {
+            "metric": self.metric,
+            "metric_words": self.metric_words,
+            "verdict": self.verdict,
+            "sentences": self.summary().splitlines(),
+            "ratios": records(self.table),
+            "chosen": [{"ratio": float(ratio), "folds": int(n)} for ratio, n in self.chosen.items()],
+            "folds": records(self.folds),
+            "notes": list(self.notes),
+            "settings": plain(self.settings),
+        }
 
     @property
     def verdict(self) -> str:

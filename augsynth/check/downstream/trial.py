@@ -33,6 +33,7 @@ from augsynth.check.downstream.trial_tables import (
 )
 from augsynth.check.evidence import Evidence
 from augsynth.check.finding import Finding
+from augsynth.check.records import plain, records
 from augsynth.check.utility.folds import one_thread
 from augsynth.core.errors import InputTypeError, sentence
 from augsynth.core.parameters import check_number
@@ -108,6 +109,24 @@ class Trial:
     def to_frame(self) -> pd.DataFrame:
         """Return a copy of ``scores``."""
         return self.scores.copy()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but predictions and probabilities, ready for JSON."""
+        low, high = self.fair.bounds(self.alpha)
+        tables = {name: records(getattr(self, name)) for name in ("scores", "by_class", "by_group", "costs")}
+        return {
+            "metric": self.metric,
+            "main": self.main,
+            "reason": self.reason,
+            "sentences": [each.sentence or each.caution for each in self.findings()],
+            **tables,
+            "controls": plain(self.controls),
+            "fair": plain({"value": self.fair.value, "low": low, "high": high}),
+            "chance": plain(self.chance),
+            "few": self.few,
+            "notes": list(self.notes),
+            "settings": {"alpha": self.alpha},
+        }
 
     def __str__(self) -> str:
         """Return the scores and the findings as text."""
