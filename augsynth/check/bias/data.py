@@ -18,6 +18,7 @@ from augsynth.check.bias.data_inputs import (
     table_and_groups,
     target_of,
 )
+from augsynth.check.bias.data_shift import Pairing, holds_first, rate_shift, share_shift
 from augsynth.check.bias.gaps import GapInterval, gap_interval, mean_gap_interval
 from augsynth.check.bias.levels import Levels
 from augsynth.check.records import plain, records
@@ -51,12 +52,15 @@ class DataBias:
     shift : DataFrame
         attribute, group, label, rates in both tables and their difference with its interval; empty
         without a second table.
+    share_shift : DataFrame
+        The same of each group's share of the rows.
     fit : dict
         attribute -> p-value of "the rows were drawn by the reference shares".
     empty : list of str
         Combinations of groups that have no row at all.
     settings : dict
-        rows, alpha, width, target ("class", "number" or "none"), label, classes.
+        rows, alpha, width, target ("class", "number" or "none"), label, classes; with a second table
+        enlarged (whether it is the first table and new rows), drawn and new_rows.
     """
 
     groups: pd.DataFrame
@@ -67,6 +71,7 @@ class DataBias:
     fit: Mapping[str, float]
     empty: Sequence[str]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    share_shift: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def thin(self) -> pd.DataFrame:
@@ -77,22 +82,22 @@ class DataBias:
         return self.rates[few]
 
     def to_frame(self, of: str = "groups") -> pd.DataFrame:
-        """Return one of the tables: "groups", "rates", "gaps", "missing" or "shift"."""
+        """Return one of the tables: "groups", "rates", "gaps", "missing", "shift" or "share_shift"."""
         if of == "gaps":
             columns = ["attribute", "label", "gap", "low", "high", "p_value", "lowest", "highest"]
             rows = [
                 [*key, *(getattr(found, name) for name in columns[2:])] for key, found in self.gaps.items()
             ]
             return pd.DataFrame(rows, columns=columns)
-        if of not in ("groups", "rates", "missing", "shift"):
-            must = "of must be 'groups', 'rates', 'gaps', 'missing' or 'shift'"
+        if of not in ("groups", "rates", "missing", "shift", "share_shift"):
+            must = "of must be 'groups', 'rates', 'gaps', 'missing', 'shift' or 'share_shift'"
             raise ParameterError(sentence("DataBias.to_frame", must, repr(of)))
         frame: pd.DataFrame = getattr(self, of).copy()
         return frame
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values, ready for JSON."""
-        names = ("groups", "rates", "gaps", "missing", "shift")
+        names = ("groups", "rates", "gaps", "missing", "shift", "share_shift")
         return {
             **{name: records(self.to_frame(name)) for name in names},
             "fit": plain(self.fit),
@@ -130,6 +135,7 @@ def data_bias(
     group_columns: Sequence[Any] = (),
     reference: Any = None,
     other: Sequence[Any] | None = None,
+    drawn: bool = True,
     pos_label: Any = None,
     alpha: float = 0.05,
     width: float = 0.1,
@@ -151,9 +157,13 @@ def data_bias(
         the outer mapping if there is one attribute); or a table with the same group columns, whose
         own chance is then allowed for.
     other : (X, y) or (X, y, sensitive_features), optional
-        A second table of other rows, such as the made ones alone: how its label rates differ, by
-        group. The two may not share rows (an enlarged table holds the first one's): intervals and
-        p-values of ``shift`` treat them as independent.
+        A second table: how its label rates and the groups' shares differ. An enlarged table (its
+        first rows are those of ``X``, in their order, with their labels and groups) is recognised, and its
+        new rows alone are set against the real ones. Any other table, such as the made rows alone, is
+        taken to be independent of the first. The sentences say which of the two it was.
+    drawn : bool, default=True
+        Whether labels and groups of the second table's (new) rows are a sample. False: so many of each
+        were asked for (balanced classes, say), and only the real rows' chance counts.
     pos_label : label, optional
         The class whose rate is shown, of two: by default the rarer one.
     alpha : float, default=0.05
@@ -177,6 +187,11 @@ def data_bias(
     Rates and shares: Wilson's intervals, simultaneous by Sidak. Gaps: `gap_interval`. Shares
     against known ones: Pearson's chi-squared, simulated (1,999 draws) where fewer than 5 rows are
     expected; Holm's allowance within an attribute. 30,000 rows of 15 columns take about 0.3 s.
+
+    A second table: an enlarged one of n real and m new rows (of a group) moves its rate by the difference
+    of the new and the real rows' rate times m / (n + m), the groups' sizes taken as they are.
+    Differences have Newcombe's intervals, simultaneous over the groups and labels of an attribute. They
+    held together in 93.5 to 96.8 % of 4,000 runs in each of 168 cases (1 to 5 groups of 30 rows and more).
 
     More rows say more about a cell only if they are real: synthetic ones repeat what the cell's rows said.
 
@@ -202,7 +217,7 @@ def data_bias(
     target, classes, kind = target_of(y, len(frame), pos_label)
     second = None if other is None else second_table(other, group_columns, groups, classes, kind)
     by_table = reference is not None and not isinstance(reference, Mapping)
-    parts = [groups] + ([second[0]] if second else [])
+    parts = [groups] + ([second[1]] if second else [])
     if by_table:
         parts.append(reference_groups(reference, groups, group_columns))
     groupings, empty = groupings_of(parts)  # the same cuts and levels in all tables
@@ -212,12 +227,20 @@ def data_bias(
         for levels in groupings[0]
     ]
     rates, gaps = _rates(groupings[0], target, classes, kind, alpha, width)
-    shift = pd.DataFrame()
+    settings = {
+        "rows": len(frame),
+        "alpha": alpha,
+        "width": width,
+        "target": kind,
+        "label": classes[1] if len(classes) == 2 else "",
+        "classes": ", ".join(classes),
+    }
+    shift = share = pd.DataFrame()
     if second is not None:
-        sides = [_all_rows(target), *groupings[0]], [_all_rows(second[1]), *groupings[1]]
-        both = (target, second[1])
-        shifts = [tables.shift_table(a, b, both, classes, alpha) for a, b in zip(*sides, strict=True)]
-        shift = pd.concat(shifts, ignore_index=True)
+        pairing = Pairing(holds_first((frame, groups, target), second), drawn)
+        shift, share = _shifts(groupings, (target, second[2]), classes, alpha, pairing)
+        new_rows = len(second[2]) - (len(target) if pairing.enlarged else 0)
+        settings |= {"enlarged": pairing.enlarged, "drawn": drawn, "new_rows": new_rows}
     return DataBias(
         groups=pd.concat([table for table, _ in represented], ignore_index=True),
         rates=rates,
@@ -226,15 +249,24 @@ def data_bias(
         shift=shift,
         fit={levels.name: p for levels, (_, p) in zip(groupings[0], represented, strict=True) if p == p},
         empty=empty,
-        settings={
-            "rows": len(frame),
-            "alpha": alpha,
-            "width": width,
-            "target": kind,
-            "label": classes[1] if len(classes) == 2 else "",
-            "classes": ", ".join(classes),
-        },
+        settings=settings,
+        share_shift=share,
     )
+
+
+def _shifts(
+    groupings: list[list[Levels]],
+    targets: tuple[np.ndarray, np.ndarray],
+    classes: list[str],
+    alpha: float,
+    pairing: Pairing,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return how label rates and groups' shares differ in the second table, of all attributes."""
+    pairs = list(zip(*groupings[:2], strict=True))
+    every = [(_all_rows(targets[0]), _all_rows(targets[1])), *pairs]
+    rates = [rate_shift(a, b, targets, classes, alpha, pairing) for a, b in every]
+    shares = [share_shift(a, b, alpha, pairing) for a, b in pairs]
+    return pd.concat(rates, ignore_index=True), pd.concat(shares, ignore_index=True)
 
 
 def _all_rows(target: np.ndarray) -> Levels:

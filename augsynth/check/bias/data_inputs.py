@@ -163,8 +163,8 @@ def target_of(y: Any, n: int, pos_label: Any) -> tuple[np.ndarray, list[str], st
 
 def second_table(
     other: Sequence[Any], group_columns: Sequence[Any], groups: pd.DataFrame, classes: list[str], kind: str
-) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return the group columns and class codes of a second table."""
+) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray]:
+    """Return the rows, the group columns and class codes of a second table."""
     if not isinstance(other, (tuple, list)) or len(other) not in (2, 3):
         must = "other must be (X, y) or (X, y, sensitive_features)"
         raise InputTypeError(sentence(_WHERE, must, type(other).__name__))
@@ -180,4 +180,4 @@ def second_table(
     if unknown or len(labels) != len(frame):
         must = "other must have one of the classes of y in every row"
         raise DataError(sentence(_WHERE, must, offenders(unknown) if unknown else f"{len(labels)} labels"))
-    return second, np.array([classes.index(name) for name in told.labels])[told.codes]
+    return frame, second, np.array([classes.index(name) for name in told.labels])[told.codes]

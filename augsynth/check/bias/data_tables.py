@@ -1,4 +1,4 @@
-"""The tables of data bias: rows and rates of each group, missing cells, the shift between two tables."""
+"""The tables of data bias: rows and rates of each group, and missing cells."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ __all__ = [
     "reference_shares",
     "representation",
     "rows_needed",
-    "shift_table",
     "wilson",
 ]
 
@@ -275,44 +274,3 @@ def _two_shares(a: np.ndarray, n: np.ndarray, b: np.ndarray, m: np.ndarray) -> n
         cells = [[a[place], n[place] - a[place]], [b[place], m[place] - b[place]]]
         p[place] = stats.fisher_exact(cells).pvalue
     return np.where((n > 0) & (m > 0), np.minimum(np.nan_to_num(p, nan=1.0), 1.0), 1.0)
-
-
-def shift_table(
-    here: Levels, there: Levels, targets: tuple[np.ndarray, np.ndarray], classes: Sequence[str], alpha: float
-) -> pd.DataFrame:
-    """Return how each group's label rates differ between two tables (the second minus the first).
-
-    Newcombe's intervals, simultaneous over all groups and labels; Holm's allowance for the p-values.
-    """
-    groups = list(dict.fromkeys([*here.labels, *there.labels]))
-    parts = []
-    for k in range(len(classes)) if len(classes) > 2 else [1]:
-        sides = []
-        for levels, target in zip((here, there), targets, strict=True):
-            codes = np.array([groups.index(label) for label in levels.labels], dtype=int)[levels.codes]
-            rows = np.bincount(codes, minlength=len(groups))
-            hits = np.bincount(codes, weights=target == k, minlength=len(groups)).astype(int)
-            sides.append((hits, rows))
-        parts.append(_shifts(sides, groups, here.name, classes[k]))
-    table = pd.concat(parts, ignore_index=True)
-    (a, n), (b, m) = ((table.pop(f"hits_{s}"), table[f"rows_{s}"]) for s in ("here", "there"))
-    bounds = [wilson(x, rows, alpha, len(table)) for x, rows in ((a, n), (b, m))]
-    p, q = table["rate_here"], table["rate_there"]
-    table["low"] = q - p - np.sqrt((q - bounds[1][0]) ** 2 + (bounds[0][1] - p) ** 2)
-    table["high"] = q - p + np.sqrt((bounds[1][1] - q) ** 2 + (p - bounds[0][0]) ** 2)
-    table["p_adjusted"] = holm(_two_shares(*(each.to_numpy() for each in (a, n, b, m))))
-    return table
-
-
-def _shifts(
-    sides: list[tuple[np.ndarray, np.ndarray]], groups: list[str], name: str, label: str
-) -> pd.DataFrame:
-    (a, n), (b, m) = sides
-    with np.errstate(invalid="ignore", divide="ignore"):
-        p, q = a / n, b / m
-    return pd.DataFrame(
-        {
-            "attribute": name, "group": groups, "label": label, "rows_here": n, "rows_there": m,
-            "rate_here": p, "rate_there": q, "difference": q - p, "hits_here": a, "hits_there": b,
-        }
-    )  # fmt: skip

@@ -108,8 +108,9 @@ def _shift(found: DataBias) -> list[str]:
         return []
     whole = found.shift[found.shift["attribute"] == "all rows"]
     where = found.settings.get("other", "in the second table")
-    told = [
-        f"The rate of {row.label} goes from {row.rate_here:.1%} to {row.rate_there:.1%} {where}."
+    told = [_pairing(found)] + [
+        f"The rate of {row.label} goes from {row.rate_here:.1%} to {row.rate_there:.1%} {where} "
+        f"({_change(row.difference, row.low, row.high)})."
         for row in whole.itertuples()
     ]
     groups = found.shift[(found.shift["attribute"] != "all rows") & (found.shift["p_adjusted"] <= 0.05)]
@@ -117,9 +118,37 @@ def _shift(found: DataBias) -> list[str]:
         far = groups.loc[groups["difference"].abs().idxmax()]
         told.append(
             f"It differs most for {far['group']}: {far['rate_here']:.1%} and {far['rate_there']:.1%} "
-            f"({far['label']}; difference {far['difference']:+.1%} [{far['low']:+.1%}, {far['high']:+.1%}])."
+            f"({far['label']}; difference {_change(far['difference'], far['low'], far['high'])})."
+        )
+    moved = found.share_shift[found.share_shift["p_adjusted"] <= 0.05]
+    if len(moved):
+        far = moved.loc[moved["difference"].abs().idxmax()]
+        told.append(
+            f"The share of {far['group']} goes from {far['share_here']:.1%} to {far['share_there']:.1%} "
+            f"({_change(far['difference'], far['low'], far['high'])})."
         )
     return told
+
+
+def _pairing(found: DataBias) -> str:
+    """Say what the second table was taken for, and whose chance the intervals allow for."""
+    new, drawn, real = found.settings["new_rows"], found.settings["drawn"], found.settings["rows"]
+    if not found.settings["enlarged"]:
+        chance = "chance in both" if drawn else "chance in the first only: its numbers were asked for"
+        return f"The second table is taken as {new:,} other rows, independent of the first ({chance})."
+    if not new:
+        return "The second table is the first one."
+    chance = (
+        "in real and new rows" if drawn else "in the real rows only: the numbers of new ones were asked for"
+    )
+    return (
+        f"The second table is the first one and {new:,} new rows ({new / (new + real):.1%} of it): changes "
+        f"are what these bring, with chance {chance}."
+    )
+
+
+def _change(value: float, low: float, high: float) -> str:
+    return f"{value:+.1%} [{low:+.1%}, {high:+.1%}]"
 
 
 def _short(value: float) -> str:
@@ -133,7 +162,7 @@ def _p(p: float) -> str:
 def written(found: DataBias) -> str:
     """Return the sentences and the tables as text."""
     parts = ["\n".join(sentences(found))]
-    for name in ("groups", "rates", "missing", "shift"):
+    for name in ("groups", "rates", "missing", "shift", "share_shift"):
         table = found.to_frame(name)
         if not len(table):
             continue

@@ -160,6 +160,12 @@ def find_slices(
     All pairs are looked at, of up to 400 conditions (the most promising); triples extend the
     50 best pairs. 30,000 rows of 15 columns take about 3 CPU-s.
 
+    Measured on tables of four columns. Without any slice, 0 to 6 of 200 runs name one (errors, normal and
+    skewed losses; 500 and 3,000 rows). 3,000 rows with an error rate of .35 in a slice and
+    .15 elsewhere, found with more than half of its rows in common, of 200 runs: a category (15 % of the
+    rows) 198, a category and a range (9 %) 180, missing cells (10 %) 192; two slices that overlap 400 of
+    400, two apart (15 and 8 %) 361 of 400. In 0 to 3 of 200 such runs another slice is named as well.
+
     Deviation: SliceLine ranks by a weighted sum of relative loss and size and has no test;
     SliceFinder tests on the rows it searched.
 
