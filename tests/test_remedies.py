@@ -7,11 +7,14 @@ import torch
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 
+from augsynth.check import compare
 from augsynth.core.errors import DataError, ParameterError, ThinCellWarning
+from augsynth.nn import running
 from augsynth.nn.trainer import Trainer
 from augsynth.remedies import (
     REMEDIES,
@@ -21,6 +24,7 @@ from augsynth.remedies import (
     IndependentClassifier,
     IndependentNetwork,
     remedy,
+    thresholds,
 )
 from augsynth.resample.weights import balanced_weights
 
@@ -120,6 +124,97 @@ def test_group_thresholds_equalise_error_rates():
     )
     said = even.predict(test[0], sensitive_features=test[2]) == "yes"
     assert abs(said[test[2] == "a"].mean() - said[test[2] == "b"].mean()) < 0.08
+
+
+def persons(n=150, seed=0):
+    """Four rows a person, all with one label that no feature tells."""
+    rng = np.random.default_rng(seed)
+    person = np.repeat(np.arange(n), 4)
+    y, group = (rng.integers(0, 2, n)[person] for _ in range(2))
+    X = np.column_stack([rng.normal(size=(4 * n, 2)), 10.0 * person])
+    return X, y, np.where(group, "a", "b"), np.array([f"p{each}" for each in person])
+
+
+def test_thresholds_come_from_persons_that_the_model_has_not_seen(monkeypatch):
+    seen = {}
+
+    def spy(estimator, X, y, weight, parts):
+        seen["parts"] = parts
+        return scored(estimator, X, y, weight, parts)
+
+    scored = thresholds._held_out_scores
+    monkeypatch.setattr(thresholds, "_held_out_scores", spy)
+    X, y, group, person = persons()
+    GroupThresholds().fit(LogisticRegression(), X, y, sensitive_features=group, groups=person, random_state=0)
+    for train, test in seen["parts"]:
+        assert not set(person[train]) & set(person[test])
+    assert sorted(np.concatenate([test for _, test in seen["parts"]])) == list(range(600))
+
+
+def test_compare_keeps_persons_together_in_the_folds_of_remedies():
+    X, y, group, person = persons()
+    asked = []
+
+    class Spy(GroupThresholds):
+        def fit(self, *rows, groups=None, **options):
+            asked.append((len(rows[1]), groups))
+            return super().fit(*rows, groups=groups, **options)
+
+    class Plain(CellWeights):  # takes no groups, and is given none
+        pass
+
+    options = {"sensitive_features": group, "cv": 3, "n_repeats": 1, "scoring": "balanced_accuracy"}
+    result = compare(LogisticRegression(), (), X, y, remedies=[Spy(), Plain()], groups=person, **options)
+    assert result.failures.empty and len(asked) == 3
+    assert all(len(groups) == rows and len(set(groups)) < rows for rows, groups in asked)
+    asked.clear()
+    compare(LogisticRegression(), (), X, y, remedies=[Spy()], **options)
+    assert [groups for _, groups in asked] == [None] * 3
+
+
+def test_compare_with_persons_tunes_on_scores_of_other_persons():
+    """A neighbour knows every row of a person that it has seen: on split persons it seems to err never."""
+    X, y, group, person = persons()
+    y = np.where(y == 1, "yes", "no")
+    fitted = {}
+    for groups in (None, person):
+        scores = thresholds._held_out_scores(
+            KNeighborsClassifier(1), X, y, None, thresholds._inner_parts((y == "yes") * 1, groups, 3, 0)
+        )
+        fitted[groups is None] = np.mean((scores > 0.5) == (y == "yes"))
+    assert fitted[True] > 0.95 and 0.4 < fitted[False] < 0.6
+
+
+def test_the_hold_out_of_the_penalty_keeps_persons_together(monkeypatch):
+    X, y, group, person = persons(60)
+    held = []
+    before = running.Rows.of.__func__
+
+    def spy(cls, *given, **options):
+        rows = before(cls, *given, **options)
+        held.append((rows.train.numpy(), rows.held.numpy()))
+        return rows
+
+    monkeypatch.setattr(running.Rows, "of", classmethod(spy))
+    patient = Trainer(steps=10, options={"progress": False, "patience": 2})
+    model = IndependentClassifier(trainer=patient, random_state=0)
+    model.fit(X, y, sensitive_features=group, groups=person)
+    model.fit(X, y, sensitive_features=group)
+    (train, aside), (split, apart) = held
+    assert not set(person[train]) & set(person[aside]) and len(train) + len(aside) == 240
+    assert len(aside) == 24 and set(person[split]) & set(person[apart])
+    IndependentNetwork().fit(None, X, y, sensitive_features=group, groups=person, random_state=0)
+
+
+def test_few_persons_get_a_sentence():
+    X, y, group, person = persons(6)
+    with pytest.raises(DataError, match="given clusters that make 1 fold"):
+        GroupThresholds().fit(LogisticRegression(), X, y, sensitive_features=group, groups=y)
+    with pytest.raises(DataError, match="24 rows as X has"):
+        GroupThresholds().fit(LogisticRegression(), X, y, sensitive_features=group, groups=person[:3])
+    with pytest.raises(DataError, match="may not be missing; given 1 missing"):
+        lost = np.array([None, *person[1:]], dtype=object)
+        GroupThresholds().fit(LogisticRegression(), X, y, sensitive_features=group, groups=lost)
 
 
 def test_thin_and_unseen_groups_share_thresholds():

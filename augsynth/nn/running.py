@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -63,14 +64,27 @@ class Rows:
     _order: Tensor | None = None
 
     @classmethod
-    def of(cls, z: Tensor, c: Tensor, w: Tensor | None, *, seed: int, batch: int, settings: Settings) -> Rows:
-        """Put rows aside for the hold-out if patience is set."""
+    def of(
+        cls,
+        z: Tensor,
+        c: Tensor,
+        w: Tensor | None,
+        *,
+        seed: int,
+        batch: int,
+        settings: Settings,
+        clusters: np.ndarray | None = None,
+    ) -> Rows:
+        """Put rows aside for the hold-out if patience is set: whole clusters, where there are some."""
         n = len(z)
         if n == 0 or len(c) != n or (w is not None and len(w) != n):
             lengths = f"{n}, {len(c)}" + ("" if w is None else f", {len(w)}")
             raise ParameterError(sentence("Trainer", "z, c and w must agree in rows (at least one)", lengths))
         held = 0 if settings.patience is None or n < 2 else max(1, int(settings.holdout * n))
-        order = torch.as_tensor(keyed_rng(seed, _SPLIT).permutation(n))
+        mixed = keyed_rng(seed, _SPLIT).permutation(n)
+        if held and clusters is not None:
+            mixed, held = _by_cluster(mixed, clusters, held)
+        order = torch.as_tensor(mixed)
         train = torch.sort(order[held:]).values
         return cls(z, c, w, train, order[:held][:HOLDOUT_ROWS], min(batch, len(train)), seed)
 
@@ -94,6 +108,16 @@ class Rows:
         positions = positions.to(self.z.device)
         w = None if self.w is None else self.w[positions].to(device)
         return self.z[positions].to(device), self.c[positions].to(device), w
+
+
+def _by_cluster(mixed: np.ndarray, clusters: np.ndarray, held: int) -> tuple[np.ndarray, int]:
+    """Return the rows cluster by cluster, and how many of them are the clusters nearest to so many rows."""
+    _, first, codes = np.unique(clusters[mixed], return_index=True, return_inverse=True)
+    order = np.argsort(first[codes], kind="stable")  # clusters in the order of their first rows
+    ends = np.append(0, np.flatnonzero(np.diff(first[codes][order])) + 1)
+    if len(ends) > 1:  # at least one cluster is held, and one is not
+        ends = ends[1:]
+    return mixed[order], int(ends[np.argmin(np.abs(ends - held))])
 
 
 class Run:

@@ -130,6 +130,7 @@ class Trainer(BaseEstimator):
         c: Tensor,
         *,
         w: Tensor | None = None,
+        clusters: np.ndarray | None = None,
         rng: np.random.Generator,
         on_step: Iterable[Callable[[int, dict[str, float]], None]] = (),
     ) -> History:
@@ -144,6 +145,8 @@ class Trainer(BaseEstimator):
             Cells of the condition.
         w : Tensor, (n,), optional
             Weights.
+        clusters : ndarray, (n,), optional
+            Persons or blocks that the hold-out of ``patience`` may not split.
         rng : numpy Generator
             Asked for one number, the seed of the run.
         on_step : callables
@@ -158,7 +161,8 @@ class Trainer(BaseEstimator):
         settings = self._settings(plan)
         device = resolve_device(self.device)
         seed = int(rng.integers(2**63 - 1))
-        rows = Rows.of(z, c, w, seed=seed, batch=self.batch_rows(len(z), plan), settings=settings)
+        batch = self.batch_rows(len(z), plan)
+        rows = Rows.of(z, c, w, seed=seed, batch=batch, settings=settings, clusters=clusters)
         started = time.perf_counter()
         try:
             with deterministic(settings.deterministic), few_threads(objective, rows.batch):

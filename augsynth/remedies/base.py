@@ -22,6 +22,7 @@ __all__ = [
     "Fitted",
     "Remedy",
     "TableView",
+    "clusters_of",
     "fit_weighted",
     "group_names",
     "takes_weights",
@@ -68,7 +69,11 @@ class Remedy(Protocol):
         sample_weight: Any = None,
         random_state: Any = None,
     ) -> Fitted:
-        """Fit a clone of an estimator (a classifier or a Pipeline) with the remedy."""
+        """Fit a clone of an estimator (a classifier or a Pipeline) with the remedy.
+
+        Where ``fit`` also takes ``groups`` (n,), clusters such as persons, a comparison passes them:
+        inner folds may not split them.
+        """
 
 
 def why_no_remedy(estimator: Any, sensitive_features: Any) -> str:
@@ -86,6 +91,17 @@ def group_names(sensitive_features: Any) -> np.ndarray:
     if frame is None:
         raise DataError(sentence("remedy", "there must be sensitive features", "none"))
     return group_texts(frame).astype(str)
+
+
+def clusters_of(groups: Any, n: int, where: str) -> np.ndarray:
+    """Return one code a row for the clusters (persons, blocks) that inner folds may not split."""
+    codes = pd.factorize(pd.Series(np.ravel(np.asarray(groups))).astype(object))[0]
+    if len(codes) != n:
+        raise DataError(sentence(where, f"groups must have {n} rows as X has", f"{len(codes)} rows"))
+    if (codes < 0).any():
+        missing = f"{int((codes < 0).sum())} missing"
+        raise DataError(sentence(where, "groups may not be missing", missing, "Give each such row its own."))
+    return codes
 
 
 def takes_weights(estimator: Any) -> bool:

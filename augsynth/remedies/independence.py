@@ -16,7 +16,7 @@ from augsynth.core.arrays import check_weights
 from augsynth.core.errors import DataError, sentence
 from augsynth.core.parameters import check_number, check_option
 from augsynth.core.random import keyed_rng, resolve_seed
-from augsynth.remedies.base import Blind, Fitted, TableView, group_names, why_no_remedy
+from augsynth.remedies.base import Blind, Fitted, TableView, clusters_of, group_names, why_no_remedy
 
 __all__ = ["IndependentClassifier", "IndependentNetwork"]
 
@@ -94,7 +94,9 @@ class IndependentClassifier(ClassifierMixin, BaseEstimator):
         self.trainer = trainer
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, *, sensitive_features: Any = None, sample_weight: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any, *, sensitive_features: Any = None, sample_weight: Any = None, groups: Any = None
+    ) -> Self:
         """Train the network.
 
         Parameters
@@ -107,6 +109,8 @@ class IndependentClassifier(ClassifierMixin, BaseEstimator):
             number, all else are categories. None: a plain network.
         sample_weight : array-like (n,), optional
             Of the cross-entropy.
+        groups : array-like (n,), optional
+            Clusters (persons, blocks) that a hold-out of the ``trainer`` may not split.
 
         Raises
         ------
@@ -154,6 +158,7 @@ class IndependentClassifier(ClassifierMixin, BaseEstimator):
             z,
             torch.as_tensor(codes),
             w=None if weight is None else torch.as_tensor(weight / weight.mean(), dtype=torch.float32),
+            clusters=None if groups is None else clusters_of(groups, len(z), where),
             rng=keyed_rng(seed, _RUN),
         )
         self.network_ = net
@@ -241,11 +246,12 @@ class IndependentNetwork:
         *,
         sensitive_features: Any,
         sample_weight: Any = None,
+        groups: Any = None,
         random_state: Any = None,
     ) -> Fitted:
         """Train an `IndependentClassifier`."""
         model = IndependentClassifier(
             self.strength, within_classes=self.within_classes, random_state=resolve_seed(random_state)
         )
-        model.fit(X, y, sensitive_features=sensitive_features, sample_weight=sample_weight)
+        model.fit(X, y, sensitive_features=sensitive_features, sample_weight=sample_weight, groups=groups)
         return Blind(model)

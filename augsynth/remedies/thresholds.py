@@ -8,13 +8,20 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from augsynth.core.arrays import check_weights, take_rows
 from augsynth.core.errors import DataError, ThinCellWarning, offenders, sentence
 from augsynth.core.parameters import check_number, check_option
 from augsynth.core.random import keyed_rng, resolve_seed
-from augsynth.remedies.base import SCORES, Fitted, fit_weighted, group_names, why_no_remedy
+from augsynth.remedies.base import (
+    SCORES,
+    Fitted,
+    clusters_of,
+    fit_weighted,
+    group_names,
+    why_no_remedy,
+)
 
 __all__ = ["GroupThresholds"]
 
@@ -22,6 +29,7 @@ _FOLDS, _DECIDE = 501, 502
 _POOLED = "(other groups)"
 _LEAST = 5  # rows of each class that a group needs for thresholds of its own
 CONSTRAINTS = ("equalized_odds", "demographic_parity", "true_positive_rate_parity")
+Part = tuple[np.ndarray, np.ndarray]
 OBJECTIVES = ("balanced_accuracy_score", "accuracy_score")
 
 
@@ -83,9 +91,13 @@ class GroupThresholds:
         *,
         sensitive_features: Any,
         sample_weight: Any = None,
+        groups: Any = None,
         random_state: Any = None,
     ) -> Fitted:
-        """Fit clones in inner folds for the thresholds, and one on all rows."""
+        """Fit clones in inner folds for the thresholds, and one on all rows.
+
+        ``groups`` (n,) names the cluster (person, block) of each row: inner folds do not split them.
+        """
         where = type(self).__name__
         check_option(where, "constraint", self.constraint, CONSTRAINTS)
         check_option(where, "objective", self.objective, OBJECTIVES)
@@ -98,22 +110,41 @@ class GroupThresholds:
         names = group_names(sensitive_features)
         kept = _groups_with_enough(names, codes)
         told = np.where(np.isin(names, kept), names, _POOLED if len(kept) else names[0])
-        scores = self._held_out_scores(estimator, X, y, codes, weight, seed)
+        parts = _inner_parts(codes, groups, self.folds, seed)
+        scores = _held_out_scores(estimator, X, y, weight, parts)
         model = fit_weighted(clone(estimator), X, y, weight)
         return _Thresholded(model, classes, seed)._fit(self, scores, codes, told.astype(str))
 
-    def _held_out_scores(
-        self, estimator: Any, X: Any, y: Any, codes: np.ndarray, weight: Any, seed: int
-    ) -> np.ndarray:
-        folds = min(self.folds, int(np.bincount(codes).min()))
-        inner = int(keyed_rng(seed, _FOLDS).integers(2**31))
-        scores = np.empty(len(codes))
-        for train, test in StratifiedKFold(folds, shuffle=True, random_state=inner).split(codes, codes):
-            part = None if weight is None else weight[train]
-            y_part = take_rows(y if hasattr(y, "shape") else np.asarray(y), train)
-            model = fit_weighted(clone(estimator), take_rows(X, train), y_part, part)
-            scores[test] = _scores(model, take_rows(X, test))
-        return scores
+
+def _inner_parts(
+    codes: np.ndarray, groups: Any, folds: int, seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return (train, test) positions of the inner folds; clusters of rows stay together."""
+    inner = int(keyed_rng(seed, _FOLDS).integers(2**31))
+    if groups is None:
+        room = min(folds, int(np.bincount(codes).min()))
+        return list(StratifiedKFold(room, shuffle=True, random_state=inner).split(codes, codes))
+    clusters = clusters_of(groups, len(codes), "GroupThresholds")
+    room = min(folds, *(len(np.unique(clusters[codes == code])) for code in (0, 1)))
+    parts = []
+    if room >= 2:
+        split = StratifiedGroupKFold(room, shuffle=True, random_state=inner).split(codes, codes, clusters)
+        parts = [part for part in split if len(part[1])]
+    if not parts or any(len(np.unique(codes[train])) < 2 for train, _ in parts):
+        must = "inner folds that do not split the clusters of groups must leave both classes to train on"
+        given = f"clusters that make {room} fold{'' if room == 1 else 's'}"
+        raise DataError(sentence("GroupThresholds", must, given, "Leave groups out, or get more clusters."))
+    return parts
+
+
+def _held_out_scores(estimator: Any, X: Any, y: Any, weight: Any, parts: list[Part]) -> np.ndarray:
+    scores = np.empty(sum(len(test) for _, test in parts))
+    for train, test in parts:
+        part = None if weight is None else weight[train]
+        y_part = take_rows(y if hasattr(y, "shape") else np.asarray(y), train)
+        model = fit_weighted(clone(estimator), take_rows(X, train), y_part, part)
+        scores[test] = _scores(model, take_rows(X, test))
+    return scores
 
 
 def _scores(model: Any, X: Any) -> np.ndarray:

@@ -128,7 +128,8 @@ def compare(  # type: ignore[misc]  # a signature for several estimators says **
         fold (of those with 20 rows of the class; a minimum over groups is lower the
         smaller the fold, for every method alike).
     groups : array-like of shape (n,), optional
-        Clusters that must not be split between training and test.
+        Clusters (persons, blocks) that must not be split between training and test, nor by the
+        inner folds of tuned thresholds, calibrations and remedies.
     sample_weight : array-like of shape (n,), optional
         Used to fit and to score.
     scoring : str, callable, list or dict, optional

@@ -169,6 +169,9 @@ def _fit_remedy(
     X = take(plan.X, split.train)
     # a remedy and its twin without the remedy start from the same seed: they differ by it alone
     key = zlib.crc32((getattr(remedy, "seeded_as", None) or method).encode())
+    kept = {}
+    if plan.groups is not None and "groups" in inspect.signature(remedy.fit).parameters:
+        kept["groups"] = take(plan.groups, split.train)  # not split by folds inside either
     start = time.perf_counter()
     fitted = remedy.fit(
         model,
@@ -177,6 +180,7 @@ def _fit_remedy(
         sensitive_features=take(plan.sensitive_features, split.train),
         sample_weight=take(plan.sample_weight, split.train),
         random_state=int(keyed_rng(plan.seed, _METHOD_STREAM, split.repeat, split.fold, key).integers(2**31)),
+        **kept,
     )
     groups = take(plan.sensitive_features, split.test)
     told = answers_of(fitted, take(plan.X, split.test), plan.classes or None, sensitive_features=groups)
