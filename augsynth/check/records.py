@@ -8,20 +8,37 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["plain", "records"]
+__all__ = ["plain", "records", "writable"]
 
 
 def plain(value: Any) -> Any:
     """Return a value as JSON can hold it: what is not finite is None, what is no number or text is text."""
     if isinstance(value, Mapping):
-        return {str(key): plain(each) for key, each in value.items()}
+        return {writable(str(key)): plain(each) for key, each in value.items()}
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not np.isfinite(value):
         return None
-    return value if isinstance(value, (int, float, str, bool, type(None))) else str(value)
+    if value is None or isinstance(value, (int, float, bool)):
+        return value
+    return writable(str(value))
+
+
+def writable(text: str) -> str:
+    r"""Return text that every file and screen can hold: halves of surrogate pairs become U+FFFD.
+
+    Examples
+    --------
+    >>> writable("a\ud800") == "a\ufffd"
+    True
+    """
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows of a table as mappings of plain values."""
-    return [{str(key): plain(value) for key, value in row.items()} for row in frame.to_dict("records")]
+    return [
+        {writable(str(key)): plain(value) for key, value in row.items()} for row in frame.to_dict("records")
+    ]

@@ -14,7 +14,7 @@ from augsynth.check.fidelity import CHECKS as FIDELITY
 from augsynth.check.finding import FAILED, NOT_JUDGED, PASSED, Finding
 from augsynth.check.privacy import CHECKS as PRIVACY
 from augsynth.check.report import Report, report
-from augsynth.check.report.answers import Compared, answer_part, judge_worth, status_words, verdict_of
+from augsynth.check.report.answers import Answer, Compared, answer_part, judge_worth, status_words, verdict_of
 from augsynth.check.report.charts import Gain
 from augsynth.check.report.gains import _some, _with_wilson, judge_gains
 from augsynth.check.report.markup import middle_cut
@@ -177,6 +177,29 @@ def found_as(part, name, status, p=float("nan")):
     )
 
 
+def test_the_verdict_says_what_failed_and_by_how_much():
+    hurts = Answer("downstream", "", "hurts", FAILED, brief="R2 0.900 without them, 0.800 with them")
+    narrow, tstr = (
+        found_as("diversity", "variety", FAILED, 1e-9),
+        found_as("downstream", "tstr", FAILED, 1e-9),
+    )
+    gain, closer = (
+        found_as("downstream", "gain", FAILED, 1e-9),
+        found_as("memorisation", "closer_share", FAILED, 1e-9),
+    )
+    found = verdict_of(hurts, hurts, [gain, tstr, narrow, closer], holdout=True, noun="images")
+    assert found.sentence == (
+        "The new images hurt a model (R2 0.900 without them, 0.800 with them); 4 of 4 checks failed: they vary "
+        "less than they should, they lie closer to the training rows than they should and on their own they "
+        "teach a model less than real ones."
+    )
+    words = [
+        answer_part("memorisation", each).word
+        for each in ([closer], [found_as("memorisation", "copies", FAILED)])
+    ]
+    assert words == ["signs of it", "yes"]
+
+
 def test_the_worst_finding_answers_first_and_silence_is_no_proof():
     findings = [
         found_as("fidelity", "mild", FAILED, 0.04),
@@ -186,7 +209,7 @@ def test_the_worst_finding_answers_first_and_silence_is_no_proof():
         found_as("memorisation", "shown", NOT_JUDGED),
     ]
     real, varied, copied = (answer_part(part, findings) for part in ("fidelity", "diversity", "memorisation"))
-    assert real.word == "no" and list(real.sentences) == ["gross told.", "mild told."]
+    assert real.word == "differences found" and list(real.sentences) == ["gross told.", "mild told."]
     assert varied.status == PASSED and "That is no proof" in varied.sentences[0]
     assert copied.status == NOT_JUDGED
 

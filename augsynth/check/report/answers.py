@@ -11,6 +11,7 @@ import numpy as np
 
 from augsynth.check.evidence import Evidence
 from augsynth.check.finding import FAILED, INDEPENDENT, NOT_JUDGED, PASSED, Finding
+from augsynth.check.records import plain
 from augsynth.check.report.markup import figure
 from augsynth.check.utility.verdict import HELPS, HURTS, IN_ALL, NO_EVIDENCE
 
@@ -33,7 +34,8 @@ QUESTIONS = {
     "memorisation": "Does anything look copied?",
 }
 _GOOD = {"fidelity": "no difference found", "diversity": "varied", "memorisation": "no sign of it"}
-_BAD = {"fidelity": "no", "diversity": "no", "memorisation": "yes"}
+_BAD = {"fidelity": "differences found", "diversity": "less than they should be"}
+_COPIES = ("copies", "near_copies")  # of single rows; the others look at all rows together
 _CLEAN = {
     "fidelity": "told them from real rows",
     "diversity": "found them less varied than real rows",
@@ -57,6 +59,8 @@ class Answer:
     status : str
         "passed", "failed" or "not judged", for the colour.
     sentences : list of str
+    brief : str
+        The figures behind the word, for the one sentence of the verdict; "" if there are none.
     """
 
     part: str
@@ -64,10 +68,11 @@ class Answer:
     word: str
     status: str
     sentences: Sequence[str] = ()
+    brief: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
-        return {**asdict(self), "sentences": list(self.sentences)}
+        return {**plain(asdict(self)), "sentences": [plain(each) for each in self.sentences]}
 
 
 @dataclass(frozen=True)
@@ -191,7 +196,8 @@ def answer_part(
         if len(failed) > _SHOWN:
             left = len(failed) - _SHOWN
             told.append(f"{left} more failed, so {len(failed)} of these {len(judged)} checks in all.")
-        return Answer(part, question, _BAD[part], FAILED, told)
+        copied = "yes" if any(each.name in _COPIES for each in failed) else "signs of it"
+        return Answer(part, question, _BAD.get(part, copied), FAILED, told)
     if not judged:
         unmade = [each for each in mine if not math.isfinite(each.value)]
         reasons = list(dict.fromkeys(each.caution for each in unmade or mine if each.caution))
@@ -251,11 +257,12 @@ def verdict_of(
         answer_part(part, findings, compared, noun) for part in ("fidelity", "diversity", "memorisation")
     ]
     opening = {
-        HELPS: f"The new {noun} help",
-        HURTS: f"The new {noun} hurt",
-        NO_EVIDENCE: f"There is no evidence that the new {noun} help",
+        HELPS: f"The new {noun} help a model",
+        HURTS: f"The new {noun} hurt a model",
+        NO_EVIDENCE: f"There is no evidence that the new {noun} help a model",
         "mixed": f"Some of the compared ways to make {noun} help more than others",
-    }.get(worth.word, f"Whether the new {noun} help was not judged")
+    }.get(worth.word, f"Whether the new {noun} help a model was not judged")
+    opening += f" ({worth.brief})" if worth.brief else ""
     judged = [each for each in findings if each.status != NOT_JUDGED]
     failed = [each for each in judged if each.status == FAILED]
     if not judged:
@@ -265,22 +272,31 @@ def verdict_of(
             f"none of the {len(judged)} checks failed" if len(judged) > 1 else "the one check did not fail"
         )
     else:
-        failing = [each.part for each in failed]
-        reasons = {
-            "fidelity": "they can be told from real ones",
-            "diversity": "they vary less",
-            "memorisation": "some look copied",
-            "bias": "groups are treated differently",
-            "downstream": "a model does worse with them",
-        }
-        told = [words for part, words in reasons.items() if part in failing]
-        closing = f"{len(failed)} of {len(judged)} checks failed: {_listed(told)}"
+        closing = f"{len(failed)} of {len(judged)} checks failed: {_listed(_reasons(failed, worth.word))}"
     against = "" if holdout else f" Without real {noun} held out, much of this is weaker than it could be."
     if compared is not None and compared.too_few:
         against += (
             f" Only {compared.rows:,} of {compared.new:,} new {noun} had real ones to be compared with."
         )
     return Verdict(worth.word, f"{opening}; {closing}.{against}", [worth, gains, *parts])
+
+
+def _reasons(failed: Sequence[Finding], word: str) -> list[str]:
+    """Say what failed, once for each part; that a model does worse is not said after "hurts"."""
+    told = {
+        "fidelity": "they differ from real ones",
+        "diversity": "they vary less than they should",
+        "copies": "some look copied",
+        "memorisation": "they lie closer to the training rows than they should",
+        "bias": "groups are treated differently",
+        "gain": "a model does worse with them",
+        "tstr": "on their own they teach a model less than real ones",
+    }
+    names = {each.name for each in failed}
+    found = {each.part for each in failed} | {each for each in ("gain", "tstr") if each in names}
+    if names & set(_COPIES):
+        found = found - {"memorisation"} | {"copies"}
+    return [words for key, words in told.items() if key in found and not (key == "gain" and word == HURTS)]
 
 
 def _listed(words: Sequence[str]) -> str:

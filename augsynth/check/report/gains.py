@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 __all__ = ["gain_blocks", "group_blocks", "judge_gains", "judge_trial"]
 
 NOTHING = "nothing"
-ONE_AT_A_TIME = "Each interval is of one line at a time; the words beside them allow for several."
+ONE_AT_A_TIME = (
+    "Each interval is of one line at a time; the words beside them allow for several: what is clear "
+    "only by itself is no evidence among so many lines."
+)
 _SETS = {
     BOTH: "real and new rows",
     NEW: "new rows alone",
@@ -49,7 +52,10 @@ def judge_trial(trial: Trial) -> Answer:
     word = str(mine["verdict"].iloc[0])
     status = {HELPS: PASSED, HURTS: FAILED}.get(word, NOT_JUDGED)
     told = [each.sentence for each in trial.findings() if each.sentence]
-    return Answer("downstream", question, word, status, told or list(trial.notes))
+    value, change = float(mine["value"].iloc[0]), float(mine["difference"].iloc[0])
+    brief = f"{trial.metric} {value - change:.3f} without them, {value:.3f} with them"
+    known = math.isfinite(value) and math.isfinite(change)
+    return Answer("downstream", question, word, status, told or list(trial.notes), brief if known else "")
 
 
 def judge_gains(
@@ -81,7 +87,8 @@ def judge_gains(
     if known and not gained and not lost:
         most = max(known, key=lambda each: abs(each.difference))
         interval = f"[{most.low:+.3f}, {most.high:+.3f}]"
-        told.append(f"The largest change is in the {most.name}: {most.difference:+.3f} {interval}.")
+        alone = "" if most.low <= 0 <= most.high else f"; clear by itself, but one of {len(known)} looked at"
+        told.append(f"The largest change is in the {most.name}: {most.difference:+.3f} {interval}{alone}.")
     if any(each.name.startswith("accuracy of ") for each in levels):
         told.append(_THRESHOLD)
     if not groups_named:

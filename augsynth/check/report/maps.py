@@ -12,14 +12,15 @@ from markupsafe import Markup
 from augsynth.check.evidence import Evidence
 from augsynth.check.report.markup import drawing, figure, middle_cut, tag
 
-__all__ = ["heat_map", "row_map", "worst_pairs"]
+__all__ = ["MOST_COLOURS", "class_colours", "class_key", "heat_map", "row_map", "worst_pairs"]
 
 _POINTS, _SIDE = 900, 340.0
-_MOST_CLASSES = 6
+MOST_COLOURS = 6
+_COLOURS = (2, 3, 4, 5, 0, 1)  # of the style sheet; 0 and 1 look like real and new
 MOST_COLUMNS = 24
 
 
-def row_map(evidence: Evidence) -> tuple[Markup, float] | None:
+def row_map(evidence: Evidence, noun: str = "rows") -> tuple[Markup, float] | None:
     """Draw matched real and new rows on the two main directions of the real ones; and their share of spread.
 
     The directions are principal components of the real rows in the coordinates of
@@ -41,30 +42,42 @@ def row_map(evidence: Evidence) -> tuple[Markup, float] | None:
     places = [plane.transform(design[some]), plane.transform(evidence.design(new.take(some)))]
     low, high = np.quantile(places[0], [0.005, 0.995], axis=0)
     low, high = low - 0.15 * (high - low), high + 0.15 * (high - low)
-    shown = evidence.target_kind == "class" and len(evidence.classes) <= _MOST_CLASSES
-    labels = [rows.labels[some] if shown else np.zeros(len(some), dtype=int) for rows in (real, new)]
+    several = len(np.unique(real.labels[some])) > 1
+    shown = several and evidence.target_kind == "class" and len(evidence.classes) <= MOST_COLOURS
     panels = []
-    for title, points, codes in zip(("real rows", "new rows"), places, labels, strict=True):
-        panels.append(tag("div", tag("h3", title), _panel(points, codes, low, high, title)))
-    key = Markup("")
-    if shown:
-        entries = [
-            tag("li", tag("span", class_=f"swatch f{k}"), middle_cut(name))
-            for k, name in enumerate(evidence.classes)
-        ]
-        key = tag("ul", *entries, class_="key")
+    for kind, rows, points in zip(("real", "new"), (real, new), places, strict=True):
+        title, labels = f"{kind} {noun}", rows.labels[some]
+        dots = class_colours(labels, "s") if shown else [(f"dots{kind}", np.ones(len(some), dtype=bool))]
+        panels.append(tag("div", tag("h3", title), _panel(points, dots, low, high, title)))
+    key = class_key(evidence.classes, real.labels[some]) if shown else Markup("")
     return key + tag("div", *panels, class_="pair"), share
 
 
-def _panel(points: np.ndarray, codes: np.ndarray, low: np.ndarray, high: np.ndarray, title: str) -> Markup:
+def class_colours(labels: np.ndarray, letter: str) -> list[tuple[str, np.ndarray]]:
+    """Return the style of each class and whose it is; first those that stand for nothing else on the page."""
+    return [(f"{letter}{_COLOURS[code]}", labels == code) for code in np.unique(labels)]
+
+
+def class_key(names: Sequence[str], labels: np.ndarray) -> Markup:
+    """Return the key of the classes that are there."""
+    codes = np.unique(labels)
+    entries = [
+        tag("li", tag("span", class_=f"swatch f{_COLOURS[code]}"), middle_cut(names[code])) for code in codes
+    ]
+    return tag("ul", *entries, class_="key")
+
+
+def _panel(
+    points: np.ndarray, dots: Sequence[tuple[str, np.ndarray]], low: np.ndarray, high: np.ndarray, title: str
+) -> Markup:
     span = np.where(high > low, high - low, 1.0)
     at = np.clip((points - low) / span, 0.0, 1.0) * (_SIDE - 12) + 6
     parts: list[Markup] = [
         tag("rect", x=0.5, y=0.5, width=_SIDE - 1, height=_SIDE * 0.72 - 1, class_="control frame")
     ]
-    for code in np.unique(codes):
-        path = "".join(f"M{x:.0f} {0.72 * y:.0f}h0" for x, y in at[codes == code])
-        parts.append(tag("path", d=path, class_=f"points s{code % 6}"))
+    for style, own in dots:
+        path = "".join(f"M{x:.0f} {0.72 * y:.0f}h0" for x, y in at[own])
+        parts.append(tag("path", d=path, class_=f"points {style}"))
     outside = int((((points < low) | (points > high)).any(axis=1)).sum())
     told = f"Map of {len(points):,} {title}; {outside:,} lie beyond its edges and are drawn on them"
     return drawing(*parts, width=_SIDE, height=_SIDE * 0.72, label=told)

@@ -27,6 +27,7 @@ _SCRIPT = (
     'document.getElementById("datasheet-text").textContent).then(function(){'
     'document.getElementById("copied").textContent="copied"})})}'
 )
+_WORDS = {"helps": "They help", "hurts": "They hurt", "no evidence": "No evidence that they help"}
 CLASSES = {PASSED: "good", FAILED: "bad", "helps": "good", "hurts": "bad"}
 
 
@@ -38,7 +39,7 @@ def page(report: Report) -> str:
     digest = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
     settings, verdict = report.settings, report.verdict
     failed = [(each.name, each.title) for each in report.findings if each.status == FAILED]
-    word = "No evidence that they help" if verdict.word == "no evidence" else verdict.word
+    word = _WORDS.get(verdict.word, verdict.word)
     context: dict[str, Any] = {
         "policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; "
         f"form-action 'none'; script-src 'sha256-{digest}'",

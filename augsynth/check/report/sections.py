@@ -17,6 +17,7 @@ from augsynth.check.report.columns import MOST_PANELS, marginals, small_multiple
 from augsynth.check.report.gains import gain_blocks, group_blocks
 from augsynth.check.report.maps import MOST_COLUMNS, heat_map, row_map, worst_pairs
 from augsynth.check.report.markup import figure, spaced
+from augsynth.check.report.neighbour_map import neighbour_map
 from augsynth.check.report.pairs import near_duplicate_blocks, pair_blocks
 from augsynth.check.report.pictures import MOST_CLASSES, contact_sheets, has_pictures
 from augsynth.check.report.strip import strip
@@ -69,6 +70,7 @@ def sections_of(report: Report) -> list[dict[str, Any]]:
     if not report.settings["groups"]:
         groups = ("Subgroups", "Subgroups that nobody named", "")
     made = [
+        ("pictures", "Pictures", "Real and new, class by class", "", _picture_blocks(report)),
         ("gains", "Gains", "Who gained, who lost?", _GAINS, gain_blocks(report)),
         ("counts", "Counts", "What was added", "", _count_blocks(report)),
         ("groups", *groups, group_blocks(report)),
@@ -76,7 +78,6 @@ def sections_of(report: Report) -> list[dict[str, Any]]:
         ("diversity", "Varied?", "Are they varied?", _DIVERSITY, _diversity_blocks(report)),
         ("memorisation", "Copied?", "Does anything look copied?", "", _memorisation_blocks(report)),
         ("training", "Training", "How the model was trained", "", _training_blocks(report)),
-        ("pictures", "Pictures", "Real and new, class by class", "", _picture_blocks(report)),
         ("details", "Details", "Every figure", "", _detail_blocks(report)),
         ("datasheet", "Datasheet", "Datasheet, for a model card", _DATASHEET, _datasheet_block(report)),
     ]
@@ -150,7 +151,7 @@ def _allowance(found: Finding) -> str:
     if found.status != PASSED or not found.p_value <= _ALONE:
         return ""
     p = figure(found.p_value)
-    return f"Alone it would have failed (p = {p}); among so many checks that happens by chance."
+    return f"By itself it would have failed (p = {p}); judged together with the other checks it does not."
 
 
 def _part(report: Report, part: str) -> list[Block]:
@@ -209,7 +210,7 @@ def _count_blocks(report: Report) -> list[Block]:
 
 def _fidelity_blocks(report: Report) -> list[Block]:
     blocks = _part(report, "fidelity")
-    evidence = report.evidence
+    evidence, noun = report.evidence, report.settings["noun"]
     if evidence is None:
         return blocks
     found = marginals(evidence)
@@ -229,13 +230,16 @@ def _fidelity_blocks(report: Report) -> list[Block]:
             frame, caption = worst_pairs(values, names), "Pairs of columns that differ most"
             if len(frame):
                 blocks.append({"kind": "table", "frame": shown_frame(frame), "caption": caption, "most": 8})
-    drawn = row_map(evidence)
+    drawn = row_map(evidence, noun)
     if drawn is not None:
         note = (
             f"The two main directions (principal components) of the real rows, which hold {drawn[1]:.0%} of "
             "their spread; both panels have the same axes. Differences in other directions do not show here."
         )
-        blocks.append(chart("Map of real and new rows", drawn[0], note=note))
+        blocks.append(chart(f"Map of real and new {noun}: main directions", drawn[0], note=note))
+    near = neighbour_map(evidence, noun)
+    if near is not None:
+        blocks.append(chart(f"Map of real and new {noun}: who lies beside whom", near[0], note=near[1]))
     return blocks
 
 
