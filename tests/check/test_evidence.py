@@ -231,6 +231,16 @@ def test_held_out_rows_that_were_seen_are_refused():
     assert len(gather(coarse, labels(0), coarse[::-1], labels(1), holdout=(coarse, labels(2))).holdout) == N
 
 
+def test_a_row_that_is_made_again_and_again_is_one_find():
+    """A generator that collapsed may hit one held-out row by chance, and then hits it every time."""
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame(rng.integers(0, 9, size=(900, 3)), columns=list("abc")).drop_duplicates()
+    train, held = rows[:200].reset_index(drop=True), rows[200:400].reset_index(drop=True)
+    made = pd.concat([rows[400:405]] + [held[:1]] * 40, ignore_index=True)
+    found = gather(train, None, made, None, holdout=(held, None))
+    assert found.notes == ["40 of the new rows are rows of the hold-out to the letter."]
+
+
 def test_labels_of_another_kind_get_a_sentence():
     X = pd.DataFrame({"a": np.arange(40.0)})
     with pytest.raises(DataError, match="labels must be numbers in all samples.*'x'.*in X_new"):

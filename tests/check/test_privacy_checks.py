@@ -201,6 +201,7 @@ def test_without_holdout_copies_are_counted_and_nothing_is_judged(samples):
 def test_words():
     assert "no leak was found by these tests" in WHAT_IT_PROVES.lower()
     assert [kind.name for kind in CHECKS] == [
+        "holdout_leak",
         "copies",
         "near_copies",
         "closer_share",

@@ -3,6 +3,7 @@
 from augsynth.check.finding import Check
 from augsynth.check.privacy.closer import CloserShare, closer_share
 from augsynth.check.privacy.copies import Copies
+from augsynth.check.privacy.holdout_leak import HoldoutLeak, leaked, withdrawn
 from augsynth.check.privacy.identifiers import Identifiers
 from augsynth.check.privacy.membership import Membership
 from augsynth.check.privacy.near_copies import NearCopies
@@ -17,8 +18,10 @@ __all__ = [
     "auc_interval",
     "closer_share",
     "hit_rate",
+    "leaked",
     "shadow_attack",
     "singling_out_risk",
+    "withdrawn",
 ]
 
 WHAT_IT_PROVES = (
@@ -34,4 +37,12 @@ WHAT_IT_PROVES = (
     "that was trained with differential privacy."
 )
 
-CHECKS: tuple[type[Check], ...] = (Copies, NearCopies, CloserShare, Membership, SinglingOut, Identifiers)
+CHECKS: tuple[type[Check], ...] = (
+    HoldoutLeak,
+    Copies,
+    NearCopies,
+    CloserShare,
+    Membership,
+    SinglingOut,
+    Identifiers,
+)

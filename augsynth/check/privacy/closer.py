@@ -11,16 +11,17 @@ from augsynth.check.evidence import Evidence
 from augsynth.check.finding import Check, Finding
 from augsynth.check.intervals import wilson
 from augsynth.check.permutation import permutation_p_value, worded
-from augsynth.check.privacy.flips import flipped
+from augsynth.check.privacy.flips import flip_sum_p_value, flipped
 from augsynth.check.privacy.pairs import suspicious_pairs
 from augsynth.check.privacy.references import QUICK, Nearest, nearest, needs_holdout, references
 from augsynth.check.samples import one_sample
 from augsynth.core.errors import DataError, sentence
 
-__all__ = ["CloserShare", "closer_share"]
+__all__ = ["LEVEL", "CloserShare", "closer_share", "more_held"]
 
 _DRAWS = 2  # of the larger sample, where the sizes differ
 _FLIPS = 499
+LEVEL = 1e-4  # from which on held-out rows are said to be what new rows were made from
 
 
 class CloserShare(Check):
@@ -60,7 +61,7 @@ class CloserShare(Check):
         tied = float(np.mean(_contributions(near, _real(refs.n_pairs)) == 0.5))
         return Finding(
             self.part, self.name, self.title, share, "share of new rows", low, high, 0.5, p, len(near.made),
-            _sentence(share, p, refs.n_pairs, len(_draws(evidence))),
+            _sentence(share, p, more_held(near.alone, refs.n_pairs), refs.n_pairs, len(_draws(evidence))),
             "This share alone proves no privacy: single copied rows leave it near 50 %."
             + (f" {tied:.0%} of the new rows are as close to both and count half." if tied >= 0.01 else ""),
             details={
@@ -184,7 +185,13 @@ def _distances(near: Nearest, n: int) -> pd.DataFrame:
     return pd.DataFrame({"distance": near.distances[:, 0], "nearest": kind})
 
 
-def _sentence(share: float, p: float, n: int, draws: int) -> str:
+def more_held(positions: np.ndarray, n: int) -> float:
+    """Return the exact chance that so many more of the nearest references are held-out rows."""
+    counts = np.bincount(positions, minlength=2 * n)
+    return flip_sum_p_value(counts[n:] - counts[:n])
+
+
+def _sentence(share: float, p: float, fewer: float, n: int, draws: int) -> str:
     told = (
         f"{share:.1%} of the new rows lie closer to a training row than to a held-out row "
         f"(50 % if nothing was memorised; {n:,} of each"
@@ -192,4 +199,7 @@ def _sentence(share: float, p: float, n: int, draws: int) -> str:
         + ")"
     )
     claim = ": more than chance explains, so the generator holds on to rows that it was trained on"
-    return worded(told, claim, p if share > 0.5 else 1.0, ": no sign of memorised rows in this share")
+    calm = ": no sign of memorised rows in this share"
+    if fewer <= LEVEL:
+        calm = ": far fewer than chance explains, as if it had been trained on the held-out rows"
+    return worded(told, claim, p if share > 0.5 else 1.0, calm)

@@ -11,6 +11,7 @@ from scipy import stats
 
 from augsynth.check.evidence import Evidence
 from augsynth.check.finding import Check, Finding
+from augsynth.check.kept import once
 from augsynth.check.permutation import permutation_p_value, worded
 from augsynth.check.privacy.flips import flipped
 from augsynth.check.privacy.rates import auc_interval, hit_rate
@@ -25,7 +26,7 @@ from augsynth.check.privacy.references import (
 from augsynth.core.random import keyed_rng
 from augsynth.encode.neighbors import NeighborIndex
 
-__all__ = ["Membership"]
+__all__ = ["Membership", "heldout_suspected"]
 
 _STREAM = 451
 _FLIPS = 999
@@ -86,6 +87,10 @@ class _Trial:
 
 
 def _trial(evidence: Evidence, most: int) -> _Trial:
+    return once(evidence, ("membership", most), lambda: _tried(evidence, most))
+
+
+def _tried(evidence: Evidence, most: int) -> _Trial:
     refs = references(evidence)
     made = NeighborIndex(evidence.made.z[made_places(evidence, most)], evidence.distance)
     if "beside" not in refs.kept:
@@ -124,24 +129,43 @@ def _area(ranks: np.ndarray, n: int) -> float:
     return float((ranks[:n].sum() - n * (n + 1) / 2) / n**2)
 
 
-def _exchanged(trial: _Trial, n: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:
-    """Return the areas (flips, attacks) if pairs are exchanged, and the p-value of the largest statistic."""
+def heldout_suspected(evidence: Evidence) -> float:
+    """Return the chance that the attacks suspect held-out rows so much more than training rows."""
+    difference, spread = _differences(_trial(evidence, FULL))
+    used = spread > 0
+    if not used.any():
+        return 1.0
+    z = float((-difference.sum(axis=1)[used] / spread[used]).max())
+    return _bound(z, int(used.sum()))
+
+
+def _bound(z: float, n: int) -> float:
+    """Return Hoeffding's bound on the largest of several sums with random signs, in standard deviations."""
+    return float(min(1.0, n * np.exp(-0.5 * z**2))) if z > 0 else 1.0
+
+
+def _differences(trial: _Trial) -> tuple[np.ndarray, np.ndarray]:
+    """Return what each pair adds to each statistic, (statistics, n), and the spread of their sums."""
+    n = trial.scores.shape[1] // 2
     ranks = np.array([stats.rankdata(each) for each in trial.scores])
     tops = [_top(rank, share) for rank in ranks for share in _TOPS if share * 2 * n >= 4]
     linear = np.vstack([ranks, *tops]) if tops else ranks
     difference = linear[:, :n] - linear[:, n:]
-    spread = np.sqrt(np.sum(difference**2, axis=1))
+    return difference, np.sqrt(np.sum(difference**2, axis=1))
+
+
+def _exchanged(trial: _Trial, n: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+    """Return the areas (flips, attacks) if pairs are exchanged, and the p-value of the largest statistic."""
+    difference, spread = _differences(trial)
     used = spread > 0
     signs = np.where(flipped(n, _FLIPS, rng)[:, :n], 1.0, -1.0)
     sums = signs @ difference.T
-    areas = 0.5 + sums[:, : len(ranks)] / (2.0 * n**2)
+    areas = 0.5 + sums[:, : len(trial.names)] / (2.0 * n**2)
     if not used.any():
         return areas, 1.0
     z = difference.sum(axis=1)[used] / spread[used]
     p = permutation_p_value(float(z.max()), (sums[:, used] / spread[used]).max(axis=1))
-    if z.max() > 0:  # Hoeffding's bound on sums with random signs, for each statistic
-        p = min(p, float(used.sum() * np.exp(-0.5 * z.max() ** 2)))
-    return areas, p
+    return areas, min(p, _bound(float(z.max()), int(used.sum())))
 
 
 def _top(ranks: np.ndarray, share: float) -> np.ndarray:

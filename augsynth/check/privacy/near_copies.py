@@ -150,7 +150,7 @@ def _sentence(best: Sight, refs: References, m: int, p: float) -> str:
     other = f"{(len(best.positions) - near) / m:.2%} are as near to a held-out row"
     disguise = {"mirrored": " in disguise", "reordered": " in disguise", "edited": " with cells changed"}
     claim = f": they are copies{disguise.get(best.name, ' with noise, or exact ones')}"
-    calm = ": near copies were not found in any of the views"
+    calm = ": near copies of training rows were not found in any of the views"
     return worded(f"{told}; {other}", claim, p, calm)
 
 

@@ -91,6 +91,11 @@ class Nearest:
         return self.tied.sum(axis=1)
 
     @property
+    def alone(self) -> np.ndarray:
+        """The references that are nearer to a new row than all others, for the new rows that have such."""
+        return self.positions[self.n_tied == 1, 0]
+
+    @property
     def crowded(self) -> np.ndarray:
         """Which new rows have more references at one distance than were looked up, (m,) of bool."""
         k = self.distances.shape[1]

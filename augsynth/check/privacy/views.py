@@ -14,6 +14,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from augsynth.check.evidence import Evidence, Rows
+from augsynth.check.kept import once
 from augsynth.check.preservation.reader_features import averages, picture_array
 from augsynth.check.privacy.references import FULL, QUICK, References, nearest, references
 from augsynth.core.arrays import take_rows
@@ -22,13 +23,14 @@ from augsynth.encode.distance import MixedDistance
 from augsynth.encode.layout import Block, Layout
 from augsynth.encode.neighbors import NeighborIndex
 
-__all__ = ["TOLD", "Sight", "sights"]
+__all__ = ["GIVEN", "TOLD", "Sight", "ratios", "sights", "usual_ratios"]
 
 _REAL = 421
 _MOST_REAL = 4000  # real rows that tell what is usual
 _USUAL = {"near": 0.01, "nearest": 0.001}  # shares of the real rows that lie as near to another
 _FEW_COLUMNS, _MANY_COLUMNS = 8, 24  # pairs of columns are left out between these, single ones from 4
 _PIXELS = 8
+GIVEN = "as given"
 
 TOLD = {
     "near": "lie nearer to one training row (beside the next real row) than 99 % of real rows do",
@@ -71,10 +73,14 @@ def sights(evidence: Evidence, *, quick: bool = False) -> list[Sight]:
         Fewer new rows, neither reordered columns nor pictures as pictures (of which
         controls have none of their own).
     """
+    return once(evidence, ("sights", quick), lambda: _looked(evidence, quick))
+
+
+def _looked(evidence: Evidence, quick: bool) -> list[Sight]:
     refs, layout = references(evidence), evidence.layout
     near = nearest(evidence, most=QUICK if quick else FULL)
-    ratio = _ratio(near.distances)
-    found = _striking(refs, "as given", refs.z, evidence.distance, near.made, ratio, near.positions[:, 0])
+    ratio = ratios(near.distances)
+    found = _striking(refs, GIVEN, refs.z, evidence.distance, near.made, ratio, near.positions[:, 0])
     if len(layout) >= 4:
         found.append(_edited(evidence, refs, near.made))
     numeric = layout.numeric
@@ -93,7 +99,19 @@ def sights(evidence: Evidence, *, quick: bool = False) -> list[Sight]:
     return found
 
 
-def _ratio(distances: np.ndarray) -> np.ndarray:
+def usual_ratios(
+    refs: References, name: str, z: np.ndarray, distance: MixedDistance
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ratios of real rows, each beside the others, and which reference each is nearest to."""
+    if name not in refs.kept:
+        some = _some(refs)
+        index = refs.index if z is refs.z else NeighborIndex(z, distance)
+        far, at = index.query(z[some], 2, exclude=some)
+        refs.kept[name] = ratios(far), at[:, 0]
+    return refs.kept[name]
+
+
+def ratios(distances: np.ndarray) -> np.ndarray:
     """Return the distance of the nearest as a share of that of the second; 1 where both are 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = distances[:, 0] / distances[:, 1]
@@ -110,17 +128,12 @@ def _striking(
     positions: np.ndarray,
 ) -> list[Sight]:
     """Compare the ratios of new rows with those of real rows, each beside the others."""
-    if name not in refs.kept:
-        some = _some(refs)
-        index = refs.index if z is refs.z else NeighborIndex(z, distance)
-        far, at = index.query(z[some], 2, exclude=some)
-        refs.kept[name] = _ratio(far), at[:, 0]
-    usual, at = refs.kept[name]
+    usual, at = usual_ratios(refs, name, z, distance)
     found = []
     for grade, share in _USUAL.items():
         limit = min(float(np.quantile(usual, share)), 0.999)
         hits, real = ratio <= limit, (usual <= limit) & (at < refs.n_pairs)
-        told = grade if name == "as given" else name
+        told = grade if name == GIVEN else name
         found.append(Sight(told, made[hits], positions[hits], (int(real.sum()), len(usual))))
     return found
 
@@ -137,7 +150,7 @@ def _searched(
 ) -> list[Sight]:
     distance = MixedDistance.fit(z[0], layout, missing="state")
     far, at = NeighborIndex(z[0], distance).query(z[1], 2)
-    return _striking(refs, name, z[0], distance, made, _ratio(far), at[:, 0])
+    return _striking(refs, name, z[0], distance, made, ratios(far), at[:, 0])
 
 
 def _folded(z: np.ndarray, numeric: np.ndarray) -> np.ndarray:

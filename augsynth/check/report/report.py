@@ -19,12 +19,14 @@ from augsynth.check.downstream import Trial, hold_out_trial
 from augsynth.check.evidence import Evidence
 from augsynth.check.finding import FAILED, Check, Finding, frame_of, judge
 from augsynth.check.gathering import gather
+from augsynth.check.privacy import withdrawn
 from augsynth.check.records import plain, records
 from augsynth.check.report.answers import Compared, Verdict, judge_worth, verdict_of
 from augsynth.check.report.counts import row_counts
 from augsynth.check.report.datasheet import check_datasheet, datasheet_text
 from augsynth.check.report.examination import examine
 from augsynth.check.report.gains import judge_gains, judge_trial
+from augsynth.check.report.leak import after_leak
 from augsynth.check.report.making import (
     bias_of,
     density_checks,
@@ -272,8 +274,9 @@ def report(
     settings = _settings(evidence, alpha, controls, generator, show_rows)
     rarer, noun = settings["rarer_class"], settings["noun"]
     gains = judge_gains(trial, comparison, bool(evidence.groups), method=own_method, rarer=rarer)
+    verdict = verdict_of(worth, gains, findings, evidence.holdout is not None, noun, Compared.of(evidence))
     return Report(
-        verdict=verdict_of(worth, gains, findings, evidence.holdout is not None, noun, Compared.of(evidence)),
+        verdict=after_leak(verdict, findings, comparison is not None),
         findings=findings if show_rows else [without_rows(each) for each in findings],
         data=row_counts(evidence),
         trial=trial,
@@ -303,7 +306,7 @@ def _examined(
         findings, notes, seconds = examine(
             evidence, checks, alpha=alpha, controls=beside, tell=lambda title: advance(1, title)
         )
-    judged = judge([*trial.findings(), *findings], alpha)
+    judged = withdrawn(judge([*trial.findings(), *findings], alpha))
     return trial, judged, [*notes, *remarks], {"trial": tried, **seconds}
 
 
