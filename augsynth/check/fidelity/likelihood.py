@@ -174,20 +174,30 @@ class LogLikelihood(Check):
     generator : fitted, with ``log_prob``
     holdout, train : (X, y) or (X, y, sensitive_features)
         Real rows as the generator takes them.
+    refused : str, default=""
+        Why the generator gives no density of these rows, where that is known.
     """
 
     part, name, title = "fidelity", "log_likelihood", "How probable held-out rows are to the generator"
     controlled: ClassVar[Sequence[str]] = ()
 
-    def __init__(self, generator: Any, holdout: Sequence[Any], train: Sequence[Any] | None = None):
+    def __init__(
+        self,
+        generator: Any,
+        holdout: Sequence[Any],
+        train: Sequence[Any] | None = None,
+        *,
+        refused: str = "",
+    ):
         self.generator = generator
         self.holdout = holdout
         self.train = train
+        self.refused = refused
 
     def applies(self, evidence: Evidence) -> str:
         """Return "" if the generator has densities, else the reason why not."""
         found = callable(getattr(self.generator, "log_prob", None))
-        return "" if found else f"{type(self.generator).__name__} gives no densities."
+        return self.refused if found else f"{type(self.generator).__name__} gives no densities."
 
     def value(self, evidence: Evidence, rng: np.random.Generator) -> float:
         """Return the figure alone."""

@@ -18,6 +18,7 @@ from augsynth.check.downstream.trained import BOTH, REAL
 from augsynth.check.evidence import Evidence, Rows
 from augsynth.check.fidelity import LogLikelihood
 from augsynth.check.finding import Check
+from augsynth.check.records import writable
 from augsynth.core.arrays import count_rows, take_rows
 from augsynth.core.errors import AugsynthError, AugsynthWarning, InputTypeError, sentence
 
@@ -33,11 +34,11 @@ def group_names(sensitive_features: Any, group_columns: Sequence[Any]) -> list[s
     """Return the names of the attributes that make the groups."""
     if len(group_columns):
         named = [group_columns] if isinstance(group_columns, str) else group_columns
-        return [str(name) for name in named]
+        return [writable(str(name)) for name in named]
     if isinstance(sensitive_features, pd.DataFrame):
-        return [str(name) for name in sensitive_features.columns]
+        return [writable(str(name)) for name in sensitive_features.columns]
     name = getattr(sensitive_features, "name", None)
-    return ["group" if name is None else str(name)]
+    return ["group" if name is None else writable(str(name))]
 
 
 def group_table(evidence: Evidence, rows: Rows, names: Sequence[str]) -> pd.DataFrame:
@@ -141,20 +142,29 @@ def missing_real_rows(bias: DataBias | None) -> list[str]:
 
 
 def density_checks(generator: Any, train: Sequence[Any], holdout: Sequence[Any] | None) -> list[Check]:
-    """Return the check of held-out likelihood, if there are held-out rows and the generator has densities.
+    """Return the check of held-out likelihood of the generator, if there is one.
 
-    A generator may have `log_prob` and no density of these rows (its hook says so); then there is no check.
+    Where it cannot be made the check says why: without held-out rows, without `log_prob`, or
+    if the generator has no density of rows like these (it may refuse only when it is asked).
     """
     if generator is not None and (isinstance(generator, type) or not hasattr(generator, "sample")):
         must = "generator must be the fitted generator that made the rows"
         raise InputTypeError(sentence("report", must, repr(generator), "Or leave it out."))
-    if generator is None or holdout is None or not callable(getattr(generator, "log_prob", None)):
+    if generator is None:
         return []
-    try:  # on one row first: a generator may refuse only now
-        _density(generator, _some(holdout, 1))
-    except (AugsynthError, NotImplementedError):
-        return []
-    return [LogLikelihood(generator, _some(holdout, _MOST_LIKELIHOOD), _some(train, _MOST_LIKELIHOOD))]
+    if holdout is None:
+        return [LogLikelihood(generator, (), refused="Needs real rows that the generator has not seen.")]
+    held, known = _some(holdout, _MOST_LIKELIHOOD), _some(train, _MOST_LIKELIHOOD)
+    refused = ""
+    if callable(getattr(generator, "log_prob", None)):
+        try:  # on one row first
+            _density(generator, _some(holdout, 1))
+        except (AugsynthError, NotImplementedError, TypeError, ValueError) as error:
+            told = " ".join(str(error).split()).rstrip(".")
+            refused = f"{type(generator).__name__} gives no density of these rows" + (
+                f": {told}." if told else "."
+            )
+    return [LogLikelihood(generator, held, known, refused=refused)]
 
 
 def _density(generator: Any, rows: Sequence[Any]) -> Any:
