@@ -1,4 +1,4 @@
-"""Single values that JSON has no form for, as text and back: times, decimals, bytes, periods, intervals."""
+"""Single values that JSON has no form for, as text and back: times, decimals, bytes, intervals, pictures."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
+
+from augsynth.core.pictures import picture_from, picture_parts
 
 __all__ = ["pack_scalar", "unpack_scalar"]
 
@@ -26,6 +28,7 @@ _PARTS: list[tuple[type, str, Callable[[Any], list[Any]]]] = [
     (decimal.Decimal, "Decimal", lambda value: [str(value)]),
     (bytes, "bytes", lambda value: [value.hex()]),
     (complex, "complex", lambda value: [value.real, value.imag]),
+    (slice, "slice", lambda value: [value.start, value.stop, value.step]),
 ]
 
 
@@ -34,7 +37,26 @@ def _timestamp(text: str, unit: str, zone: str) -> pd.Timestamp:
     return made.tz_convert(zone) if zone else made
 
 
+def _tensor_parts(value: Any) -> list[Any] | None:
+    """Return the numbers of a plain torch tensor, such as a picture in a list; None for anything else."""
+    if (
+        type(value).__module__ != "torch"
+        or type(value).__name__ != "Tensor"
+        or "bfloat16" in str(value.dtype)
+    ):
+        return None
+    return [value.detach().cpu().numpy()]
+
+
+def _tensor(array: Any) -> Any:
+    import torch
+
+    return torch.from_numpy(array.copy())
+
+
 _MAKERS: dict[str, Callable[..., Any]] = {
+    "tensor": _tensor,
+    "picture": picture_from,
     "NaT": lambda: pd.NaT,
     "NA": lambda: pd.NA,
     "Timestamp": _timestamp,
@@ -48,6 +70,7 @@ _MAKERS: dict[str, Callable[..., Any]] = {
     "Decimal": decimal.Decimal,
     "bytes": bytes.fromhex,
     "complex": complex,
+    "slice": slice,
 }
 
 
@@ -63,6 +86,9 @@ def pack_scalar(value: Any) -> tuple[str, list[Any]] | None:
     for cls, kind, parts in _PARTS:
         if type(value) is cls:
             return kind, parts(value)
+    for kind, found in (("picture", picture_parts(value)), ("tensor", _tensor_parts(value))):
+        if found is not None:
+            return kind, found
     return None
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from augsynth.core.errors import DataError, InputTypeError, offenders, sentence
 from augsynth.core.persistence import persistent
+from augsynth.encode.dataset import _pixels
 
 __all__ = ["ImageCodec", "ImageLayout", "is_image"]
 
@@ -51,7 +52,7 @@ class ImageLayout:
 
 
 def is_image(X: Any) -> bool:
-    """Tell whether rows are images: a stack (n, h, w), (n, h, w, c) or (n, c, h, w) of numbers.
+    """Tell whether rows are images: a stack (n, h, w), (n, h, w, c) or (n, c, h, w) of numbers, or a list.
 
     Examples
     --------
@@ -59,7 +60,7 @@ def is_image(X: Any) -> bool:
     (True, False)
     """
     if isinstance(X, (list, tuple)):
-        return len(X) > 0 and len(getattr(X[0], "shape", ())) in (2, 3)
+        return len(X) > 0 and (len(getattr(X[0], "shape", ())) in (2, 3) or hasattr(X[0], "getbands"))
     return len(getattr(X, "shape", ())) in (3, 4)
 
 
@@ -159,6 +160,8 @@ def _as_array(images: Any, where: str) -> np.ndarray:
     if _is_tensor(images):
         images = images.detach().cpu().numpy()
     if isinstance(images, (list, tuple)):
+        if any(hasattr(image, "getbands") for image in images):  # PIL's: palettes are looked up
+            images = [_pixels(image, i, where)[0] for i, image in enumerate(images)]
         shapes = {np.shape(image) for image in images}
         if len(shapes) > 1:
             given = offenders(sorted(map(str, shapes)))

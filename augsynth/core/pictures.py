@@ -1,0 +1,53 @@
+"""PIL's pictures as data and back, to the last bit: for saved models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from augsynth.core.errors import ModelFileError, sentence
+
+__all__ = ["picture_from", "picture_parts"]
+
+# The bytes of a pixel (of mode "1": eight pixels a byte).
+_BYTES = {"1": 0, "L": 1, "P": 1, "LA": 2, "RGB": 3, "RGBA": 4, "CMYK": 4, "YCbCr": 3, "HSV": 3, "LAB": 3}
+_BYTES |= {"I": 4, "F": 4, "I;16": 2}
+
+
+def picture_parts(picture: Any) -> list[Any] | None:
+    """Return mode, width, height, pixels, palette and transparency of a PIL image; None for what is none.
+
+    Examples
+    --------
+    >>> from PIL import Image
+    >>> picture_from(*picture_parts(Image.new("L", (2, 1), 7))).getpixel((1, 0))
+    7
+    """
+    if not type(picture).__module__.startswith("PIL.") or getattr(picture, "mode", None) not in _BYTES:
+        return None
+    palette = picture.getpalette("RGB") if picture.mode == "P" else None
+    pixels = np.frombuffer(picture.tobytes(), dtype=np.uint8)
+    return [picture.mode, *picture.size, pixels, palette, picture.info.get("transparency")]
+
+
+def picture_from(mode: str, width: int, height: int, pixels: Any, palette: Any, transparency: Any) -> Any:
+    """Return the picture that `picture_parts` took apart.
+
+    Raises
+    ------
+    ModelFileError
+        If there are not as many bytes as such a picture has; nothing is made before.
+    """
+    need = height * (-(-width // 8) if mode == "1" else _BYTES[mode] * width)
+    if width < 0 or height < 0 or pixels.dtype != np.uint8 or pixels.shape != (need,):
+        must = f"a picture of {width} x {height} pixels of mode {mode} must have {need} bytes"
+        raise ModelFileError(sentence("load", must, f"{pixels.dtype} of shape {pixels.shape}"))
+    from PIL import Image
+
+    picture = Image.frombytes(mode, (width, height), pixels.tobytes())
+    if palette is not None:
+        picture.putpalette(palette, "RGB")
+    if transparency is not None:
+        picture.info["transparency"] = transparency
+    return picture

@@ -1,0 +1,72 @@
+"""Models that keep pictures are saved: PIL's of every mode, and tensors, in lists."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from augsynth import BootstrapGenerator, load
+from augsynth.core.errors import ModelFileError
+from augsynth.core.persistence import pack, unpack
+from augsynth.core.pictures import picture_from
+from augsynth.encode.image import ImageCodec, ImageLayout
+from augsynth.generate.perturbed import PerturbGenerator
+from augsynth.generate.vae import VAEGenerator
+from augsynth.nn.trainer import Trainer
+from augsynth.perturb import Brightness
+
+RNG = np.random.default_rng(0)
+PICTURES = [Image.fromarray(RNG.integers(0, 256, (8, 9, 3), dtype=np.uint8)) for _ in range(6)]
+Y = [0, 1] * 3
+
+
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "P", "LA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB", "I", "F", "I;16"]
+)
+def test_a_picture_of_every_mode_comes_back(mode):
+    grey = Image.fromarray(RNG.integers(0, 256, (5, 11), dtype=np.uint8))
+    picture = PICTURES[0] if mode not in ("1", "L", "I", "F", "I;16", "LA") else grey
+    made = Image.new(mode, picture.size) if mode == "LAB" else picture.convert(mode)
+    if mode == "P":
+        made.info["transparency"] = 3
+    arrays = {}
+    again = unpack(json.loads(json.dumps(pack([made], arrays))), arrays)[0]
+    assert again.mode == mode and again.size == made.size and again.tobytes() == made.tobytes()
+    assert again.info.get("transparency") == made.info.get("transparency")
+    if mode == "P":
+        assert again.convert("RGB").tobytes() == made.convert("RGB").tobytes()
+
+
+def test_a_damaged_picture_is_refused():
+    with pytest.raises(ModelFileError, match="must have 8000000000 bytes; given uint8 of shape"):
+        picture_from("L", 100_000, 80_000, np.zeros(4, np.uint8), None, None)
+
+
+@pytest.mark.parametrize("kind", ["bootstrap", "perturbed", "vae"])
+@pytest.mark.parametrize("container", ["pil", "tensors", "arrays"])
+@pytest.mark.filterwarnings("ignore:VAEGenerator")
+def test_models_fitted_on_lists_of_pictures_are_saved(tmp_path, kind, container):
+    rows = {
+        "pil": PICTURES,
+        "tensors": [torch.from_numpy(np.array(x).transpose(2, 0, 1).copy()) for x in PICTURES],
+        "arrays": [np.array(x) for x in PICTURES],
+    }[container]
+    model = {
+        "bootstrap": BootstrapGenerator(),
+        "perturbed": PerturbGenerator(Brightness(0.2)),
+        "vae": VAEGenerator(trainer=Trainer(steps=2)),
+    }[kind].fit(rows, Y)
+    made = model.sample(y=[1, 0, 1], random_state=3)
+    model.save(tmp_path / "m.safetensors")
+    again = load(tmp_path / "m.safetensors").sample(y=[1, 0, 1], random_state=3)
+    assert type(again) is type(made) and all(type(a) is type(b) for a, b in zip(made, again, strict=True))
+    assert all(np.array_equal(np.asarray(a), np.asarray(b)) for a, b in zip(made, again, strict=True))
+
+
+def test_palettes_are_looked_up_by_the_codec():
+    flat = [x.quantize(8) for x in PICTURES]
+    codec = ImageCodec().fit(flat)
+    assert codec.layout == ImageLayout(3, 8, 9, 256)
+    assert np.array_equal(codec.decode(codec.encode(flat))[2], np.asarray(flat[2].convert("RGB")))
