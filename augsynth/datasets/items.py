@@ -10,14 +10,21 @@ import numpy as np
 import torch
 
 from augsynth.core.errors import InputTypeError, offenders, sentence
+from augsynth.datasets.annotations import (
+    as_mark,
+    give_back,
+    is_per_box,
+    mark_of,
+    moved_points,
+    places_in,
+    seen_points,
+    taken,
+)
 
 __all__ = ["NO_LABEL", "Parts", "modality_of", "rate_of", "size_of", "take_apart"]
 
 _SAMPLE_KEYS = ("image", "audio", "waveform", "text", "pixel_values", "x", "inputs", "features")
 _LABEL_KEYS = ("label", "y", "target", "class")
-_MARK_KEYS = {"mask": "mask", "masks": "mask", "segmentation": "mask", "boxes": "boxes", "bboxes": "boxes"}
-_PER_BOX = {"labels", "class_labels", "names", "area", "iscrowd", "scores", "difficult", "truncated"}
-_PER_BOX |= {"occluded", "ids", "category_id", "category_ids", "categories", "instance_ids", "attributes"}
 _SLOWEST_RATE_HZ = 1000
 
 
@@ -43,8 +50,9 @@ class Parts:
     label : object
         ``NO_LABEL`` where there is none.
     marks : dict
-        ``mask``, ``boxes`` as numpy arrays, where the item has them, and with boxes ``labels``: the
-        numbers of the boxes, so that what else is kept a box (labels, areas) follows those left.
+        ``mask``, ``boxes``, ``points`` as numpy arrays, where the item has them, and with boxes
+        ``labels``: the numbers of the boxes, so that what else is kept a box (labels, areas) follows
+        those left.
     """
 
     x: Any
@@ -56,6 +64,7 @@ class Parts:
     marks: dict[str, Any] = field(default_factory=dict)
     origins: dict[str, tuple[Any, Any]] = field(default_factory=dict, repr=False)
     per_box: dict[Any, Any] = field(default_factory=dict, repr=False)
+    n_boxes: int = field(default=0, repr=False)
 
     def put(self, x: Any, *, marks: dict[str, Any] | None = None, label: Any = NO_LABEL) -> Any:
         """Return the item with another sample (and marks, and label) in the same form."""
@@ -63,12 +72,8 @@ class Parts:
         if label is not NO_LABEL and self.label_place is not None:
             changed[self.label_place] = label
         if marks:
-            size = size_of(x)
-            back = {key: _give_back(marks[name], like, size) for name, (key, like) in self.origins.items()}
-            if self.per_box:
-                left = np.asarray(marks["labels"], dtype=np.intp)
-                back |= {key: _taken(values, left) for key, values in self.per_box.items()}
-            if self.target_place is None or None in back:  # marks beside x, or a target that is one itself
+            back = self._back(marks, size_of(x))
+            if self.target_place is None or not isinstance(self.item[self.target_place], Mapping):
                 changed |= {(self.target_place if key is None else key): v for key, v in back.items()}
             else:
                 changed[self.target_place] = {**self.item[self.target_place], **back}
@@ -79,6 +84,53 @@ class Parts:
         values = [changed.get(k, value) for k, value in enumerate(self.item)]
         return type(self.item)(*values) if hasattr(self.item, "_fields") else type(self.item)(values)
 
+    def _back(self, marks: dict[str, Any], size: tuple[int, int] | None) -> dict[Any, Any]:
+        """Return marks, and what is kept a box, in their containers by their keys."""
+        left = np.asarray(marks["labels"], dtype=np.intp) if "boxes" in self.origins else None
+        back = {}
+        for name, (key, like) in self.origins.items():
+            array = marks[name]
+            if name == "points":
+                array = moved_points(as_mark(like, name), array, size)
+                if left is not None and len(array) == self.n_boxes:
+                    array = array[left]
+            back[key] = give_back(array, like, size)
+        if left is not None:
+            back |= {key: taken(values, left) for key, values in self.per_box.items()}
+        return back
+
+    def mark(self, name: str, key: Any, value: Any) -> None:
+        """Note what stands at a key (None: as the target) as a mark."""
+        array = as_mark(value, name)
+        if name == "points":
+            array = array[seen_points(array)][:, :2]
+        self.marks[name], self.origins[name] = array, (key, value)
+
+    def with_boxes(self, beside: Mapping[Any, Any], *, named: bool = True) -> None:
+        """Number the boxes, and find what beside them is kept a box: by name and length, or length alone."""
+        self.n_boxes = len(self.marks["boxes"])
+        self.marks["labels"] = np.arange(self.n_boxes)
+        self.per_box = {
+            key: v for key, v in beside.items() if is_per_box(key if named else "labels", v, self.n_boxes)
+        }
+
+    def left_behind(self) -> str:
+        """Tell of places in the picture that are said in a form that cannot move ("" for none)."""
+        if self.place is None:
+            return ""
+        known = {self.place, *self.per_box, *(key for key, _ in self.origins.values())}
+        target = None if self.target_place is None else self.item[self.target_place]
+        inner: Any = self.item if isinstance(self.item, Mapping) else target
+        beside: list[tuple[Any, Any]] = []
+        if isinstance(inner, Mapping):
+            beside = [(key, value) for key, value in inner.items() if key not in known]
+            known = set()
+        if not isinstance(self.item, Mapping):
+            known |= {self.place, self.target_place}
+            beside += [(k, value) for k, value in enumerate(self.item) if k not in known]
+        size = size_of(self.x)
+        return places_in(beside, lambda value: size is not None and size_of(value) == size)
+
 
 def take_apart(item: Any, *, where: str = "item") -> Parts:
     """Find the sample, the label and the marks in an item of a dataset.
@@ -87,7 +139,8 @@ def take_apart(item: Any, *, where: str = "item") -> Parts:
     mapping with ``boxes``, ``masks`` and ``labels`` (torchvision's detection sets) or one of
     torchvision's tv_tensors, or a mask as large as the picture; ``(waveform, rate, label, ...)``
     (torchaudio's sets); mappings with ``image``, ``audio``, ``text`` or ``x`` and ``label``,
-    ``mask``, ``boxes``. Key points and lists of annotations are not.
+    ``mask``, ``boxes``, ``keypoints`` (n, k, 3). Lists of annotations (COCO) and nested mappings
+    (VOC) are not: `Parts.left_behind` tells of those.
 
     Raises
     ------
@@ -114,15 +167,17 @@ def take_apart(item: Any, *, where: str = "item") -> Parts:
     if isinstance(target, Mapping):
         parts = Parts(item[0], target.get("label", NO_LABEL), item, 0, None, 1)
         return _with_marks(parts, target)
-    if type(target).__module__.startswith("torchvision.tv_tensors"):
-        name = "mask" if type(target).__name__ == "Mask" else "boxes"
+    name = mark_of(None, target)
+    if name is not None:
         parts = Parts(item[0], NO_LABEL, item, 0, None, 1)
-        parts.marks[name], parts.origins[name] = _as_array(target, name), (None, target)
+        parts.mark(name, None, target)
+        if name == "boxes":
+            parts.with_boxes({k: value for k, value in enumerate(item) if k > 1}, named=False)
         return parts
     if _is_mask(item[0], target):
         last = 2 if len(item) > 2 else None
         parts = Parts(item[0], NO_LABEL if last is None else item[2], item, 0, last, 1)
-        parts.marks["mask"], parts.origins["mask"] = _as_array(target, "mask"), (None, target)
+        parts.mark("mask", None, target)
         return parts
     return Parts(item[0], target, item, 0, 1)
 
@@ -154,70 +209,22 @@ def _of_mapping(item: Mapping[Any, Any], where: str) -> Parts:
     if label_place is None and "labels" in item and np.ndim(item["labels"]) == 0:
         label_place = "labels"
     label = NO_LABEL if label_place is None else item[label_place]
-    return _with_marks(Parts(item[place], label, item, place, label_place), item)
+    if _is_mask(item[place], label):
+        parts = Parts(item[place], NO_LABEL, item, place)
+        parts.mark("mask", label_place, label)
+        return _with_marks(parts, item, but=place)
+    return _with_marks(Parts(item[place], label, item, place, label_place), item, but=place)
 
 
-def _with_marks(parts: Parts, found: Mapping[Any, Any]) -> Parts:
-    for key, name in _MARK_KEYS.items():
-        if found.get(key) is not None and name not in parts.marks:
-            parts.marks[name], parts.origins[name] = _as_array(found[key], name), (key, found[key])
+def _with_marks(parts: Parts, found: Mapping[Any, Any], *, but: Any = None) -> Parts:
+    for key, value in found.items():
+        name = None if key == but else mark_of(key, value)
+        if name is not None and name not in parts.marks:
+            parts.mark(name, key, value)
     if "boxes" in parts.marks:
-        n = len(parts.marks["boxes"])
-        parts.marks["labels"] = np.arange(n)
-        taken = {key for key, _ in parts.origins.values()}
-        parts.per_box = {k: v for k, v in found.items() if k not in taken and _is_per_box(k, v, n)}
+        taken_keys = {key for key, _ in parts.origins.values()}
+        parts.with_boxes({k: v for k, v in found.items() if k not in taken_keys and k != but})
     return parts
-
-
-def _is_per_box(key: Any, values: Any, n: int) -> bool:
-    held = isinstance(values, (list, tuple, np.ndarray, torch.Tensor)) and np.ndim(values) >= 1
-    return key in _PER_BOX and held and len(values) == n
-
-
-def _taken(values: Any, left: np.ndarray) -> Any:
-    if isinstance(values, (list, tuple)):
-        return type(values)([values[k] for k in left])
-    return values[torch.from_numpy(left)] if isinstance(values, torch.Tensor) else values[left]
-
-
-def _as_array(mark: Any, name: str) -> np.ndarray:
-    array = mark.detach().cpu().numpy() if isinstance(mark, torch.Tensor) else np.asarray(mark)
-    if name != "boxes":
-        return array
-    style = getattr(getattr(mark, "format", None), "name", "XYXY")
-    boxes = np.asarray(array, dtype=np.float64).reshape(-1, 4)
-    if style not in ("XYXY", "XYWH", "CXCYWH"):
-        must = "boxes must be XYXY, XYWH or CXCYWH"
-        raise InputTypeError(sentence("boxes", must, style, "Convert them with torchvision's v2 first."))
-    if style == "XYXY":
-        return boxes
-    start = boxes[:, :2] - (boxes[:, 2:] / 2 if style == "CXCYWH" else 0)
-    return np.concatenate([start, start + boxes[:, 2:]], axis=1)
-
-
-def _give_back(array: np.ndarray, like: Any, size: tuple[int, int] | None) -> Any:
-    """Return marks in the container, type and style that they came in."""
-    if isinstance(like, torch.Tensor):
-        style = getattr(getattr(like, "format", None), "name", "XYXY")
-        if style != "XYXY":
-            extent = array[:, 2:] - array[:, :2]
-            start = array[:, :2] + (extent / 2 if style == "CXCYWH" else 0)
-            array = np.concatenate([start, extent], axis=1)
-        tensor = torch.from_numpy(np.ascontiguousarray(array)).to(like.dtype)
-        if type(like) is torch.Tensor:
-            return tensor
-        from torchvision import tv_tensors
-
-        if hasattr(like, "canvas_size"):  # the picture may have another size now
-            return tv_tensors.wrap(tensor, like=like, canvas_size=size or like.canvas_size)
-        return tv_tensors.wrap(tensor, like=like)
-    if type(like).__module__.startswith("PIL."):
-        from PIL import Image
-
-        return Image.fromarray(array)
-    if isinstance(like, (list, tuple)):
-        return type(like)(array.tolist())
-    return array.astype(like.dtype, copy=False)
 
 
 def _is_rate(x: Any, rate: Any) -> bool:

@@ -8,9 +8,17 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from augsynth.core.errors import AugsynthError, DataError, ParameterError, offenders, sentence
+from augsynth.core.errors import (
+    AugsynthError,
+    DataError,
+    InputTypeError,
+    ParameterError,
+    offenders,
+    sentence,
+)
 from augsynth.core.parameters import check_number
 from augsynth.core.random import ItemKeys, Streams, step_key
+from augsynth.datasets.annotations import CONVERT
 from augsynth.datasets.base import (
     WrappedDataset,
     check_labels_stay,
@@ -35,8 +43,8 @@ class PerturbedDataset(WrappedDataset):
 
     Item i is a pure function of (seed, epoch, record, copy): the same whatever the number of
     workers, their start method, the order, the batch size, and where a run resumes; and each
-    epoch is different. Items keep their form: ``(x, label)``, mappings, masks and boxes (which
-    move with the picture), tensors, PIL images, arrays, texts.
+    epoch is different. Items keep their form: ``(x, label)``, mappings, tensors, PIL images,
+    arrays, texts. Masks, boxes (with their labels) and key points move with the picture.
 
     Parameters
     ----------
@@ -63,7 +71,17 @@ class PerturbedDataset(WrappedDataset):
     Raises
     ------
     ParameterError, DataError, InputTypeError
-        One sentence; for a lambda too, which worker processes could not import.
+        One sentence; for a lambda too, which worker processes could not import; and for places
+        in the picture that cannot move with it (COCO's lists, VOC's mappings, polygons), where
+        the policy has an edit that moves pixels.
+
+    Notes
+    -----
+    Key points are torchvision's KeyPoints, or ``keypoints`` (n, k, 3) in a mapping: x, y in
+    pixels, where (0, 0) is the middle of the first one, and a visibility, which becomes 0 (x and
+    y too) for points that leave the picture; those without visibility, (..., 2), are then outside
+    it. They keep their order: a mirrored left eye is still the left eye, so swap the names
+    yourself where left is the viewer's. A plain array as the label is a label, not key points.
 
     Examples
     --------
@@ -161,6 +179,7 @@ class PerturbedDataset(WrappedDataset):
             rows = _as_rows(samples) if any(p.per_row for p in learners) else samples
             labels = self._labels_if_any()
         self._policies = [None if p is None else clone(p).fit(rows, labels) for p in self._policies]
+        self._moves = [p is not None and not p.per_row and p.moves for p in self._policies]
         self._in_batches = [p is not None and not p.per_row for p in self._policies]
 
     def _labels_if_any(self) -> np.ndarray | None:
@@ -179,8 +198,11 @@ class PerturbedDataset(WrappedDataset):
         copy, j = divmod(i, len(self.base))
         return j, copy + (not self.keep_originals)
 
+    def _which(self, j: int) -> int:
+        return 0 if self._policy_of is None else int(self._policy_of[j])
+
     def _policy_at(self, j: int) -> Perturbation | None:
-        return self._policies[0 if self._policy_of is None else int(self._policy_of[j])]
+        return self._policies[self._which(j)]
 
     def _key(self, j: int, copy: int, epoch: int) -> tuple[int, int]:
         """Return the record and the number (from 0) of a copy among all the copies of that record."""
@@ -195,7 +217,19 @@ class PerturbedDataset(WrappedDataset):
         policy = self._policy_at(j)
         if copy == 0 or policy is None:
             return item
-        return self._edited_at(take_apart(item, where="PerturbedDataset"), i, epoch)
+        return self._edited_at(self._apart(item, j), i, epoch)
+
+    def _apart(self, item: Any, j: int) -> Parts:
+        """Take an item apart; raise if it tells places that its policy would leave behind."""
+        try:
+            parts = take_apart(item, where="PerturbedDataset")
+            policy = self._policy_at(j)
+            if policy is None or not self._moves[self._which(j)] or modality_of(parts.x) != "image":
+                return parts
+            _check_follows(policy, parts)
+        except AugsynthError as error:
+            raise _naming(error, j) from error
+        return parts
 
     def _edited_at(self, parts: Parts, i: int, epoch: int) -> Any:
         j, copy = self._place(i)
@@ -216,7 +250,7 @@ class PerturbedDataset(WrappedDataset):
             if policy.per_row:
                 return parts.put(_like_row(policy.apply(_as_rows([parts.x]), params), parts.x))
             x = policy.apply(parts.x, params)
-            if not parts.marks:
+            if not parts.marks or modality_of(parts.x) != "image":
                 return parts.put(x)
             marks = policy.apply_marks(parts.marks, params, size=size_of(parts.x) or (0, 0))
         except AugsynthError as error:
@@ -228,7 +262,7 @@ class PerturbedDataset(WrappedDataset):
         together: dict[int, list[int]] = {}
         for k, (i, epoch) in enumerate(zip(indices, epochs, strict=True)):
             j, copy = self._place(i)
-            which = 0 if self._policy_of is None else int(self._policy_of[j])
+            which = self._which(j)
             if copy == 0 or not self._in_batches[which] or len(indices) == 1:
                 out[k] = self._at(i, epoch)
             else:
@@ -245,7 +279,7 @@ class PerturbedDataset(WrappedDataset):
         for i, epoch in wanted:
             j, copy = self._place(i)
             item = fetch(self.base, j, epoch, where="PerturbedDataset")
-            parts.append(take_apart(item, where="PerturbedDataset"))
+            parts.append(self._apart(item, j))
             keys.append((epoch, *self._key(j, copy, epoch)))
         if policy is None or any(part.marks for part in parts):
             return [self._edited_at(part, i, epoch) for part, (i, epoch) in zip(parts, wanted, strict=True)]
@@ -290,6 +324,20 @@ def _naming(error: AugsynthError, j: int) -> AugsynthError:
     """Return the sentence of an edit that cannot be made with the record's number in it."""
     text = str(error)
     return error if "at item" in text else type(error)(f"Item {j} of the base: {text}")
+
+
+def _check_follows(policy: Perturbation, parts: Parts) -> None:
+    """Raise if an item tells places in its picture that an edit which moves pixels leaves where they were."""
+    name = policy.stream_name
+    if "points" in parts.marks and not policy.moves_points:
+        must = "key points must move with the picture"
+        todo = "Let its apply_marks move marks['points'] too, and set moves_points = True."
+        raise ParameterError(sentence(name, must, "an edit that moves masks and boxes only", todo))
+    found = parts.left_behind()
+    if found:
+        must = "what says where things are in a picture must be in a form that can move with it"
+        given = f"{found}, and {name}, which moves pixels"
+        raise InputTypeError(sentence("PerturbedDataset", must, given, CONVERT))
 
 
 def _rows(groups: np.ndarray | None, n: int) -> list[tuple[Any, ...]]:

@@ -1,48 +1,28 @@
-"""Transforms of albumentations, drawn by key: the one module that imports the library."""
+"""Transforms of albumentations, drawn by key."""
 
 from __future__ import annotations
 
 import copy
 import difflib
 import functools
-import os
-import random
 import threading
-import warnings
-from collections.abc import Iterator, Mapping
-from types import ModuleType
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from augsynth.core.errors import AugsynthError, DataError, ParameterError, offenders, sentence
 from augsynth.core.isolation import global_generators
-from augsynth.core.random import KeyedGenerator, generator_of, keyed, step_key
+from augsynth.core.random import keyed
 from augsynth.core.sobol import mixed
+from augsynth.perturb.albumentations_tree import Tree, library, moves_pixels, nodes_of
 from augsynth.perturb.base import Perturbation
 from augsynth.perturb.containers import picture_array
 from augsynth.perturb.function import check_importable, seed_of
 
 __all__ = ["AlbumentationsPerturbation", "library"]
 
-_SWITCH = "NO_ALBUMENTATIONS_UPDATE"
-_BOX_LIMITS = ("min_area", "min_visibility", "min_width", "min_height", "max_accept_ratio")
 _NOT_BY_NAME = ("Lambda", "BasicTransform", "DualTransform", "ImageOnlyTransform", "Transform3D")
-
-
-@functools.cache
-def library() -> ModuleType:
-    """Import albumentations without its look at the network for a newer version."""
-    before = os.environ.get(_SWITCH)
-    os.environ[_SWITCH] = "1"
-    try:
-        import albumentations
-    finally:
-        if before is None:
-            del os.environ[_SWITCH]
-        else:
-            os.environ[_SWITCH] = before
-    return albumentations
 
 
 class AlbumentationsPerturbation(Perturbation):
@@ -86,6 +66,7 @@ class AlbumentationsPerturbation(Perturbation):
 
     modality: ClassVar[str] = "image"
     needs_x: ClassVar[bool] = False
+    moves_points: ClassVar[bool] = True
 
     def __init__(self, transform: Any = None, *, params: dict[str, Any] | None = None):
         self.transform = transform
@@ -102,6 +83,11 @@ class AlbumentationsPerturbation(Perturbation):
         """The name of the transform: a composition's steps are keyed below it."""
         name = self.transform if isinstance(self.transform, str) else type(self.transform).__name__
         return f"albumentations.{name}"
+
+    @property
+    def moves(self) -> bool:
+        """Whether a transform in it moves pixels."""
+        return moves_pixels(self._made())
 
     def draw(self, x: Any, rng: np.random.Generator) -> dict[str, Any]:
         """Return the key of one edit: a seed, or for stratified copies the item's own key."""
@@ -128,16 +114,18 @@ class AlbumentationsPerturbation(Perturbation):
     def apply_marks(
         self, marks: dict[str, Any], params: dict[str, Any], *, size: tuple[int, int]
     ) -> dict[str, Any]:
-        """Return mask, boxes and labels after the same edit, which is drawn again on an empty picture."""
+        """Return what belongs to a picture after the same edit, which is drawn again on an empty one."""
         if not marks:
             return marks
         data: dict[str, Any] = {"image": np.zeros((*size, 3), np.uint8)}
-        mask, boxes = marks.get("mask"), marks.get("boxes")
+        mask, boxes, points = marks.get("mask"), marks.get("boxes"), marks.get("points")
         place = "mask" if mask is not None and mask.ndim == 2 else "masks"
         if mask is not None:  # the library stacks no empty list
             data[place] = _as_drawable(mask if len(mask) else np.zeros((1, *size), np.uint8))
         if boxes is not None:
             data["bboxes"], data["_order"] = np.asarray(boxes, np.float64), np.arange(len(boxes))
+        if points is not None:
+            data["keypoints"], data["_points"] = np.asarray(points, np.float64), np.arange(len(points))
         made = self._run(self._tree(params, marks=True), params, data)
         done = dict(marks)
         if mask is not None:
@@ -151,9 +139,13 @@ class AlbumentationsPerturbation(Perturbation):
                 done["labels"] = np.asarray(marks["labels"])[kept]
             if mask is not None and mask.ndim == 3 and len(mask) == len(boxes):
                 done["mask"] = done["mask"][kept]
+        if points is not None:  # elastic moves lose some
+            done["points"] = np.full(np.shape(points), np.nan)
+            found = np.asarray(made["keypoints"], np.float64).reshape(-1, 2)
+            done["points"][np.asarray(made["_points"], dtype=np.intp)] = found
         return done
 
-    def _run(self, tree: _Tree, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+    def _run(self, tree: Tree, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         tree.seat(params)
         try:
             if not tree.reads_globals:
@@ -167,7 +159,7 @@ class AlbumentationsPerturbation(Perturbation):
             must = "the transform must be able to edit the picture"
             raise DataError(sentence(type(self).__name__, must, given)) from error
 
-    def _tree(self, params: dict[str, Any], *, marks: bool) -> _Tree:
+    def _tree(self, params: dict[str, Any], *, marks: bool) -> Tree:
         local = self.__dict__.get("_local")
         if local is None:
             local = self._local = _Trees()
@@ -176,7 +168,7 @@ class AlbumentationsPerturbation(Perturbation):
         stratified = params.get("stratified", 0)
         tree = local.trees.get((marks, stratified))
         if tree is None:
-            tree = local.trees[marks, stratified] = _Tree(self._made(), stratified, marks=marks)
+            tree = local.trees[marks, stratified] = Tree(self._made(), stratified, marks=marks)
         return tree
 
     def _made(self) -> Any:
@@ -215,128 +207,7 @@ class _Trees(threading.local):
 
     def __init__(self) -> None:
         self.source: Any = None
-        self.trees: dict[tuple[bool, int], _Tree] = {}
-
-
-class _KeyedRandom(random.Random):
-    """Python's generator, reading a keyed one: going to another key costs nothing."""
-
-    def __init__(self, rng: np.random.Generator):
-        self._bits = rng.bit_generator
-        # Shadowed on the instance: every method of Random draws through these two.
-        self.random = rng.random  # type: ignore[method-assign]
-
-    def __new__(cls, rng: np.random.Generator) -> Self:
-        return super().__new__(cls, 0)  # type: ignore[call-arg]
-
-    def getrandbits(self, k: int, /) -> int:
-        words = [int(self._bits.random_raw()) for _ in range(-(-k // 64))]  # type: ignore[attr-defined]
-        return sum(word << (64 * n) for n, word in enumerate(words)) >> (64 * len(words) - k)
-
-    def _randbelow(self, n: int) -> int:
-        return int(self.random() * n) if n < 2**32 else self._randbelow_with_getrandbits(n)  # type: ignore[attr-defined]
-
-
-class _Tree:
-    """A private copy of a transform, each node of which has a keyed generator of its own."""
-
-    def __init__(self, transform: Any, stratified: int, *, marks: bool):
-        self.name = type(transform).__name__
-        self.leaves: list[tuple[str, Any]] = []
-        self.reads_globals = False  # a function or class of the user's may
-        self._key = np.array([0, step_key("albumentations")], dtype=np.uint64)
-        self._plain: list[tuple[np.random.Philox, Any]] = []
-        self._stratified: list[tuple[KeyedGenerator, int]] = []
-        self._pythons: list[_KeyedRandom] = []
-        seats = []
-        for node, place in _nodes(transform, step_key(self.name)):
-            rng = self._strata_of(place, stratified) if stratified else self._stream_of(place)
-            self._pythons.append(_KeyedRandom(rng))
-            seats.append((node, rng, self._pythons[-1]))
-            kind = type(node)
-            ours = kind.__module__.startswith("albumentations.") and kind.__name__ != "Lambda"
-            self.reads_globals |= not ours
-            if not _steps(node):
-                self.leaves.append((kind.__name__, node))
-        self.transform = _for_marks(transform) if marks else _for_pictures(transform)
-        for node, rng, python in seats:  # at last: a new composition gives its parts generators
-            node.set_random_state(rng, python)
-
-    def _stream_of(self, place: int) -> np.random.Generator:
-        # One array is the key of every node's stream: a new seed is written once.
-        philox = np.random.Philox(key=self._key, counter=[0, place, 0, 0])
-        start: Any = philox.state
-        start["state"]["key"] = self._key
-        self._plain.append((philox, start))
-        return np.random.Generator(philox)
-
-    def _strata_of(self, place: int, stratified: int) -> KeyedGenerator:
-        rng = generator_of(stratified)
-        self._stratified.append((rng, place))
-        return rng
-
-    def seat(self, params: dict[str, Any]) -> None:
-        """Go to a key, in every node."""
-        self._key[0] = params["seed"]
-        for philox, start in self._plain:
-            philox.state = start
-        for rng, place in self._stratified:
-            path = mixed(params["path"] ^ place)
-            rng.seat(params["seed"], params["epoch"], params["record"], params["copy"], path)
-        for python in self._pythons:
-            python.gauss_next = None  # type: ignore[attr-defined]
-
-
-def _nodes(node: Any, key: int) -> Iterator[tuple[Any, int]]:
-    """Yield every transform and composition with the number of its place: names and occurrences."""
-    yield node, key
-    seen: dict[str, int] = {}
-    for part in _steps(node):
-        name = type(part).__name__
-        seen[name] = seen.get(name, -1) + 1
-        yield from _nodes(part, mixed(key ^ step_key(name, seen[name])))
-
-
-def _steps(node: Any) -> list[Any]:
-    """Return the transforms of a composition; ColorJitter has functions by that name."""
-    return node.transforms if isinstance(node, library().BaseCompose) else []
-
-
-def _for_pictures(transform: Any) -> Any:
-    """Return the transform, which sees no boxes: they go with the marks."""
-    if getattr(transform, "processors", None):
-        for node, _ in _nodes(transform, 0):
-            node.processors = {}
-            if hasattr(node, "check_each_transform"):
-                node.check_each_transform = ()
-    return transform
-
-
-def _for_marks(transform: Any) -> Any:
-    """Return the transform within a composition that also moves boxes; steps that only colour rest."""
-    A = library()
-    own = getattr(transform, "processors", {}).get("bboxes")
-    limits: dict[str, Any] = {"min_visibility": 0.1}  # as our own edits do
-    if own is not None:
-        limits = {name: getattr(own.params, name) for name in _BOX_LIMITS}
-    for node, _ in _nodes(transform, 0):
-        if _steps(node):
-            node.transforms = [_resting(part) for part in node.transforms]
-            node.processors = {}
-    boxes = A.BboxParams(format="pascal_voc", label_fields=["_order"], clip=True, **limits)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # "no transform to process this data": then boxes stay
-        whole = A.Compose([_resting(transform)], bbox_params=boxes, is_check_shapes=False)
-    return lambda **data: _without_boxes(whole, data) if "bboxes" not in data else whole(**data)
-
-
-def _without_boxes(whole: Any, data: dict[str, Any]) -> Any:
-    return whole(**data, bboxes=np.zeros((0, 4)), _order=np.zeros(0, dtype=np.int64))
-
-
-def _resting(part: Any) -> Any:
-    A = library()
-    return A.NoOp(p=part.p) if isinstance(part, A.ImageOnlyTransform) else part
+        self.trees: dict[tuple[bool, int], Tree] = {}
 
 
 def _by_name(name: str, params: Mapping[str, Any], where: str) -> Any:
@@ -370,7 +241,7 @@ def _by_name(name: str, params: Mapping[str, Any], where: str) -> Any:
 
 
 def _check_needs(transform: Any, where: str) -> None:
-    for node, _ in _nodes(transform, 0):
+    for node, _ in nodes_of(transform, 0):
         needed = [key for key in getattr(node, "targets_as_params", ()) if key not in ("image", "images")]
         if needed:
             must = "a transform must need nothing but the picture to draw"

@@ -39,6 +39,12 @@ class Perturbation(BaseEstimator, ABC):
     of_pixels : bool
         Whether it edits pixels (h, w, c) of any of their dtypes: chains of such edits take
         a picture out of its container once.
+    moves : bool
+        Whether it moves pixels, so that what belongs to them must follow: told by whether the
+        class writes `apply_marks`.
+    moves_points : bool
+        Whether its `apply_marks` moves key points too; those that move pixels and not them are
+        refused for items that have some.
     """
 
     per_row: ClassVar[bool] = False
@@ -46,6 +52,12 @@ class Perturbation(BaseEstimator, ABC):
     needs_x: ClassVar[bool] = True
     learns: ClassVar[bool] = False
     of_pixels: ClassVar[bool] = False
+    moves_points: ClassVar[bool] = False
+
+    @property
+    def moves(self) -> bool:
+        """Whether it moves pixels, and what belongs to them."""
+        return type(self).apply_marks is not Perturbation.apply_marks
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn what the edit needs from training rows (nothing, for most)."""
@@ -68,7 +80,8 @@ class Perturbation(BaseEstimator, ABC):
         ----------
         marks : dict
             ``mask`` (h, w) or (k, h, w), ``boxes`` (k, 4) as left, top, right, bottom in
-            pixels, ``labels`` (k,) of the boxes; any of them.
+            pixels, ``labels`` (k,) of the boxes, ``points`` (p, 2) as x and y in pixels, where
+            (0, 0) is the middle of the first one; any of them.
         params : dict
             What ``draw`` gave.
         size : (height, width)
@@ -77,7 +90,8 @@ class Perturbation(BaseEstimator, ABC):
         Returns
         -------
         dict
-            As it came, for edits that move nothing.
+            As it came, for edits that move nothing. All points, wherever they are now; NaN for
+            those that are lost.
         """
         return marks
 

@@ -15,6 +15,7 @@ from augsynth.core.errors import DataError, InputTypeError, ParameterError, offe
 from augsynth.core.parameters import check_number
 from augsynth.core.random import KeyedGenerator
 from augsynth.perturb.base import ParametricPerturbation
+from augsynth.perturb.containers import dense
 
 __all__ = ["AudioPerturbation", "between", "bounds", "edit_clip", "gain_of", "power", "seated", "take_clip"]
 
@@ -70,7 +71,7 @@ def take_clip(where: str, x: Any) -> tuple[np.ndarray, Any]:
     """Return a clip as a checked array, and the tensor that it came in, if it did."""
     tensor = None
     if type(x).__module__.partition(".")[0] == "torch" and hasattr(x, "detach"):
-        tensor, x = x, x.detach().cpu()
+        tensor, x = x, dense(x, where)
         x = x.numpy() if str(x.dtype) in ("torch.float32", "torch.float64", "torch.int16") else tensor
     if not isinstance(x, np.ndarray) or x.dtype.type not in (np.float32, np.float64, np.int16):
         given = f"{x.dtype} in a {type(x).__name__}" if hasattr(x, "dtype") else type(x).__name__

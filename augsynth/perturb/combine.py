@@ -67,6 +67,16 @@ class _Combined(Perturbation):
         return all(step.of_pixels for step in self._steps)
 
     @property
+    def moves(self) -> bool:
+        """Whether a step moves pixels."""
+        return any(step.moves for step in self._steps)
+
+    @property
+    def moves_points(self) -> bool:  # type: ignore[override]
+        """Whether every step that moves pixels moves key points with them."""
+        return all(step.moves_points or not step.moves for step in self._steps)
+
+    @property
     def modality(self) -> str:  # type: ignore[override]
         """What the steps edit."""
         return next((step.modality for step in self._steps if step.modality != "any"), "any")
@@ -283,6 +293,16 @@ class Maybe(Perturbation):
     def of_pixels(self) -> bool:  # type: ignore[override]
         """Whether the perturbation edits pixels."""
         return self._step.of_pixels
+
+    @property
+    def moves(self) -> bool:
+        """Whether the perturbation moves pixels."""
+        return self._step.moves
+
+    @property
+    def moves_points(self) -> bool:  # type: ignore[override]
+        """Whether the perturbation moves key points."""
+        return self._step.moves_points
 
     @property
     def modality(self) -> str:  # type: ignore[override]

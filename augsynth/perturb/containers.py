@@ -9,10 +9,32 @@ import numpy as np
 
 from augsynth.core.errors import DataError, InputTypeError, sentence
 
-__all__ = ["picture_array"]
+__all__ = ["dense", "picture_array"]
 
 _Back = Callable[[Any], Any]
 _MODES = ("RGB", "RGBA", "L", "F", "I;16")
+
+
+def dense(x: Any, where: str) -> Any:
+    """Return a tensor on the CPU, without its class; raise the sentence for one that holds no plain values.
+
+    Raises
+    ------
+    InputTypeError
+        For tensors of the device "meta", sparse, quantized and complex ones.
+    """
+    import torch
+
+    must = "a tensor must hold a plain number at each place"
+    if x.device.type == "meta":
+        raise InputTypeError(sentence(where, must, "one on the device 'meta'", "Load the values first."))
+    if x.layout is not torch.strided:
+        given = f"one of the layout {str(x.layout).removeprefix('torch.')}"
+        raise InputTypeError(sentence(where, must, given, "Use .to_dense()."))
+    if x.is_quantized or x.is_complex():
+        todo = "Use .dequantize()." if x.is_quantized else "Use .abs(), or torch.view_as_real."
+        raise InputTypeError(sentence(where, must, str(x.dtype), todo))
+    return x.detach().cpu().as_subclass(torch.Tensor)
 
 
 def picture_array(x: Any, where: str) -> tuple[np.ndarray, _Back]:
@@ -77,7 +99,8 @@ def _from_tensor(x: Any, where: str) -> tuple[np.ndarray, _Back]:
         raise DataError(
             sentence(where, "a tensor must have a shape (c, h, w) or (h, w)", f"{tuple(x.shape)}")
         )
-    plain = x.detach().cpu().as_subclass(torch.Tensor)
+    half = x.dtype == torch.bfloat16  # which numpy does not have
+    plain = dense(x, where).float() if half else dense(x, where)
     array = plain.permute(1, 2, 0) if x.ndim == 3 else plain
     image, array_back = _from_array(np.ascontiguousarray(array.numpy()), where)
     if image.base is not None or np.shares_memory(image, array.numpy()):
@@ -88,7 +111,7 @@ def _from_tensor(x: Any, where: str) -> tuple[np.ndarray, _Back]:
         if not isinstance(made, np.ndarray):
             return made
         made = torch.from_numpy(np.ascontiguousarray(made.transpose(2, 0, 1) if made.ndim == 3 else made))
-        made = made.to(x.device)
+        made = made.to(x.device, x.dtype if half else made.dtype)
         return made if type(x) is torch.Tensor else _wrapped(made, x)
 
     return image, back

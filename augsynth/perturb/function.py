@@ -28,7 +28,7 @@ class FunctionPerturbation(Perturbation):
     A function with an argument ``rng`` is handed a numpy Generator, keyed by the item. One
     without it may read the global generators of `random`, numpy and torch: it runs in a
     scope in which those start from the item's key, and they are put back afterwards (one
-    call at a time in a process; 20 to 70 microseconds). Masks and boxes stay as they are.
+    call at a time in a process; 20 to 70 microseconds).
 
     Parameters
     ----------
@@ -38,11 +38,16 @@ class FunctionPerturbation(Perturbation):
         tensor of its own, which it may change.
     generators : sequence of {"random", "numpy", "torch"}, optional
         Which global generators a function without ``rng`` reads. Default: all three.
+    moves : bool, default=True
+        Whether the function may move the pixels of a picture. Masks, boxes and key points cannot
+        follow a function, so items that have some are refused; False says that every pixel
+        stays in its place, and leaves them as they are.
 
     Raises
     ------
     ParameterError
-        In ``fit``, for a lambda or a nested function.
+        In ``fit``, for a lambda or a nested function; for items with masks, boxes or key points,
+        unless ``moves=False``.
 
     Examples
     --------
@@ -53,10 +58,19 @@ class FunctionPerturbation(Perturbation):
     """
 
     needs_x = False
+    moves = True  # type: ignore[assignment]
+    moves_points = True  # it refuses them, as all marks
 
-    def __init__(self, function: Callable[..., Any] | None = None, *, generators: Sequence[str] = GENERATORS):
+    def __init__(
+        self,
+        function: Callable[..., Any] | None = None,
+        *,
+        generators: Sequence[str] = GENERATORS,
+        moves: bool = True,
+    ):
         self.function = function
         self.generators = generators
+        self.moves = moves
 
     def fit(self, X: Any, y: Any = None) -> FunctionPerturbation:
         """Check that the function can be called and imported."""
@@ -97,6 +111,17 @@ class FunctionPerturbation(Perturbation):
             raise DataError(sentence(name, "the function must return the edited sample", given, todo))
         return made
 
+    def apply_marks(
+        self, marks: dict[str, Any], params: dict[str, Any], *, size: tuple[int, int]
+    ) -> dict[str, Any]:
+        """Return what belongs to a picture as it came, if the function moves nothing."""
+        if not marks or not self.moves:
+            return marks
+        must = "masks, boxes and key points cannot follow a function that may move pixels"
+        todo = "If it moves none, say FunctionPerturbation(function, moves=False); else use edits of ours."
+        given = f"an item with {', '.join(sorted(set(marks) - {'labels'}))}"
+        raise ParameterError(sentence(_name_of(self.function), must, given, todo))
+
     @property
     def _takes_rng(self) -> bool:
         known = self.__dict__.get("_rng_known")
@@ -106,7 +131,7 @@ class FunctionPerturbation(Perturbation):
 
     def __sklearn_clone__(self) -> FunctionPerturbation:
         # Functions are not copied, and objects that can be called keep no state between calls.
-        return type(self)(self.function, generators=self.generators)
+        return type(self)(self.function, generators=self.generators, moves=self.moves)
 
 
 def seed_of(rng: np.random.Generator) -> int:

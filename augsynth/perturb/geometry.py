@@ -36,6 +36,7 @@ class Geometric(ImagePerturbation):
     """An edit that moves pixels: `_move` says from where, for the picture, masks and boxes."""
 
     tones_only: ClassVar[bool] = False
+    moves_points: ClassVar[bool] = True
     fill: Fill = 0
 
     @abstractmethod
@@ -45,7 +46,7 @@ class Geometric(ImagePerturbation):
     def apply_marks(
         self, marks: dict[str, Any], params: dict[str, Any], *, size: tuple[int, int]
     ) -> dict[str, Any]:
-        """Return masks (nearest pixel) and boxes (cut at the picture) after the same edit.
+        """Return masks (nearest pixel), boxes (cut at the picture) and key points after the same edit.
 
         Boxes that keep less than a tenth of their area are left out, with their labels.
         """
@@ -86,7 +87,8 @@ class FlipLeftRight(_Flip):
     """Mirror a picture: left becomes right.
 
     Always; `Maybe(FlipLeftRight())` does it to every other picture. Text and digits do
-    not keep their meaning.
+    not keep their meaning. Key points move and keep their names: a left eye that is now on
+    the right is a left eye still.
 
     Examples
     --------

@@ -113,7 +113,7 @@ def _colour(tone: float) -> Colour:
 def image_randaugment(*, n_steps: int = 2, magnitude: int = 9) -> Perturbation:
     """Return torchvision's RandAugment (v2), drawn by key: n random edits of one strength.
 
-    For pictures without masks and boxes: torchvision moves none with it.
+    For pictures without masks, boxes and key points: torchvision moves none with it.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def image_randaugment(*, n_steps: int = 2, magnitude: int = 9) -> Perturbation:
 def image_trivialaugment() -> Perturbation:
     """Return torchvision's TrivialAugmentWide (v2), drawn by key: one random edit of random strength.
 
-    For pictures without masks and boxes: torchvision moves none with it.
+    For pictures without masks, boxes and key points: torchvision moves none with it.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""What belongs to a picture, moved with it: masks and boxes.
+"""What belongs to a picture, moved with it: masks, boxes, key points.
 
 A move is an affine map from the place in the edited picture to the place in the original,
 ``(a, b, c, d, e, f)``: left = a * x + b * y + c, top = d * x + e * y + f, in pixels from
@@ -13,7 +13,7 @@ import numpy as np
 
 from augsynth.core.errors import DataError, sentence
 
-__all__ = ["Move", "move_boxes", "move_marks", "move_mask", "places"]
+__all__ = ["Move", "move_boxes", "move_marks", "move_mask", "move_points", "places"]
 
 Move = tuple[float, float, float, float, float, float]
 
@@ -21,12 +21,13 @@ LEAST_SHARE = 0.1  # of the area of a box that must stay in the picture
 
 
 def move_marks(marks: dict[str, Any], move: Move, size: tuple[int, int], fill: Any = 0) -> dict[str, Any]:
-    """Return masks and boxes after a move; see `Perturbation.apply_marks`.
+    """Return masks, boxes and key points after a move; see `Perturbation.apply_marks`.
 
     Masks take the nearest pixel, and what comes from outside the picture is as the fill says:
     0 for a colour, else edge, reflection or other end. Boxes are the least upright boxes
     around the moved ones, cut at the picture; those that keep less than a tenth of their area
-    are left out, with their labels and (if there is one for each box) their masks.
+    are left out, with their labels and (if there is one for each box) their masks. Key points
+    are all given back, those outside the picture too.
 
     Raises
     ------
@@ -44,7 +45,29 @@ def move_marks(marks: dict[str, Any], move: Move, size: tuple[int, int], fill: A
         mask = moved.get("mask")
         if mask is not None and mask.ndim == 3 and len(mask) == len(kept):
             moved["mask"] = mask[kept]
+    if marks.get("points") is not None:
+        moved["points"] = move_points(np.asarray(marks["points"], dtype=np.float64), move)
     return moved
+
+
+def move_points(points: np.ndarray, move: Move) -> np.ndarray:
+    """Return key points (p, 2), x and y by the middles of pixels, after a move.
+
+    Examples
+    --------
+    >>> move_points(np.array([[0.0, 1.0]]), (-1, 0, 10, 0, 1, 0)).tolist()  # mirrored, 10 wide
+    [[9.0, 1.0]]
+    """
+    x, y = _forward(points[:, 0] + 0.5, points[:, 1] + 0.5, move)
+    return np.stack([x, y], axis=1) - 0.5
+
+
+def _forward(left: np.ndarray, top: np.ndarray, move: Move) -> tuple[np.ndarray, np.ndarray]:
+    """Return where places of the original are in the edited picture."""
+    a, b, c, d, e, f = move
+    determinant = a * e - b * d
+    x, y = left - c, top - f
+    return (e * x - b * y) / determinant, (a * y - d * x) / determinant
 
 
 def move_mask(mask: np.ndarray, move: Move, size: tuple[int, int], fill: Any = 0) -> np.ndarray:
@@ -93,11 +116,8 @@ def move_boxes(boxes: np.ndarray, move: Move, size: tuple[int, int]) -> tuple[np
     if boxes.ndim != 2 or boxes.shape[1] != 4 or not np.isfinite(boxes).all():
         must = "boxes must be (k, 4) finite numbers: left, top, right, bottom"
         raise DataError(sentence("boxes", must, f"shape {boxes.shape}"))
-    a, b, c, d, e, f = move
-    determinant = a * e - b * d
-    x = boxes[:, [0, 2, 0, 2]].astype(np.float64) - c
-    y = boxes[:, [1, 1, 3, 3]].astype(np.float64) - f
-    across, down = (e * x - b * y) / determinant, (a * y - d * x) / determinant
+    corners = boxes.astype(np.float64)
+    across, down = _forward(corners[:, [0, 2, 0, 2]], corners[:, [1, 1, 3, 3]], move)
     moved = np.stack([across.min(1), down.min(1), across.max(1), down.max(1)], axis=1)
     height, width = size
     cut = np.clip(moved, 0, [width, height, width, height])

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from augsynth.core.errors import DataError, InputTypeError, sentence
+from augsynth.perturb.containers import dense
 
 __all__ = ["Form", "Levels", "Stack", "gather", "hold_picture", "stack_pictures", "take_picture"]
 
@@ -127,7 +128,7 @@ def _opened(where: str, x: Any) -> tuple[np.ndarray, Any]:
             must = "a picture must be readable"
             raise DataError(sentence(where, must, f"{type(error).__name__}: {error}", _TODO)) from error
     if hasattr(x, "detach") and hasattr(x, "cpu"):
-        cpu = x.detach().cpu()
+        cpu = dense(x, where)
         half = cpu.is_floating_point() and cpu.element_size() == 2  # numpy has no bfloat16
         return (cpu.float() if half else cpu).numpy(), x
     if isinstance(x, np.ndarray):

@@ -10,6 +10,7 @@ import numpy as np
 from augsynth.core.errors import DataError, InputTypeError, ParameterError, sentence
 from augsynth.core.parameters import check_number
 from augsynth.perturb.base import ParametricPerturbation
+from augsynth.perturb.containers import dense
 
 __all__ = ["FrequencyMask", "SpectrogramMask", "TimeMask"]
 
@@ -226,7 +227,7 @@ def _stripes(axis: int, size: int, widths: np.ndarray, places: np.ndarray) -> li
 def _take_spectrogram(where: str, x: Any) -> tuple[np.ndarray, Any]:
     tensor = None
     if type(x).__module__.partition(".")[0] == "torch" and hasattr(x, "detach"):
-        tensor, x = x, x.detach().cpu().numpy()
+        tensor, x = x, dense(x, where).numpy()
     if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
         given = f"{x.dtype} in a {type(x).__name__}" if hasattr(x, "dtype") else type(x).__name__
         raise InputTypeError(sentence(where, "a spectrogram must be an array or tensor of floats", given))

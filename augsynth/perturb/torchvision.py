@@ -13,6 +13,7 @@ from augsynth.core.isolation import GENERATORS, global_generators
 from augsynth.core.random import step_key
 from augsynth.core.sobol import mixed
 from augsynth.perturb.base import Perturbation
+from augsynth.perturb.containers import dense
 from augsynth.perturb.function import check_importable, seed_of
 
 __all__ = ["TorchvisionPerturbation"]
@@ -23,11 +24,20 @@ _CONVERSIONS = (
     *("ConvertBoundingBoxFormat", "Normalize", "PILToTensor", "ToImage", "ToPILImage"),
     *("ToPureTensor", "ToTensor"),
 )
-_OF_BOXES = (
-    "ClampBoundingBoxes",
-    "ConvertBoundingBoxFormat",
-    "SanitizeBoundingBoxes",
-)  # no picture's concern
+# No picture's concern.
+_OF_MARKS = ("ClampBoundingBoxes", "ConvertBoundingBoxFormat", "SanitizeBoundingBoxes")
+_OF_MARKS += ("ClampKeyPoints", "SanitizeKeyPoints")
+_IN_PLACE = (
+    *_CONVERSIONS,
+    *_OF_MARKS,
+    *("ColorJitter", "RandomPhotometricDistort", "Grayscale", "RandomGrayscale", "RGB", "GaussianBlur"),
+    *("GaussianNoise", "RandomInvert", "RandomPosterize", "RandomSolarize", "RandomAdjustSharpness"),
+    *("RandomAutocontrast", "RandomEqualize", "RandomChannelPermutation", "RandomErasing", "JPEG"),
+    *("Identity", "ToDtype", "ConvertImageDtype", "LinearTransformation"),
+)
+# Of the library's, those that move pixels and nothing else with them.
+_PICTURES_ONLY = ("RandAugment", "TrivialAugmentWide", "AutoAugment", "AugMix")
+_INSTEAD = "Use 'image_medium' or 'image_strong', or RandomAffine and ColorJitter of v2."
 
 
 class TorchvisionPerturbation(Perturbation):
@@ -47,7 +57,10 @@ class TorchvisionPerturbation(Perturbation):
     -----
     Pictures are PIL images, tensors (c, h, w), tv_tensors, and arrays (h, w), (h, w, c),
     which the transform sees as tensors; they come back as they came, unless the transform
-    changes the kind itself (``ToImage``, ``ToTensor``). Masks and boxes need v2. One call
+    changes the kind itself (``ToImage``, ``ToTensor``). Masks, boxes and key points need v2
+    and move as the library moves them (key points that it turns or resizes, to within a pixel);
+    its RandAugment, TrivialAugmentWide, AutoAugment and AugMix move none and are refused for
+    such items, as are FiveCrop and TenCrop, which make several pictures of one. One call
     at a time in a process; about 5 microseconds a call and 2 a step (30 with v1, whose
     transforms read Python's generator too). Copies are not stratified.
 
@@ -62,6 +75,7 @@ class TorchvisionPerturbation(Perturbation):
 
     modality: ClassVar[str] = "image"
     needs_x: ClassVar[bool] = False
+    moves_points: ClassVar[bool] = True
 
     def __init__(self, transform: Any = None):
         self.transform = transform
@@ -80,6 +94,11 @@ class TorchvisionPerturbation(Perturbation):
         """The name of the transform: a composition's steps are keyed below it."""
         return f"torchvision.{type(self.transform).__name__}"
 
+    @property
+    def moves(self) -> bool:
+        """Whether a transform in it moves pixels."""
+        return any(map(_moves, self._plan().steps))
+
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the constructor's arguments (transforms have a ``get_params`` too, which draws)."""
         return super().get_params(deep=False)
@@ -94,21 +113,47 @@ class TorchvisionPerturbation(Perturbation):
     def apply(self, x: Any, params: dict[str, Any]) -> Any:
         """Return the picture that the transform makes from the seed."""
         if isinstance(x, np.ndarray):
-            return _to_array(self._run(_to_tensor(x), params), x)
-        # A tensor is copied, as some steps work in place.
-        return self._run(x.clone() if hasattr(x, "clone") else x, params)
+            return _to_array(self._made(_to_tensor(x), params), x)
+        if hasattr(x, "clone"):
+            dense(x, type(self).__name__)
+            x = x.clone()  # some steps work in place
+        return self._made(x, params)
+
+    def _made(self, x: Any, params: dict[str, Any]) -> Any:
+        made = self._run(x, params)
+        if isinstance(made, (tuple, list)):
+            must = "a transform must make one picture of one"
+            given = f"{len(made)} of {self.stream_name.partition('.')[2]}"
+            todo = "Use RandomCrop with copies=, which gives each copy a crop of its own."
+            raise DataError(sentence(type(self).__name__, must, given, todo))
+        return made
 
     def apply_marks(
         self, marks: dict[str, Any], params: dict[str, Any], *, size: tuple[int, int]
     ) -> dict[str, Any]:
-        """Return mask, boxes and labels after the same edit, which is drawn again on an empty picture."""
+        """Return what belongs to a picture after the same edit, which is drawn again on an empty one.
+
+        Raises
+        ------
+        ParameterError
+            For a transform of v1 that moves pixels, and those of v2 that move nothing with them.
+        """
         if not marks:
             return marks
         where = type(self).__name__
-        old = [type(step).__name__ for step, _ in self._plan()[0] if _kind(step) == "v1"]
+        steps = self._plan().steps
+        names = {type(part).__name__ for step in steps for part in _all_within(step)}
+        alone = [name for name in _PICTURES_ONLY if name in names]
+        if alone:
+            must = "what belongs to a picture must be able to move with it"
+            given = f"{alone[0]}, which torchvision applies to bare pictures only"
+            raise ParameterError(sentence(where, must, given, _INSTEAD))
+        old = [step for step in steps if _kind(step) == "v1"]
+        if old and not any(map(_moves, steps)):
+            return marks
         if old:
-            must = "masks and boxes need a transform of torchvision.transforms.v2"
-            raise ParameterError(sentence(where, must, f"{old[0]} of v1"))
+            must = "masks, boxes and key points need a transform of torchvision.transforms.v2"
+            raise ParameterError(sentence(where, must, f"{type(old[0]).__name__} of v1"))
         import torch
         from torchvision import tv_tensors
 
@@ -121,20 +166,20 @@ class TorchvisionPerturbation(Perturbation):
                 bundle[name] = tv_tensors.BoundingBoxes(
                     tensor.reshape(-1, 4), format=tv_tensors.BoundingBoxFormat.XYXY, canvas_size=size
                 )
+            elif name == "points":
+                bundle[name] = tv_tensors.KeyPoints(tensor.double(), canvas_size=size)
             else:
                 bundle[name] = tensor
-        made = self._run(bundle, params, leave_out=_CONVERSIONS)
+        made = self._run(bundle, params, of_marks=True)
         return {name: made[name].numpy().astype(np.asarray(value).dtype) for name, value in marks.items()}
 
-    def _run(self, x: Any, params: dict[str, Any], *, leave_out: Sequence[str] = _OF_BOXES) -> Any:
-        steps, which = self._plan()
+    def _run(self, x: Any, params: dict[str, Any], *, of_marks: bool = False) -> Any:
+        plan = self._plan()
         at, seed = self.transform, params["seed"]
         try:
-            with global_generators(seed, which) as scope:
-                for step, key in steps:
+            with global_generators(seed, plan.generators) as scope:
+                for step, key in plan.for_marks if of_marks else plan.for_pictures:
                     at = step
-                    if type(step).__name__ in leave_out:
-                        continue
                     scope.reseed(mixed(seed ^ key) >> 1)
                     x = step(x)
         except AugsynthError:
@@ -145,18 +190,36 @@ class TorchvisionPerturbation(Perturbation):
             raise DataError(sentence(type(self).__name__, must, given)) from error
         return x
 
-    def _plan(self) -> tuple[list[tuple[Any, int]], tuple[str, ...]]:
-        """Return the steps with their keys, and which global generators they read."""
+    def _plan(self) -> _Plan:
         known = self.__dict__.get("_known")
         if known is None or known[0] is not self.transform:
-            steps = list(_steps(self.transform, step_key(self.stream_name)))
-            kinds = {_kind(part) for step, _ in steps for part in _all_within(step)}
-            which = GENERATORS if "foreign" in kinds else ("torch", "random") if "v1" in kinds else ("torch",)
-            known = self._known = (self.transform, steps, which)
-        return known[1], known[2]
+            known = self._known = (
+                self.transform,
+                _Plan(list(_steps(self.transform, step_key(self.stream_name)))),
+            )
+        return known[1]
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_known"}
+
+
+class _Plan:
+    """The steps of a transform with their keys, those that concern pictures or marks, and what they read."""
+
+    def __init__(self, steps: list[tuple[Any, int]]):
+        self.steps = [step for step, _ in steps]
+        self.for_pictures = [(step, key) for step, key in steps if type(step).__name__ not in _OF_MARKS]
+        # What stays in its place is left out, as some steps warn of what they do not change; boxes keep
+        # their format; and key points all come back, told of by their visibility.
+        self.for_marks = [
+            (step, key)
+            for step, key in steps
+            if _moves(step)
+            or type(step).__name__ in ("ClampBoundingBoxes", "SanitizeBoundingBoxes", "ClampKeyPoints")
+        ]
+        kinds = {_kind(part) for step in self.steps for part in _all_within(step)}
+        v1 = ("torch", "random") if "v1" in kinds else ("torch",)
+        self.generators: Sequence[str] = GENERATORS if "foreign" in kinds else v1
 
 
 def _steps(transform: Any, key: int) -> Iterator[tuple[Any, int]]:
@@ -185,6 +248,16 @@ def _all_within(transform: Any) -> Iterator[Any]:
     parts = getattr(transform, "transforms", ())
     for part in parts if isinstance(parts, Iterable) else ():
         yield from _all_within(part)
+
+
+def _moves(transform: Any) -> bool:
+    """Whether a transform, or one within it, may move pixels."""
+    if _kind(transform) == "foreign":
+        return True
+    parts = [part for part in _all_within(transform) if part is not transform]
+    if parts:
+        return any(_moves(part) for part in getattr(transform, "transforms", ()))
+    return type(transform).__name__ not in _IN_PLACE
 
 
 def _kind(transform: Any) -> str:

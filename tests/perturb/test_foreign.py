@@ -26,7 +26,8 @@ from augsynth.core.isolation import global_states
 from augsynth.core.random import ItemKeys, Streams, item_rng
 from augsynth.datasets.base import as_plain
 from augsynth.perturb import Compose, Maybe
-from augsynth.perturb.albumentations import AlbumentationsPerturbation, library
+from augsynth.perturb.albumentations import AlbumentationsPerturbation
+from augsynth.perturb.albumentations_tree import KeyedRandom, library
 from augsynth.perturb.foreign import as_perturbation, check_importable
 from augsynth.perturb.function import FunctionPerturbation
 from augsynth.perturb.torchvision import TorchvisionPerturbation
@@ -258,9 +259,7 @@ def test_single_transforms_are_cloned_and_shown_like_estimators():
 
 
 def test_python_draws_are_uniform_and_normal():
-    from augsynth.perturb.albumentations import _KeyedRandom
-
-    generator = _KeyedRandom(item_rng(0, 0, 0))
+    generator = KeyedRandom(item_rng(0, 0, 0))
     whole = np.array([generator.randint(0, 9) for _ in range(4000)])
     assert np.abs(np.bincount(whole, minlength=10) - 400).max() < 5 * 19  # standard error 19
     assert abs(np.mean([generator.uniform(2, 4) for _ in range(4000)]) - 3) < 5 * 0.577 / 63
