@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import type_of_target
 from augsynth.check.evidence import Evidence, Rows
 from augsynth.check.overlap import refuse_seen_rows
 from augsynth.check.preservation.readers import default_view
+from augsynth.check.surrogates import spelled_out
 from augsynth.check.utility.leak import row_keys
 from augsynth.core.arrays import count_rows, is_table, is_text, take_in
 from augsynth.core.errors import AugsynthWarning, DataError, InputTypeError, offenders, sentence
@@ -76,8 +77,10 @@ def gather(
     if max_rows is not None:
         check_number(_WHERE, "max_rows", max_rows, low=10, integer=True)
     group_columns = [group_columns] if isinstance(group_columns, str) else list(group_columns)
+    group_columns = spelled_out(group_columns)
     held = _held_out(holdout)
     parts = [(X, y, sensitive_features), (X_new, y_new, sensitive_features_new)] + ([held] if held else [])
+    parts = [tuple(map(spelled_out, each)) for each in parts]
     names = ["X", "X_new", "holdout"][: len(parts)]
     flat = X is not None and is_table(X)
     tables = [_rows(each[0], name, flat) for each, name in zip(parts, names, strict=True)]

@@ -20,7 +20,7 @@ from augsynth.check.evidence import Evidence
 from augsynth.check.finding import FAILED, Check, Finding, frame_of, judge
 from augsynth.check.gathering import gather
 from augsynth.check.privacy import withdrawn
-from augsynth.check.records import plain, records
+from augsynth.check.records import plain, records, writable
 from augsynth.check.report.answers import Compared, Verdict, judge_worth, verdict_of
 from augsynth.check.report.counts import row_counts
 from augsynth.check.report.datasheet import check_datasheet, datasheet_text
@@ -35,9 +35,9 @@ from augsynth.check.report.making import (
     paired_groups,
     worst_slices,
 )
+from augsynth.check.report.output import output_path, write_text
 from augsynth.check.report.pairs import without_rows
-from augsynth.core.errors import OutputExistsError, ParameterError, sentence
-from augsynth.core.files import atomic_path
+from augsynth.core.errors import ParameterError, sentence
 from augsynth.core.parameters import check_number
 from augsynth.core.progress import track
 from augsynth.core.random import resolve_seed
@@ -127,13 +127,17 @@ class Report:
         }
 
     def to_json(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> None:
-        """Write `to_dict` as JSON; the old file or the new one, never a half."""
+        """Write `to_dict` as JSON; the old file or the new one, never a half; ``~`` is your home."""
+        where = "Report.to_json"
+        target = output_path(path, overwrite=overwrite, where=where, example="report.json")
         text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
-        _write(path, text + "\n", overwrite)
+        write_text(target, text + "\n", where=where)
 
     def to_html(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> None:
         """Write one self-contained page: no script is needed, nothing is fetched, light and dark."""
-        _write(path, self.html(), overwrite)
+        where = "Report.to_html"
+        target = output_path(path, overwrite=overwrite, where=where, example="report.html")
+        write_text(target, self.html(), where=where)
 
     def html(self) -> str:
         """Return the page as text."""
@@ -158,25 +162,18 @@ class Report:
         lines = [f"{self.verdict.word.upper()}: {self.verdict.sentence}"]
         for each in self.verdict.answers:
             lines.append(f"{each.question} {each.word}. {' '.join(each.sentences)}".strip())
-        return "\n".join(lines)
+        return writable("\n".join(lines))
 
     def __str__(self) -> str:
         """Return the whole story as text."""
         from augsynth.check.report.text import report_text
 
-        return report_text(self)
+        return writable(report_text(self))
 
     def __repr__(self) -> str:
         """Return the verdict in one line."""
         failed = f"; failed: {', '.join(self.failed)}" if self.failed else ""
         return f"<Report: {self.verdict.word}{failed}>"
-
-
-def _write(path: str | os.PathLike[str], text: str, overwrite: bool) -> None:
-    if not overwrite and os.path.lexists(path):
-        raise OutputExistsError(f"{os.fspath(path)}: this file is there already. Choose another name.")
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="replace")
 
 
 def report(
