@@ -59,6 +59,7 @@ class WrappedDataset(Dataset, ABC):
         where = type(self).__name__
         check_number(where, "seed", seed, low=0, high=2**63 - 1, integer=True)
         self.base = check_map_style(base, where)
+        self._length_of_base = len(base)
         self.seed = int(seed)
         self._given_labels = None if labels is None else find_labels(base, labels, where=where)
         self._base_groups = None if groups is None else _as_groups(groups, len(base), where)
@@ -136,10 +137,18 @@ class WrappedDataset(Dataset, ABC):
 
     def _index(self, i: int) -> int:
         place = operator.index(i)
+        self._check_base()
         n = len(self)
         if not -n <= place < n:
             raise IndexError(f"{type(self).__name__}: an index must be below {n}; given {place}.")
         return place + n if place < 0 else place
+
+    def _check_base(self) -> None:
+        """Raise if the base grew or shrank: every item would be another one."""
+        n, before = len(self.base), self._length_of_base
+        if n != before:
+            must, given = "the base must keep its length", f"{n} items, and {before} when it was wrapped"
+            raise DataError(sentence(type(self).__name__, must, given, "Wrap it again."))
 
     # -- epochs --------------------------------------------------------------------------
 
@@ -264,6 +273,7 @@ def fetch(dataset: Any, i: int, epoch: int, *, where: str = "dataset") -> Any:
         For an item that cannot be read, with its number and the reason.
     """
     if isinstance(dataset, WrappedDataset):
+        dataset._check_base()
         return dataset._at(i, epoch)
     if type(dataset) is Subset:
         return fetch(dataset.dataset, _inner(dataset, i), epoch, where=where)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+import functools
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -32,7 +34,7 @@ class Field:
     path : tuple of int or str
         Where it lies in the item.
     kind : str
-        "pil", "tensor", "array", "list", "scalar" (numpy's), "text", "bool", "int" or "float".
+        "pil", "tensor", "array", "list", "tuple", "scalar" (numpy's), "text", "bool", "int" or "float".
     dtype : str
         Of tensors, arrays and numpy's scalars.
     ndim : int
@@ -56,6 +58,12 @@ class Layout:
     modality : {"image", "audio", "text", "table"}
     x, label, rate : str
         The names of the fields of the sample, its label and its sample rate ("" for none).
+    type_name : str
+    names : tuple of str
+        Of a named tuple and its fields, where items are such; of the same name, it is another
+        class when it is read back.
+    empties : tuple of (int, path)
+        Empty mappings in an item, and where among its fields they come.
     """
 
     form: str
@@ -64,6 +72,9 @@ class Layout:
     x: str
     label: str = ""
     rate: str = ""
+    type_name: str = ""
+    names: tuple[str, ...] = ()
+    empties: tuple[tuple[int, tuple[int | str, ...]], ...] = ()
 
     def __getitem__(self, name: str) -> Field:
         return next(field for field in self.fields if field.name == name)
@@ -75,29 +86,56 @@ class Layout:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON can hold."""
-        return asdict(self) | {
+        told = asdict(self) | {
             "fields": [asdict(field) | {"path": list(field.path)} for field in self.fields]
         }
+        for name in ("type_name", "names", "empties"):  # few items have them
+            if not told[name]:
+                del told[name]
+        return told
 
     @classmethod
     def from_dict(cls, told: Mapping[str, Any]) -> Layout:
         """Return the layout that `to_dict` told."""
         fields = tuple(Field(**{**field, "path": tuple(field["path"])}) for field in told["fields"])
-        return cls(**{**told, "fields": fields})
+        empties = tuple((at, tuple(path)) for at, path in told.get("empties", ()))
+        names = tuple(told.get("names", ()))
+        return cls(**{**told, "fields": fields, "empties": empties, "names": names})
 
     def rebuild(self, values: Mapping[str, Any]) -> Any:
         """Return an item of this form with the values of its fields."""
         if self.form == "alone":
             return values[self.x]
+        found: list[tuple[tuple[Any, ...], Any]] = [(f.path, values[f.name]) for f in self.fields]
+        for at, path in self.empties:
+            found.insert(at, (path, {}))
         item: dict[Any, Any] = {}
-        for field in self.fields:
+        for path, value in found:
             inner = item
-            for key in field.path[:-1]:
+            for key in path[:-1]:
                 inner = inner.setdefault(key, {})
-            inner[field.path[-1]] = values[field.name]
+            inner[path[-1]] = value
         if self.form == "mapping":
             return item
+        if self.names:
+            return _named_tuple(self.type_name, self.names)(*item.values())
         return tuple(item.values()) if self.form == "tuple" else list(item.values())
+
+
+@functools.cache
+def _named_tuple(name: str, names: tuple[str, ...]) -> Any:
+    """Return a class of named tuples, whose instances other processes can be sent."""
+    try:
+        made: Any = collections.namedtuple(name, names)  # type: ignore[misc]
+    except (ValueError, TypeError) as error:
+        raise DataError(f"layout: a named tuple must have names for its fields ({error}).") from error
+    # By what makes the class again: no module has it.
+    type.__setattr__(made, "__reduce__", lambda self: (_named_again, (name, names, tuple(self))))
+    return made
+
+
+def _named_again(name: str, names: tuple[str, ...], values: tuple[Any, ...]) -> Any:
+    return _named_tuple(name, names)(*values)
 
 
 def layout_of(item: Any, *, where: str) -> Layout:
@@ -124,13 +162,19 @@ def layout_of(item: Any, *, where: str) -> Layout:
     if form in ("tuple", "list") and len(item) > 2 and parts.label_place == 2:
         names[1,], rate = "rate", "rate"
     found = [((), item)] if form == "alone" else _flat(item)
-    fields = []
-    for path, value in found:
+    fields, empties = [], []
+    for at, (path, value) in enumerate(found):
+        if _is_empty(value):
+            empties.append((at, path))
+            continue
         name = names.get(path, ".".join(map(str, path)) if form == "mapping" else f"item.{_dotted(path)}")
         fields.append(_field(name, path, value, where))
     _check_names([field.name for field in fields], where)
     label = next((name for name in ("label", "labels") if name in names.values()), "")
-    return Layout(form, tuple(fields), modality, _NOUNS[modality], label, rate)
+    names_of_type = tuple(getattr(item, "_fields", ()))
+    type_name = type(item).__name__ if names_of_type else ""
+    head = (form, tuple(fields), modality, _NOUNS[modality], label, rate)
+    return Layout(*head, type_name, names_of_type, tuple(empties))
 
 
 def _check_names(names: list[str], where: str) -> None:
@@ -161,9 +205,13 @@ def _flat(item: Any, above: tuple[Any, ...] = ()) -> list[tuple[tuple[Any, ...],
     pairs = item.items() if isinstance(item, Mapping) else enumerate(item)
     out = []
     for key, value in pairs:
-        nested = isinstance(value, Mapping)
+        nested = isinstance(value, Mapping) and len(value) > 0
         out += _flat(value, (*above, key)) if nested else [((*above, key), value)]
     return out
+
+
+def _is_empty(value: Any) -> bool:
+    return isinstance(value, Mapping) and not value
 
 
 def _kind(value: Any) -> str:
@@ -176,7 +224,7 @@ def _kind(value: Any) -> str:
     if isinstance(value, np.generic) and value.dtype.kind in "biuf":
         return "scalar"
     if isinstance(value, (list, tuple)) and np.asarray(value).dtype.kind in "biuf":
-        return "list"
+        return "tuple" if isinstance(value, tuple) else "list"
     for kind, name in ((bool, "bool"), (int, "int"), (float, "float"), (str, "text")):
         if isinstance(value, kind):
             return name
@@ -193,7 +241,7 @@ def _field(name: str, path: tuple[Any, ...], value: Any, where: str) -> Field:
         must = "every part of an item must be a picture, an array, a tensor, a number or a text"
         raise InputTypeError(sentence(where, must, f"{_named(value)} as {name!r} at item 0"))
     array = _as_array(value, kind, name, 0, where)
-    dtype = array.dtype.str if kind in ("tensor", "array", "scalar", "list", "pil") else ""
+    dtype = array.dtype.str if kind in ("tensor", "array", "scalar", "list", "tuple", "pil") else ""
     return Field(name, path, kind, dtype, array.ndim)
 
 
@@ -242,11 +290,17 @@ def values_of(item: Any, layout: Layout, i: int, where: str) -> dict[str, Any]:
         If the item has not the form of the first one.
     """
     found = dict([((), item)] if layout.form == "alone" else _flat_if(item, i, where))
-    paths = {field.path for field in layout.fields}
-    if set(found) != paths:
-        odd = sorted(map(_dotted, set(found) ^ paths))
+    bare = {path for _, path in layout.empties}
+    paths = {field.path for field in layout.fields} | bare
+    filled = {path for path in bare if path in found and not _is_empty(found[path])}
+    if set(found) != paths or filled:
+        odd = sorted(map(_dotted, (set(found) ^ paths) | filled))
         must = f"all items must have one form ({_WORDS[layout.form]} of {len(paths)} values in item 0)"
         raise DataError(sentence(where, must, f"another at item {i}, which differs in {odd[:3]}"))
+    if tuple(getattr(item, "_fields", ())) != layout.names:
+        must = "all items must have one form"
+        given = f"{type(item).__name__} at item {i}, and {layout.type_name or 'no named tuple'} at item 0"
+        raise DataError(sentence(where, must, given))
     values = {}
     for field in layout.fields:
         value = found[field.path]

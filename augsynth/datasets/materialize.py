@@ -15,6 +15,7 @@ from augsynth.core.parameters import check_number, check_option
 from augsynth.core.progress import track
 from augsynth.datasets.base import WrappedDataset, fetch
 from augsynth.datasets.fields import Layout, digest, layout_of, values_of
+from augsynth.datasets.files import naming_file
 from augsynth.datasets.identity import identity_of, seed_of, versions_of
 from augsynth.datasets.labels import check_map_style, classes_of, find_labels
 from augsynth.datasets.manifest import MADE_BY, Manifest
@@ -134,8 +135,9 @@ def materialize(
 
 def _form(dataset: Any, epoch: int) -> tuple[Layout, Mapping[str, Any]]:
     item = fetch(dataset, 0, epoch, where=WHERE)
-    layout = layout_of(item, where=WHERE)
-    return layout, values_of(item, layout, 0, WHERE)
+    with naming_file(dataset, 0, epoch):
+        layout = layout_of(item, where=WHERE)
+        return layout, values_of(item, layout, 0, WHERE)
 
 
 def _groups_of(dataset: Any) -> Any:
@@ -168,10 +170,11 @@ def _probe(job: Job) -> str:
     n = len(job.dataset)
     found = []
     for i in sorted({0, n // 3, n // 2, n - 1}):
-        twice = [
-            digest(values_of(fetch(job.dataset, i, job.epoch, where=WHERE), job.layout, i, WHERE))
-            for _ in range(2)
-        ]
+        with naming_file(job.dataset, i, job.epoch):
+            twice = [
+                digest(values_of(fetch(job.dataset, i, job.epoch, where=WHERE), job.layout, i, WHERE))
+                for _ in range(2)
+            ]
         if twice[0] != twice[1]:
             text = f"item {i} of one epoch is another each time it is read, so a stopped run cannot go on"
             todo = "Use edits of ours in place of a random transform of the base."

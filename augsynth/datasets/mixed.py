@@ -14,6 +14,7 @@ from augsynth.core.random import ItemKeys, Streams, step_key
 from augsynth.datasets.base import WrappedDataset, depth_of, described, fetch, slot_of
 from augsynth.datasets.items import NO_LABEL, Parts, take_apart
 from augsynth.datasets.labels import classes_of
+from augsynth.perturb.containers import dense
 from augsynth.perturb.mix import (
     N_UNIFORMS,
     Mixing,
@@ -256,6 +257,8 @@ def _open(parts: Parts, i: int) -> tuple[Any, Callable[[Any], Any]]:
         from torchvision import tv_tensors
 
         return x.as_subclass(torch.Tensor), lambda mixed: tv_tensors.wrap(mixed, like=x)
+    if isinstance(x, torch.Tensor):
+        dense(x, f"{_WHERE}: item {i}")
     if isinstance(x, (torch.Tensor, np.ndarray)) and x.ndim:
         return x, lambda mixed: mixed
     if type(x).__module__.startswith("PIL."):

@@ -29,8 +29,10 @@ from augsynth.datasets.base import (
     repeats_of,
     slot_of,
 )
+from augsynth.datasets.files import file_of
 from augsynth.datasets.items import Parts, modality_of, rate_of, size_of, take_apart
 from augsynth.perturb.base import Perturbation
+from augsynth.perturb.containers import dense
 from augsynth.perturb.foreign import as_perturbation, check_importable
 
 __all__ = ["PerturbedDataset"]
@@ -228,7 +230,7 @@ class PerturbedDataset(WrappedDataset):
                 return parts
             _check_follows(policy, parts)
         except AugsynthError as error:
-            raise _naming(error, j) from error
+            raise _naming(error, self.base, j) from error
         return parts
 
     def _edited_at(self, parts: Parts, i: int, epoch: int) -> Any:
@@ -243,7 +245,7 @@ class PerturbedDataset(WrappedDataset):
         try:
             return policy.draw(_as_rows([x]) if policy.per_row else x, rng)
         except AugsynthError as error:
-            raise _naming(error, j) from error
+            raise _naming(error, self.base, j) from error
 
     def _edited(self, policy: Perturbation, parts: Parts, params: dict[str, Any], j: int) -> Any:
         try:
@@ -254,7 +256,7 @@ class PerturbedDataset(WrappedDataset):
                 return parts.put(x)
             marks = policy.apply_marks(parts.marks, params, size=size_of(parts.x) or (0, 0))
         except AugsynthError as error:
-            raise _naming(error, j) from error
+            raise _naming(error, self.base, j) from error
         return parts.put(x, marks=marks)
 
     def _at_many(self, indices: Sequence[int], epochs: Sequence[int]) -> list[Any]:
@@ -320,10 +322,11 @@ class PerturbedDataset(WrappedDataset):
         return None if groups is None else np.concatenate([groups] * (self.copies + self.keep_originals))
 
 
-def _naming(error: AugsynthError, j: int) -> AugsynthError:
-    """Return the sentence of an edit that cannot be made with the record's number in it."""
-    text = str(error)
-    return error if "at item" in text else type(error)(f"Item {j} of the base: {text}")
+def _naming(error: AugsynthError, base: Any, j: int) -> AugsynthError:
+    """Return the sentence of an edit that cannot be made with the record's number, and file, in it."""
+    text, path = str(error), file_of(base, j)
+    item = f"Item {j} of the base ({path})" if path else f"Item {j} of the base"
+    return error if "at item" in text else type(error)(f"{item}: {text}")
 
 
 def _check_follows(policy: Perturbation, parts: Parts) -> None:
@@ -347,7 +350,7 @@ def _rows(groups: np.ndarray | None, n: int) -> list[tuple[Any, ...]]:
 
 
 def _as_rows(samples: list[Any]) -> np.ndarray:
-    rows = [np.asarray(x.detach().cpu() if hasattr(x, "detach") else x) for x in samples]
+    rows = [dense(x, "PerturbedDataset").numpy() if hasattr(x, "detach") else np.asarray(x) for x in samples]
     if any(row.ndim != 1 or row.shape != rows[0].shape for row in rows):
         shape = next(row.shape for row in rows if row.ndim != 1 or row.shape != rows[0].shape)
         must = "for a policy of tables every sample must be a row of one length"

@@ -24,6 +24,7 @@ from augsynth.core.files import folder_name
 from augsynth.core.progress import quiet
 from augsynth.datasets.base import WrappedDataset, fetch, slot_of
 from augsynth.datasets.fields import Layout, label_value, values_of
+from augsynth.datasets.files import naming_file
 from augsynth.datasets.manifest import ITEMS, MANIFEST, FileNote, ShardNote, note_of
 from augsynth.datasets.writers import FORMATS, Format
 
@@ -101,7 +102,11 @@ class Job:
 
     def _values(self, items: range) -> list[dict[str, Any]]:
         found = read_items(self.dataset, items, self.epoch)
-        return [values_of(item, self.layout, i, WHERE) for i, item in zip(items, found, strict=True)]
+        values = []
+        for i, item in zip(items, found, strict=True):
+            with naming_file(self.dataset, i, self.epoch):
+                values.append(values_of(item, self.layout, i, WHERE))
+        return values
 
     def _one(self, i: int, values: Mapping[str, Any]) -> FileNote:
         text = label_text(values.get(self.layout.label))

@@ -67,7 +67,7 @@ def _only_sample_and_label(layout: Layout) -> str:
     if layout.others:
         return f"items hold {offenders(layout.others)} beside the sample and its label"
     label = layout[layout.label] if layout.label else None
-    if label is not None and (label.ndim or label.kind in ("pil", "list")) and label.kind != "text":
+    if label is not None and (label.ndim or label.kind in ("pil", "list", "tuple")) and label.kind != "text":
         return "labels are soft: more than one number each"
     return ""
 
@@ -317,4 +317,6 @@ def _contained(value: Any, field: Field) -> Any:
         return torch.from_numpy(np.array(array))
     if field.kind == "list":
         return array.tolist()
+    if field.kind == "tuple":
+        return tuple(array.tolist())
     return array[()] if field.kind == "scalar" else array

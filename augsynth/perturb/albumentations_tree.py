@@ -20,8 +20,10 @@ __all__ = ["KeyedRandom", "Tree", "library", "nodes_of"]
 _SWITCH = "NO_ALBUMENTATIONS_UPDATE"
 _BOX_LIMITS = ("min_area", "min_visibility", "min_width", "min_height", "max_accept_ratio")
 # Of those that take masks too, what only hides or recolours.
-_IN_PLACE = ("CoarseDropout", "ConstrainedCoarseDropout", "Erasing", "GridDropout", "Morphological", "NoOp")
-_IN_PLACE += ("PixelDropout", "XYMasking", "FrequencyMasking", "TimeMasking")
+_IN_PLACE = (
+    *("CoarseDropout", "ConstrainedCoarseDropout", "Erasing", "GridDropout", "Morphological", "NoOp"),
+    *("PixelDropout", "XYMasking", "FrequencyMasking", "TimeMasking"),
+)
 
 
 @functools.cache

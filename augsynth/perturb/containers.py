@@ -21,7 +21,7 @@ def dense(x: Any, where: str) -> Any:
     Raises
     ------
     InputTypeError
-        For tensors of the device "meta", sparse, quantized and complex ones.
+        For tensors of the device "meta", sparse and quantized ones.
     """
     import torch
 
@@ -31,9 +31,8 @@ def dense(x: Any, where: str) -> Any:
     if x.layout is not torch.strided:
         given = f"one of the layout {str(x.layout).removeprefix('torch.')}"
         raise InputTypeError(sentence(where, must, given, "Use .to_dense()."))
-    if x.is_quantized or x.is_complex():
-        todo = "Use .dequantize()." if x.is_quantized else "Use .abs(), or torch.view_as_real."
-        raise InputTypeError(sentence(where, must, str(x.dtype), todo))
+    if x.is_quantized:
+        raise InputTypeError(sentence(where, must, str(x.dtype), "Use .dequantize()."))
     return x.detach().cpu().as_subclass(torch.Tensor)
 
 

@@ -120,9 +120,13 @@ def _kind(name: str, modality: str | None, where: str) -> str:
         return f"{modality}_{name}"
     if name in kinds:
         return name
-    if name in _STRENGTHS and modality is None:
+    if name in _STRENGTHS:
         known = [f"{m}_{name}" for m in ("image", "audio", "text") if f"{m}_{name}" in kinds]
         todo = f"Use one of {', '.join(known)}." if known else ""
+        if modality == "table":
+            must = "a strength needs pictures, clips or texts"
+            given = f"{name!r} for rows of a table, which one axis of less than 256 numbers is taken for"
+            raise ParameterError(sentence(where, must, given, todo))
         raise ParameterError(sentence(where, "a strength needs a modality", repr(name), todo))
     ours = kinds + [kind.partition("_")[2] for kind in kinds if kind.startswith(f"{modality}_")]
     near = difflib.get_close_matches(name, ours, n=1)

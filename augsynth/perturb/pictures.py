@@ -351,6 +351,7 @@ def _alike(x: Any) -> tuple[Any, ...] | None:
         return (x.shape, x.dtype) if x.nbytes <= _SMALL_BYTES and x.dtype.kind in "buif" else None
     if hasattr(x, "detach"):
         plain = not x.requires_grad and x.device.type == "cpu" and x.element_size() != 2
+        plain = plain and str(x.layout) == "torch.strided"
         return (x.shape, x.dtype) if plain and type(x).__name__ == "Tensor" else None
     if hasattr(x, "getbands") and x.mode in ("L", "RGB", "RGBA", "LA"):
         return x.size, x.mode

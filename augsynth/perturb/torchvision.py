@@ -25,8 +25,10 @@ _CONVERSIONS = (
     *("ToPureTensor", "ToTensor"),
 )
 # No picture's concern.
-_OF_MARKS = ("ClampBoundingBoxes", "ConvertBoundingBoxFormat", "SanitizeBoundingBoxes")
-_OF_MARKS += ("ClampKeyPoints", "SanitizeKeyPoints")
+_OF_MARKS = (
+    *("ClampBoundingBoxes", "ConvertBoundingBoxFormat", "SanitizeBoundingBoxes"),
+    *("ClampKeyPoints", "SanitizeKeyPoints"),
+)
 _IN_PLACE = (
     *_CONVERSIONS,
     *_OF_MARKS,
