@@ -12,6 +12,7 @@ from sklearn.utils.multiclass import type_of_target
 
 from augsynth.check.evidence import Evidence, Rows
 from augsynth.check.overlap import refuse_seen_rows
+from augsynth.check.picture_rows import check_pictures, picture_rows, sizes_note
 from augsynth.check.preservation.readers import default_view
 from augsynth.check.surrogates import spelled_out
 from augsynth.check.utility.leak import row_keys
@@ -82,9 +83,9 @@ def gather(
     parts = [(X, y, sensitive_features), (X_new, y_new, sensitive_features_new)] + ([held] if held else [])
     parts = [tuple(map(spelled_out, each)) for each in parts]
     names = ["X", "X_new", "holdout"][: len(parts)]
-    flat = X is not None and is_table(X)
+    flat = hasattr(X, "__len__") and is_table(X)
     tables = [_rows(each[0], name, flat) for each, name in zip(parts, names, strict=True)]
-    modality = _modality(tables[0], features)
+    modality, remarks = _modality(tables, names, features)
     frames, z, layout, left_out = _encoded(tables, names, modality, features)
     lengths = [count_rows(each) for each in tables]
     targets, classes, kind = _targets([each[1] for each in parts], names, lengths)
@@ -106,6 +107,7 @@ def gather(
         keys = np.arange(lengths[k], dtype=np.uint64) + np.uint64(k << 40) if keys is None else keys
         rows.append(Rows(z[k], labels[k], groups[k], cells[k], targets[k], keys, frame))
     made, notes = _without_real(rows[0], rows[1])
+    notes = [*notes, *remarks]
     alien = [classes[k] for k in np.setdiff1d(made.labels, rows[0].labels)] if classes else []
     if alien:
         notes = [
@@ -140,17 +142,32 @@ def _rows(X: Any, name: str, flat: bool) -> Any:
         return take_in(X, where=f"{_WHERE}: {name}")[0].reset_index(drop=True)
     if hasattr(X, "detach"):
         X = X.detach().cpu().numpy()
-    return X
+    return picture_rows(X)
 
 
-def _modality(X: Any, features: Any) -> str:
+def _modality(tables: list[Any], names: list[str], features: Any) -> tuple[str, list[str]]:
+    """Return what the rows are, the same in all samples, and what is to be said of pictures."""
     if features is not None:
-        return "features"
+        return "features", []
+    kinds = [_kind(each) for each in tables]
+    for kind, name in zip(kinds, names, strict=True):
+        if kind != kinds[0]:
+            must = "all samples must hold the same kind of rows"
+            raise DataError(sentence(_WHERE, must, f"{kinds[0]} in X and {kind} in {name}"))
+    if kinds[0] != "image":
+        return kinds[0], []
+    for each, name in zip(tables, names, strict=True):
+        check_pictures(each, name, _WHERE)
+    return "image", sizes_note(tables)
+
+
+def _kind(X: Any) -> str:
     if isinstance(X, pd.DataFrame):
         return "table"
     if is_text(X):
         return "text"
-    return "image" if is_image(X) or hasattr(X[0], "getbands") or np.ndim(X[0]) > 1 else "audio"
+    first: Any = next((each for each in X if each is not None), 0)
+    return "image" if is_image(X) or hasattr(first, "getbands") or np.ndim(first) > 1 else "audio"
 
 
 def _encoded(
@@ -239,7 +256,8 @@ def _featured(
         reduce = PCA(min(_MOST_FEATURES, made[0].shape[1], sum(lengths)), random_state=0)
     if made[0].shape[1] > _MOST_FEATURES or modality == "text":
         # on all rows alike: directions learned from one sample would tell it from the others
-        reduce.fit(sparse.vstack(made) if modality == "text" else np.vstack(made))
+        with np.errstate(invalid="ignore"):  # rows that are all alike have no spread to share out
+            reduce.fit(sparse.vstack(made) if modality == "text" else np.vstack(made))
         made = [reduce.transform(each) for each in made]
     whole = np.vstack(made)
     blocks = (

@@ -84,7 +84,9 @@ class PixelsCheck(Check):
     def value(self, evidence: Evidence, rng: np.random.Generator) -> float:
         """Return the largest difference of any statistic, in standard deviations within cells."""
         made, real = evidence.matched
-        scores = _scores(*_both(evidence), made.cells)[0]
+        scores, names = _scores(*_both(evidence), made.cells)
+        if not names:
+            return float("nan")
         return float(np.abs(_differences(scores, np.arange(2 * len(made)) < len(made))).max())
 
     @tells_reference
@@ -94,6 +96,9 @@ class PixelsCheck(Check):
         k = len(made)
         new, true = _both(evidence)
         scores, names = _scores(new, true, made.cells)
+        if not names:
+            reason = "No figure of these pictures varies within a class and group."
+            return Finding(self.part, self.name, self.title, float("nan"), n=k, caution=reason)
         seen = _differences(scores, np.arange(2 * k) < k)
         permuted = _differences(scores, swapped_labels(made.cells, _PERMUTATIONS, rng))
         largest = np.abs(permuted).max(axis=1)

@@ -20,7 +20,7 @@ from augsynth.encode.image import is_image
 __all__ = ["Side", "contact_sheets", "has_pictures", "pair_pictures", "pair_rows", "shown_text"]
 
 MOST_CLASSES = 12
-_LARGEST, _SHEET_WIDE, _FEW_NUMBERS = 64, 290, 60
+_LARGEST, _SHEET_WIDE, _MOST_ACROSS, _FEW_NUMBERS = 64, 290, 8, 60
 
 
 def has_pictures(evidence: Evidence) -> bool:
@@ -48,17 +48,18 @@ def contact_sheets(evidence: Evidence) -> Markup:
 
 
 def _sheet(rows: Rows, places: np.ndarray, levels: tuple[float, float], label: str) -> Markup:
-    first = _bytes(rows.X, int(places[0]), levels)
-    height, width = first.shape[:2]
-    across = max(3, min(8, _SHEET_WIDE // max(width, 32)))
-    pictures = [_bytes(rows.X, int(place), levels) for place in places[: 2 * across]]
-    pictures = [each if each.shape[:2] == (height, width) else np.zeros_like(first) for each in pictures]
+    pictures = [_bytes(rows.X, int(place), levels) for place in places[: 2 * _MOST_ACROSS]]
+    height, width = (max(each.shape[axis] for each in pictures) for axis in (0, 1))
+    across = max(3, min(_MOST_ACROSS, _SHEET_WIDE // max(width, 32)))
+    pictures = pictures[: 2 * across]
     down = -(-len(pictures) // across)
     sheet = np.zeros((down * (height + 1), across * (width + 1), 4), dtype=np.uint8)
     for k, each in enumerate(pictures):
         y, x = k // across * (height + 1), k % across * (width + 1)
-        sheet[y : y + height, x : x + width, :3] = each
-        sheet[y : y + height, x : x + width, 3] = 255
+        h, w = each.shape[:2]  # those of several sizes stand in the middle of their places
+        y, x = y + (height - h) // 2, x + (width - w) // 2
+        sheet[y : y + h, x : x + w, :3] = each
+        sheet[y : y + h, x : x + w, 3] = 255
     scale = max(1, _SHEET_WIDE // sheet.shape[1])
     return _image(sheet, label, scale)
 
