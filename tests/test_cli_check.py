@@ -71,6 +71,20 @@ def test_copies_fail_and_only_strict_makes_it_an_exit_code(files, tmp_path):
     assert call(*asked, "--out", tmp_path / "a.html", "--force", "--strict").exit_code == 1
 
 
+def test_names_that_no_screen_can_show(files, tmp_path):
+    """A byte that is no UTF-8 in a file's name or on the command line arrives as half of a surrogate pair."""
+    odd = tmp_path / "new\udcff.csv"
+    odd.write_bytes((files / "new.csv").read_bytes())
+    asked = [files / "real.csv", odd, "-t", "y", "--json", tmp_path / "r.json", "--owner", "A\udcff"]
+    done = call(*asked)
+    assert done.exit_code == 0, done.output
+    assert "new\\udcff_report.html" in done.stdout
+    text = (tmp_path / "new\udcff_report.html").read_text(encoding="utf-8")
+    assert "Report on new\ufffd.csv" in text and "A\ufffd" in text
+    told = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    assert told["settings"]["title"] == "Report on new\\udcff.csv"
+
+
 def test_without_labels_and_held_out_rows_it_says_what_is_missing(files):
     done = call(files / "real.csv", files / "new.csv")
     assert done.exit_code == 0, done.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,6 +57,8 @@ class _PlainLines:
 def console(stderr: bool = False) -> Console:
     """Make a console: colours on a terminal; elsewhere plain lines, as long as they need to be."""
     stream = sys.stderr if stderr else sys.stdout
+    if isinstance(stream, io.TextIOWrapper):  # a name of a file or a column may hold what no screen can show
+        stream.reconfigure(errors="backslashreplace")
     if stream.isatty():
         return Console(file=stream, highlight=False, emoji=False)
     plain: Any = _PlainLines(stream)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from augsynth.check.finding import FAILED, NOT_JUDGED, PASSED, Finding
 from augsynth.check.privacy import WHAT_IT_PROVES
+from augsynth.check.records import writable
 from augsynth.check.report.answers import figure_words, status_words
 from augsynth.check.report.charts import count_bars, loss_lines
 from augsynth.check.report.columns import MOST_PANELS, marginals, small_multiples
@@ -289,7 +290,7 @@ def _detail_blocks(report: Report) -> list[Block]:
     shown["status"] = [status_words(each) for each in report.findings]
     settings = pd.DataFrame(
         [
-            (name.replace("_", " "), str(value))
+            (name.replace("_", " "), writable(str(value)))
             for name, value in report.settings.items()
             if value not in ("", None)
         ],
