@@ -11,6 +11,7 @@ from scipy.optimize import minimize_scalar
 from sklearn.metrics import balanced_accuracy_score, r2_score, recall_score
 
 from augsynth.check.bias import before_after, calibration_table, group_metrics, paired_interval
+from augsynth.check.bias.paired_gaps import PairedGap
 from augsynth.core.errors import DataError, ParameterError
 
 
@@ -277,6 +278,50 @@ def test_simultaneous_level_over_groups():
     down = rng.binomial(100 - up, 0.1 / 0.9)
     low, high = paired_interval(up, down, np.full((300, 5), 100.0), alpha=1 - 0.95**0.2)
     assert ((low > 0) | (high < 0)).any(axis=1).mean() <= 0.09
+
+
+def drawn_twice(rng, n, before, after, move=0.3):
+    """Rows of groups (sizes, rates before and after) whose prediction moves for a share of them."""
+    rows = []
+    for k, (size, p, q) in enumerate(zip(n, before, after, strict=True)):
+        chances = [1 - p - (move + q - p) / 2, (move + q - p) / 2, (move + p - q) / 2, p - (move + p - q) / 2]
+        kinds = np.repeat(np.arange(4), rng.multinomial(size, chances))
+        rows.append((np.full(size, k), kinds // 2, kinds % 2))
+    return (np.concatenate(each) for each in zip(*rows, strict=True))
+
+
+def test_changes_of_gaps_hold_their_level():
+    """60 runs where a gap of .2 opens in one of ten groups: held in 55 at least (about 58 are expected)."""
+    n = np.round(np.geomspace(30, 300, 10)[np.random.default_rng(10).permutation(10)]).astype(int)
+    after = np.where(np.arange(10) == 0, 0.55, 0.35)
+    rng, held = np.random.default_rng(1), 0
+    for seed in range(60):
+        codes, first, second = drawn_twice(rng, n, np.full(10, 0.35), after)
+        gaps = before_after(
+            np.ones(len(codes)), first, second, sensitive_features=codes, metrics=["accuracy"],
+            random_state=seed,
+        ).gaps  # fmt: skip
+        held += float(gaps["low"].iloc[0]) <= 0.2 <= float(gaps["high"].iloc[0])
+    assert held >= 55
+
+
+def test_two_groups_far_apart_have_the_interval_of_a_difference():
+    values, errors = np.array([[0.2, 0.8], [0.3, 0.6]]), np.array([[0.02, 0.03], [0.03, 0.02]])
+    found = PairedGap(values, errors, np.array([0.02, 0.02]), np.array([1000.0, 1000.0]), "rate", 3)
+    low, high = found.interval(0.05)
+    assert found.change == pytest.approx(-0.3)
+    error = np.hypot(0.02, 0.02)  # of the change of the difference
+    assert [low, high] == pytest.approx([-0.3 - 1.96 * error, -0.3 + 1.96 * error], abs=0.007)
+    assert found.smaller(low - 0.02) > 0.975 and found.smaller(high + 0.02) < 0.025
+
+
+def test_gaps_that_do_not_move():
+    rng = np.random.default_rng(0)
+    y, groups = rng.normal(size=90), np.repeat(["a", "b", "c"], 30)
+    gaps = before_after(y, y + 1, y + 1, sensitive_features=groups).gaps
+    assert (gaps[["change", "low", "high"]] == 0).all(axis=None)
+    exact = before_after(y, y, y + 1, sensitive_features=groups, metrics=["mean_error"]).gaps.iloc[0]
+    assert exact["low"] <= 0 <= exact["high"] and exact["high"] < 1e-6
 
 
 def test_changes_of_numbers():

@@ -12,12 +12,12 @@ import pandas as pd
 from scipy import special
 
 from augsynth.check.bias.group_report import aligned
-from augsynth.check.bias.inversion import shrunken
+from augsynth.check.bias.paired_gaps import PairedGap
 from augsynth.check.bias.rates import Measure, Tally, Targets, attributes, measures, names_asked, tally
 from augsynth.check.records import plain, records
 from augsynth.core.errors import ParameterError, offenders, sentence
 from augsynth.core.parameters import check_number, check_option
-from augsynth.core.random import keyed_rng, resolve_seed
+from augsynth.core.random import resolve_seed
 
 __all__ = ["GAINED", "LOST", "NO_CHANGE", "PairedGroups", "before_after", "paired_interval"]
 
@@ -28,8 +28,7 @@ GAINED, LOST, CHANGED, NO_CHANGE, TOO_FEW = (
     "no evidence",
     "insufficient evidence",
 )
-_WHERE, _STREAM, _DRAWS = "before_after", 334, 2000
-_OWN = (0.0, 0.5, 1.0)  # how much of their observed spread the groups are given: the widest ends count
+_WHERE = "before_after"
 _CHANGES = [
     "attribute", "metric", "group", "rows", "before", "after", "change", "low", "high", "better_rows",
     "worse_rows", "verdict", "note",
@@ -163,8 +162,10 @@ def before_after(
     -----
     The rows are the same, so only rows whose prediction moved count: a rate's change has Tango's score
     interval (the interval of McNemar's test), a mean's Student's t; the groups of a metric share alpha
-    (they are independent: Sidak). The change of a gap has a parametric bootstrap around the observed
-    and around shrunken group values, the widest ends of them at half of alpha; it is approximate. The
+    (they are independent: Sidak). A change of a gap is kept in its interval if it is not refused among
+    samples in which the gaps differ by it (`augsynth.check.bias.paired_gaps`): 93.6 to 98.9 % of 1,000 runs
+    held in each of 63 cases of 2, 3, 5 and 10 groups of 30 to 300 rows, 97 % in the middle one, 9 cases above
+    98 % (where a gap opens or closes, the interval is cautious). The
     verdict is about these two fitted models, not about all models that could have been trained.
     Weights are not known here. Cost: 0.2 s for 100,000 rows.
 
@@ -322,21 +323,9 @@ def _gap_change(
     step = moved.deviations[enough] / np.sqrt(n)
     if first.kind == "rate":  # no row moved: as if half a row had
         step = np.maximum(step, np.sqrt(0.5) / n)
-    covariance = (errors[0] ** 2 + errors[1] ** 2 - step**2) / 2
-    with np.errstate(invalid="ignore", divide="ignore"):
-        correlation = np.nan_to_num(np.clip(covariance / (errors[0] * errors[1]), -1, 1))
-    rng = keyed_rng(seed, _STREAM)
-    z = rng.standard_normal((2, _DRAWS // 2, len(n)))
-    z = np.concatenate([z, -z], axis=1)
-    z[1] = correlation * z[0] + np.sqrt(1 - correlation**2) * z[1]
-    change = float(np.ptp(values[1]) - np.ptp(values[0]))
-    low = high = change
-    pulled = np.array([shrunken(each, error) for each, error in zip(values, errors, strict=True)])
-    for own in _OWN:
-        centre = own * values + (1 - own) * pulled
-        wide, true = np.ptp(centre[:, None] + errors[:, None] * z, axis=2), np.ptp(centre, axis=1)
-        error = np.quantile((wide[1] - wide[0]) - (true[1] - true[0]), [1 - alpha / 4, alpha / 4])
-        low, high = min(low, change - float(error[0])), max(high, change - float(error[1]))
+    errors = np.maximum(errors, 1e-9 * max(float(np.abs(values).max()), 1e-9))  # rows that are all alike
+    paired = PairedGap(values, errors, step, n, first.kind, seed)
+    change, (low, high) = paired.change, paired.interval(alpha)
     verdict = "wider" if low > 0 else "narrower" if high < 0 else NO_CHANGE
     return {
         "groups": int(enough.sum()),
