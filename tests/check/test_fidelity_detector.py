@@ -10,6 +10,7 @@ from augsynth.check.fidelity.c2st import C2ST
 from augsynth.check.fidelity.control import ControlAccuracy
 from augsynth.check.fidelity.detector import detect
 from augsynth.check.fidelity.exchange import joint_chance
+from augsynth.check.fidelity.label_model import label_model
 from augsynth.check.gathering import gather
 from augsynth.check.permutation import tail_p_value
 from augsynth.core.errors import InputTypeError, ParameterError
@@ -143,6 +144,92 @@ def test_copies_are_read_by_models_that_have_not_seen_them(groups):
     noise = rng.integers(0, 2, len(X))  # labels that nothing tells
     copies = gather(X, noise, X[::-1], noise[::-1], holdout=(held[0], rng.integers(0, 2, 700)))
     assert ControlAccuracy().value(copies, RNG(0)) < 0.57
+
+
+def faint(n, rng):
+    """Labels that the best classifier there is gets wrong in three of ten."""
+    x = rng.normal(size=(n, 8))
+    X = pd.DataFrame(x, columns=list("abcdefgh"))
+    return X.assign(sex=rng.choice(["f", "m"], n)), (x[:, 0] + 1.4 * rng.normal(size=n) > 0).astype(int)
+
+
+def test_one_wrong_label_in_thirteen_is_found_among_faint_ones():
+    p = []
+    for seed in range(100, 110):
+        rng = RNG(seed)
+        train, (X, y), held = (faint(900, rng) for _ in range(3))
+        some = rng.random(900) < 0.15
+        wrong = np.where(some, rng.permutation(y), y)  # of those, half stay what they are
+        evidence = gather(*train, X, wrong, holdout=held, group_columns=["sex"], random_state=seed)
+        p.append(ControlAccuracy().run(evidence, RNG(0)).p_value)
+    # a z of about 2.4: of ten, five or more with chance .99; right and wrong alone find 1 or 2
+    assert np.sum(np.array(p) < 0.05) >= 5
+
+
+def test_the_models_of_labels_are_weighed_by_what_they_are_worth():
+    rng = RNG(0)
+    x = rng.normal(size=(3, 900, 4))
+    chance = 1 / (1 + np.exp(-1.5 * x[..., 0]))
+    plain = (rng.random((3, 900)) < chance).astype(int)
+    crossed = (x[..., 0] * x[..., 1] > 0).astype(int)
+    noise = rng.integers(0, 2, (3, 900))
+    found = {}
+    for name, y in {"plain": plain, "crossed": crossed, "noise": noise}.items():
+        evidence = gather(x[0], y[0], x[1], y[1], holdout=(x[2], y[2]))
+        found[name] = label_model(evidence), evidence
+    model, evidence = found["crossed"]  # the linear model is worth nothing, and takes nothing away
+    assert np.mean(model.chances(evidence.made).argmax(axis=1) == crossed[1]) > 0.93
+    model, evidence = found["noise"]  # neither is worth anything
+    assert np.abs(model.chances(evidence.made)[:, 1] - 0.5).mean() < 0.05
+    model, evidence = found["plain"]
+    said = model.chances(evidence.made)
+    assert said.sum(axis=1) == pytest.approx(np.ones(900))
+    assert np.abs(said[:, 1] - chance[1]).mean() < 0.06
+    assert label_model(evidence) is model
+
+
+def test_doubt_is_the_likelihood_ratio_of_a_fifth_of_wrong_labels():
+    rng = RNG(0)
+    y = rng.choice(2, (3, 2000), p=[0.8, 0.2])
+    x = rng.normal(size=(3, 2000, 1)) + 2.0 * y[..., None]
+    evidence = gather(x[0], y[0], x[1], y[1], holdout=(x[2], y[2]))
+    ratio = np.exp(np.where(y[1] == 0, 1, -1) * (2 * x[1, :, 0] - 2))  # of the other class's density
+    got, wanted = label_model(evidence).doubts(evidence.made), np.log(0.8 + 0.2 * ratio)
+    assert np.corrcoef(got, wanted)[0, 1] > 0.97
+    assert got.mean() == pytest.approx(wanted.mean(), abs=0.03)
+
+
+def test_a_class_of_one_training_row_does_not_stop_the_check():
+    rng = RNG(0)
+    x = rng.normal(size=(3, 60, 2))
+    y = np.zeros((3, 60), dtype=int)
+    y[:, 0] = 1
+    got = ControlAccuracy().run(gather(x[0], y[0], x[1], y[1], holdout=(x[2], y[2])), RNG(0))
+    assert 0.05 < got.p_value <= 1 and got.value > 0.9
+
+
+def test_a_figure_ahead_of_the_others_gets_more_of_the_level():
+    rng = RNG(0)
+    drawn = rng.normal(size=(400, 6))
+    plain = np.array([joint_chance(drawn[k], np.delete(drawn, k, axis=0))[0] for k in range(400)])
+    ahead = np.array([1.0, 0, 0, 0, 0, 0])
+    moved = np.array([joint_chance(drawn[k], np.delete(drawn, k, axis=0), ahead)[0] for k in range(400)])
+    for p in (plain, moved):
+        assert np.mean(p <= 0.05) == pytest.approx(
+            0.05, abs=0.01
+        )  # exact: every row in the place of the seen
+    seen = np.array([2.3, 0, 0, 0, 0, 0])
+    assert joint_chance(seen, drawn, ahead)[0] < 0.6 * joint_chance(seen, drawn)[0]
+
+
+def test_the_sentence_says_what_decides(groups):
+    (X, y), (X_new, y_new), held = groups
+    flipped = np.where(np.arange(len(y_new)) % 4 == 0, 1 - y_new, y_new)
+    told = [
+        ControlAccuracy().run(gather(X, y, X_new, labels, holdout=held), RNG(0)).sentence
+        for labels in (y_new, flipped)
+    ]
+    assert "What decides is how likely each label is" in told[1] and "What decides" not in told[0]
 
 
 def test_a_numeric_target_that_is_ignored_is_found():

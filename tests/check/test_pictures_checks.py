@@ -1,5 +1,6 @@
 """Checks of pictures on digits: real ones pass, planted defects are found, controls are what they say."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from scipy import stats
 from sklearn.datasets import load_digits
 
+from augsynth.check.checks import default_checks
 from augsynth.check.controls import make_controls
 from augsynth.check.finding import COPY, INDEPENDENT, SMOTE
 from augsynth.check.gathering import gather
@@ -25,6 +27,7 @@ from augsynth.check.pictures.linear import fit_linear
 from augsynth.check.pictures.pixels import pixel_statistics, radial_power
 from augsynth.check.pictures.reading import agreement_p_value
 from augsynth.check.pictures.space import CLASSIFIER, FIXED, compared, reading_space, space_of
+from augsynth.check.report.examination import examine
 from augsynth.core.errors import DataError
 
 X, y = load_digits(n_class=4, return_X_y=True)
@@ -199,3 +202,30 @@ def test_many_features_are_tested_in_their_leading_components():
     assert first.p_value > 0.05 and second.p_value < 1e-6
     assert "200 leading principal components" in first.sentence
     assert first.details["permutations"] == 199
+
+
+@pytest.mark.parametrize("pictures", [True, False])
+@pytest.mark.parametrize("kind", ["class", "one class", "number", "none", "alien"])
+def test_ids_of_a_report_are_unique_for_rows_of_every_kind(kind, pictures):
+    rows = X[:60] if pictures else X[:60].reshape(60, -1)[:, 18:22].astype(float)
+    labels = {
+        "class": y[:60], "one class": np.zeros(60, dtype=int), "number": y[:60] + X[:60].mean(axis=(1, 2)),
+        "none": None, "alien": y[:60],
+    }[kind]  # fmt: skip
+    parts = [None if labels is None else labels[start : start + 20] for start in (0, 20, 40)]
+    if kind == "alien":
+        parts[1] = parts[1] + 50
+    evidence = gather(rows[:20], parts[0], rows[20:40], parts[1], holdout=(rows[40:], parts[2]))
+    count = Counter(check.name for check in default_checks())
+    shared = [
+        check for check in default_checks() if count[check.name] > 1
+    ]  # the others have an id of their own
+    names = [each.name for each in examine(evidence, shared, controls=False)[0]]
+    assert len(set(names)) == len(names) and set(names) == {check.name for check in shared}
+
+
+def test_of_two_checks_of_one_name_no_two_apply(real):
+    table = gather(X[TRAIN].reshape(len(TRAIN), -1), y[TRAIN], X[NEW].reshape(len(NEW), -1), y[NEW])
+    for evidence in (real, table):
+        apply = [check.name for check in default_checks() if not check.applies(evidence)]
+        assert len(set(apply)) == len(apply)

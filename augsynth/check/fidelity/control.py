@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-from weakref import WeakKeyDictionary
-
 import numpy as np
 import pandas as pd
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-from augsynth.check.evidence import Evidence, Rows
-from augsynth.check.fidelity.detector import tree_features
-from augsynth.check.fidelity.exchange import N_PERMUTATIONS, PairedCheck, joint_chance, whole, within
+from augsynth.check.evidence import Evidence, match_cells
+from augsynth.check.fidelity.exchange import PairedCheck, joint_chance, whole, within
+from augsynth.check.fidelity.label_model import FOLDS, label_model
 from augsynth.check.finding import Finding
 from augsynth.check.intervals import holm, wilson
 from augsynth.check.permutation import CLAIMED, tail_p_value, worded
@@ -21,79 +16,11 @@ from augsynth.core.random import keyed_rng
 
 __all__ = ["ControlAccuracy"]
 
-_FOLDS = 3
-_UNLIKELY = 0.02  # chance of a label below which it counts as no less likely
 _FEWEST = 5  # rows of a class or group, below which it is not named
-_STREAM = 335
-
-
-@dataclass(frozen=True, eq=False)
-class _Readers:
-    """Models of the label, each fitted on all of the rows ``seen`` but those of one fold."""
-
-    models: list[Any]
-    fold_of: dict[int, int]
-    categorical: np.ndarray
-    seen: np.ndarray
-
-    def read(self, rows: Rows) -> np.ndarray:
-        """Return the label that a model reads in each row; of a training row, one that has not seen it."""
-        features = tree_features(rows.z, self.categorical, self.seen)
-        fold = self._folds(rows)
-        out = np.empty(len(rows))
-        for k, model in enumerate(self.models):
-            if (fold == k).any():
-                out[fold == k] = model.predict(features[fold == k])
-        return out
-
-    def doubts(self, rows: Rows) -> np.ndarray:
-        """Return minus the logarithm of the chance of the label that a row carries, at most that of 2 %."""
-        features = tree_features(rows.z, self.categorical, self.seen)
-        fold = self._folds(rows)
-        out = np.full(len(rows), -np.log(_UNLIKELY))
-        for k, model in enumerate(self.models):
-            place = np.searchsorted(model.classes_, rows.target).clip(max=len(model.classes_) - 1)
-            own = np.flatnonzero((fold == k) & (model.classes_[place] == rows.target))
-            if len(own):
-                likely = model.predict_proba(features[own])[np.arange(len(own)), place[own]]
-                out[own] = -np.log(np.maximum(likely, _UNLIKELY))
-        return out
-
-    def _folds(self, rows: Rows) -> np.ndarray:
-        fold = np.array([self.fold_of.get(int(key), -1) for key in rows.keys])
-        return np.where(fold < 0, np.arange(len(rows)) % len(self.models), fold)
-
-
-_READERS: WeakKeyDictionary[Rows, dict[tuple[int, int | None], _Readers]] = WeakKeyDictionary()
-
-
-def _readers(evidence: Evidence) -> _Readers:
-    known = _READERS.setdefault(evidence.train, {})
-    key = evidence.seed, evidence.max_rows
-    if key not in known:
-        rows = evidence.capped(evidence.train)
-        mask = np.array([not block.is_numeric for block in evidence.layout])
-        features = tree_features(rows.z, mask)
-        rng = keyed_rng(evidence.seed, _STREAM)
-        folds = np.empty(len(rows), dtype=int)
-        folds[np.lexsort((rng.random(len(rows)), rows.labels))] = np.arange(len(rows)) % _FOLDS
-        number = evidence.target_kind == "number"
-        models = []
-        for k in range(_FOLDS):
-            made: Any = HistGradientBoostingRegressor if number else HistGradientBoostingClassifier
-            many = max(1, len(evidence.classes) // 3)
-            model = made(
-                max_iter=max(10, 60 // many),
-                max_leaf_nodes=8,
-                categorical_features=mask if mask.any() else None,
-                early_stopping=False,
-                random_state=0,
-            )
-            models.append(model.fit(features[folds != k], rows.target[folds != k]))
-        known[key] = _Readers(
-            models, dict(zip(rows.keys.tolist(), folds.tolist(), strict=True)), mask, rows.z
-        )
-    return known[key]
+_N_RELABELLINGS = 999
+_AHEAD = 0.7  # standard deviations: about three quarters of the level go to all rows together
+_AT_ONCE = 2_000_000  # random numbers
+_STREAM = 336
 
 
 class ControlAccuracy(PairedCheck):
@@ -101,10 +28,26 @@ class ControlAccuracy(PairedCheck):
 
     The figure is the share of new rows in which it does (for a numeric target: the
     correlation of what is read and what was asked for). Held-out rows of the same classes and
-    groups tell how often it is right at all. The p-value is that of the class, group or cell
-    whose labels the classifier finds least likely (mean log-likelihood), under relabelling
-    within classes and groups. Three models, each of two thirds of at most ``max_rows`` training
-    rows; a copy of a training row is read by the one that has not seen it.
+    groups tell how often it is right at all. A classifier is boosted trees and a logistic
+    regression, weighted by what they are worth on rows left out. There are three, each of two
+    thirds of at most ``max_rows`` training rows; a copy of a training row is read by the one that
+    has not seen it.
+
+    The p-value rests not on right or wrong but on how badly each label fits its row (the
+    likelihood ratio of a fifth of the labels wrong, see `LabelModel.doubts`; for a numeric target
+    the absolute error): of all rows, and of each class, group and cell; all rows together get
+    about three quarters of the level. New rows are exchanged with all real ones of their class and
+    group, held-out rows and training rows alike, each read by a model that has not seen it.
+
+    Notes
+    -----
+    Of 3,000 rows with 5 % wrong labels, of which the best classifier there is gets 26 % wrong
+    anyway, no such test finds more than about half at the level of a report of 20 checks.
+
+    References
+    ----------
+    Genovese, Roeder and Wasserman (2006), False discovery control with p-value weighting,
+    doi:10.1093/biomet/93.3.509.
     """
 
     name, title = "control_accuracy", "Do new rows show the label that was asked for?"
@@ -113,11 +56,11 @@ class ControlAccuracy(PairedCheck):
         """Return "" if there is a label that can be read, else the reason why not."""
         if evidence.target_kind == "none":
             return "There are no labels."
-        if evidence.modality == "image" and evidence.target_kind == "class":
-            return "Pictures are read by a network, in a check of their own."
         if len(np.unique(evidence.train.target)) < 2:
             return "All training rows have the same label."
-        if len(evidence.train) < 4 * max(_FOLDS, len(evidence.classes)):
+        if evidence.modality == "image" and evidence.target_kind == "class":
+            return "Pictures are read by a network, in a check of their own."
+        if len(evidence.train) < 4 * max(FOLDS, len(evidence.classes)):
             return "There are too few training rows of a label to learn it from."
         return super().applies(evidence)
 
@@ -144,10 +87,11 @@ class ControlAccuracy(PairedCheck):
         null = self._figure(evidence, read, slice(k, 2 * k))
         wrong = _wrong(evidence, read)
         names, slices = _slices(evidence)
-        first, second = exchange.sums(_doubts(evidence, wrong)[:, None] * slices)
         size = slices[:k].sum(axis=0)
-        excess = ((first - second) / size)[: 1 + N_PERMUTATIONS].astype(float)
-        p, z = joint_chance(excess[0], excess[1:])
+        cells, by_cell = _excess(evidence)
+        first = np.searchsorted(exchange.new.cells, cells)  # the matched rows are in the order of their cells
+        excess = by_cell @ slices[first]
+        p, z = joint_chance(excess[0], excess[1:], np.where(np.arange(len(names)) == 0, _AHEAD, 0.0))
         each = holm([tail_p_value(excess[0, s], excess[1:, s]) for s in range(len(names))])
         table = pd.DataFrame(names, columns=["kind", "name"])
         table["n"] = size.astype(int)
@@ -171,29 +115,64 @@ def _read(evidence: Evidence) -> np.ndarray:
     """Return what is read in the pooled rows (2 k,)."""
 
     def make() -> np.ndarray:
-        exchange, readers = whole(evidence), _readers(evidence)
-        return np.concatenate([readers.read(exchange.new), readers.read(exchange.real)])
+        exchange, model = whole(evidence), label_model(evidence)
+        folds = None
+        if evidence.holdout is None:  # the real ones are training rows: which?
+            cells = evidence.made.cells, evidence.train.cells
+            folds = model.own_folds(match_cells(*cells, evidence.max_rows, evidence.seed)[1])
+        sides = ((exchange.new, None), (exchange.real, folds))
+        if evidence.target_kind == "number":
+            return np.concatenate([model.numbers(*side) for side in sides])
+        return np.concatenate([model.chances(*side).argmax(axis=1) for side in sides]).astype(float)
 
     return within(evidence, "labels read", make)
 
 
-def _doubts(evidence: Evidence, wrong: np.ndarray) -> np.ndarray:
-    """Return how little each label fits its row: what is tested, since right or wrong alone says less."""
-    if evidence.target_kind != "class":
-        return wrong
-    exchange, readers = whole(evidence), _readers(evidence)
-    return np.concatenate([readers.doubts(exchange.new), readers.doubts(exchange.real)]).astype(np.float32)
-
-
 def _wrong(evidence: Evidence, read: np.ndarray) -> np.ndarray:
     """Return how wrong each reading is: 0 or 1 for classes, the absolute error (cut at 99 %) for numbers."""
-    exchange = whole(evidence)
-    asked = np.concatenate([exchange.new.target, exchange.real.target])
+    asked = np.concatenate([whole(evidence).new.target, whole(evidence).real.target])
     if evidence.target_kind == "class":
-        return (read != asked).astype(np.float32)
+        return (read != asked).astype(float)
+    return _apart(read, asked) / (np.std(evidence.train.target) or 1.0)
+
+
+def _apart(read: np.ndarray, asked: np.ndarray) -> np.ndarray:
     apart = np.abs(read - asked)
-    apart = np.minimum(apart, np.quantile(apart, 0.99)) / (np.std(evidence.train.target) or 1.0)
-    return apart.astype(np.float32)
+    return np.minimum(apart, np.quantile(apart, 0.99))
+
+
+def _excess(evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
+    """Return cells, and how much worse labels fit new rows than real ones, seen and relabelled (1 + B, C).
+
+    A cell counts with n m / (n + m), which is right for n new and m real rows that scatter alike.
+    """
+    model, new = label_model(evidence), whole(evidence).new
+    sides = [(new, None), (evidence.train.take(model.places), model.folds)]
+    if evidence.holdout is not None:
+        sides.append((evidence.capped(evidence.holdout), None))
+    if evidence.target_kind == "class":
+        doubts = np.concatenate([model.doubts(*side) for side in sides])
+    else:
+        read = np.concatenate([model.numbers(*side) for side in sides])
+        doubts = _apart(read, np.concatenate([rows.target for rows, _ in sides]))
+    cells = np.concatenate([rows.cells for rows, _ in sides])
+    made = np.arange(len(cells)) < len(new)
+    codes = np.unique(new.cells)
+    rng = keyed_rng(evidence.seed, _STREAM, len(new))
+    figures = [_relabelled(doubts[made & (cells == c)], doubts[~made & (cells == c)], rng) for c in codes]
+    return codes, np.column_stack(figures)
+
+
+def _relabelled(new: np.ndarray, real: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return the weighted difference of means, as seen and for relabellings of the rows of one cell."""
+    n, m = len(new), len(real)
+    both = np.concatenate([new, real])
+    sums = [np.array([new.sum()])]
+    step = max(1, _AT_ONCE // (n + m))
+    for start in range(0, _N_RELABELLINGS, step):
+        order = rng.random((min(step, _N_RELABELLINGS - start), n + m), dtype=np.float32)
+        sums.append(both[np.argpartition(order, n - 1, axis=1)[:, :n]].sum(axis=1))
+    return np.concatenate(sums) - n * both.mean()  # is n m / (n + m) times the difference of the means
 
 
 def _slices(evidence: Evidence) -> tuple[list[tuple[str, str]], np.ndarray]:
@@ -233,10 +212,13 @@ def _sentence(value: float, null: float, p: float, table: pd.DataFrame, evidence
         told = "What a model of real rows reads in new rows goes with the requested number by "
         told += f"r = {value:.2f} ({null:.2f} in {against})"
     off = table[(table["p_holm"] <= 0.05) & (table["kind"] != "all")]
-    if not len(off):
-        return worded(told, "", p)
-    worst = off.iloc[0]
-    claim = f"; least so in {worst['kind']} {worst['name']}"
-    if evidence.target_kind == "class":
-        claim += f": {worst['new']:.1%} against {worst['real']:.1%}"
-    return worded(told, claim, p, claimed=CLAIMED)
+    claim = ""
+    if len(off):
+        worst = off.iloc[0]
+        claim = f"; least so in {worst['kind']} {worst['name']}"
+        if evidence.target_kind == "class":
+            claim += f": {worst['new']:.1%} against {worst['real']:.1%}"
+    said = worded(told, claim, p, claimed=CLAIMED)
+    if evidence.target_kind == "class" and p <= 0.05:
+        said += " What decides is how likely each label is to it, in new rows and in all real ones."
+    return said

@@ -165,7 +165,9 @@ def _times(weights: np.ndarray, features: Any) -> np.ndarray:
     return weights @ features
 
 
-def joint_chance(seen: np.ndarray, permuted: np.ndarray) -> tuple[float, np.ndarray]:
+def joint_chance(
+    seen: np.ndarray, permuted: np.ndarray, ahead: np.ndarray | float = 0.0
+) -> tuple[float, np.ndarray]:
     """Return the chance of the largest of several standardised figures, and each figure in these units.
 
     Parameters
@@ -173,13 +175,16 @@ def joint_chance(seen: np.ndarray, permuted: np.ndarray) -> tuple[float, np.ndar
     seen : ndarray (S,)
     permuted : ndarray (B, S)
         Figures under relabelling; one that never varies says nothing.
+    ahead : float or ndarray (S,)
+        Standard deviations that a figure is put ahead of the others, in what is seen and in every
+        relabelling: it gets more of the level, and the test remains exact.
     """
     if not len(seen):
         return 1.0, np.zeros(0)
     every = np.vstack([seen, permuted])  # what was seen counts like the rest, so that the test is exact
     centre, spread = every.mean(axis=0), every.std(axis=0)
     tiny = spread <= 1e-12 * np.maximum(1.0, np.abs(centre))
-    largest = ((every - centre) / np.where(tiny, np.inf, spread)).max(axis=1)
+    largest = ((every - centre) / np.where(tiny, np.inf, spread) + ahead).max(axis=1)
     own = np.maximum(permuted.std(axis=0), spread / np.sqrt(len(every)))  # ranks what is far off
     z = np.where(tiny, 0.0, (seen - permuted.mean(axis=0)) / np.where(tiny, 1.0, own))
     return tail_p_value(float(largest[0]), largest[1:]), z

@@ -70,8 +70,9 @@ def examine(
             told = spaced(_unnumbered(found.sentence, evidence.modality))
             findings.append(replace(found, controls=figures, sentence=told, caution=spaced(found.caution)))
             seconds[check.name] = time.process_time() - started
-    # Of two checks of one name, for different kinds of rows, the one that applies speaks.
-    findings = [each for each in findings if each not in silent or each.name not in seconds]
+    # Of two checks of one name, for different kinds of rows, the one that applies speaks, else the first.
+    first = {each.name: each for each in reversed(silent) if each.name not in seconds}
+    findings = [each for each in findings if each not in silent or first.get(each.name) is each]
     return judge(findings, alpha), [*evidence.notes, *notes], seconds
 
 
