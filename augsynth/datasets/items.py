@@ -26,6 +26,7 @@ __all__ = ["NO_LABEL", "Parts", "modality_of", "rate_of", "size_of", "take_apart
 _SAMPLE_KEYS = ("image", "audio", "waveform", "text", "pixel_values", "x", "inputs", "features")
 _LABEL_KEYS = ("label", "y", "target", "class")
 _SLOWEST_RATE_HZ = 1000
+_PLAIN = (int, float, str, bytes, np.generic)
 
 
 class _NoLabel:
@@ -116,20 +117,21 @@ class Parts:
 
     def left_behind(self) -> str:
         """Tell of places in the picture that are said in a form that cannot move ("" for none)."""
-        if self.place is None:
+        whole = isinstance(self.item, Mapping)
+        if self.place is None or (not whole and all(isinstance(value, _PLAIN) for value in self.item[1:])):
             return ""
         known = {self.place, *self.per_box, *(key for key, _ in self.origins.values())}
         target = None if self.target_place is None else self.item[self.target_place]
-        inner: Any = self.item if isinstance(self.item, Mapping) else target
+        inner: Any = self.item if whole else target
         beside: list[tuple[Any, Any]] = []
         if isinstance(inner, Mapping):
             beside = [(key, value) for key, value in inner.items() if key not in known]
             known = set()
-        if not isinstance(self.item, Mapping):
+        if not whole:
             known |= {self.place, self.target_place}
             beside += [(k, value) for k, value in enumerate(self.item) if k not in known]
         size = size_of(self.x)
-        return places_in(beside, lambda value: size is not None and size_of(value) == size)
+        return places_in(beside, lambda value: size is not None and size in _sizes_of(value))
 
 
 def take_apart(item: Any, *, where: str = "item") -> Parts:
@@ -198,6 +200,12 @@ def size_of(x: Any) -> tuple[int, int] | None:
     if isinstance(x, torch.Tensor):  # channels come first
         return int(shape[-2]), int(shape[-1])
     return int(shape[0]), int(shape[1])
+
+
+def _sizes_of(value: Any) -> tuple[Any, ...]:
+    """Return the size of a picture or mask; of an array (k, h, w) that of its masks too."""
+    several = isinstance(value, np.ndarray) and value.ndim == 3
+    return (size_of(value), value.shape[1:]) if several else (size_of(value),)
 
 
 def _of_mapping(item: Mapping[Any, Any], where: str) -> Parts:

@@ -12,7 +12,7 @@ from augsynth.core.errors import AugsynthError, DataError, InputTypeError, offen
 from augsynth.core.parameters import check_number
 from augsynth.core.random import ItemKeys, Streams, step_key
 from augsynth.datasets.base import WrappedDataset, depth_of, described, fetch, slot_of
-from augsynth.datasets.items import NO_LABEL, Parts, take_apart
+from augsynth.datasets.items import NO_LABEL, Parts, modality_of, take_apart
 from augsynth.datasets.labels import classes_of
 from augsynth.perturb.containers import dense
 from augsynth.perturb.mix import (
@@ -248,11 +248,13 @@ class MixedDataset(WrappedDataset):
 
 def _open(parts: Parts, i: int) -> tuple[Any, Callable[[Any], Any]]:
     """Return a sample as an array or a tensor, and what makes it a sample again."""
-    if parts.marks:
-        given = f"{offenders(sorted(parts.marks))} at item {i}"
-        todo = "MixUp and CutMix are for classes; use PerturbedDataset here."
-        raise InputTypeError(sentence(_WHERE, "items must have no masks or boxes", given, todo))
     x = parts.x
+    found = "" if parts.marks or modality_of(x) != "image" else parts.left_behind()
+    if parts.marks or found:
+        marks = offenders(sorted(set(parts.marks) - {"labels"}))
+        todo = "MixUp and CutMix are for classes; use PerturbedDataset here."
+        must = "items must have no masks, boxes or key points"
+        raise InputTypeError(sentence(_WHERE, must, f"{found or marks} at item {i}", todo))
     if type(x).__module__.startswith("torchvision.tv_tensors"):
         from torchvision import tv_tensors
 

@@ -9,7 +9,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from augsynth.core.errors import AugsynthError, DataError, InputTypeError, ParameterError
-from augsynth.datasets import EnlargedDataset, PerturbedDataset
+from augsynth.datasets import EnlargedDataset, MixedDataset, PerturbedDataset
 from augsynth.datasets.items import take_apart
 from augsynth.perturb import (
     Affine,
@@ -224,6 +224,10 @@ FOREIGN = {
         r"a ndarray of the size of the picture as item\[2\]",
     ),
 }
+FOREIGN["masks of classes"] = (
+    (dotted(), np.zeros((20, *SIZE))),
+    r"a ndarray of the size of the .* item\[1\]",
+)
 MOVING = [
     FlipLeftRight(),
     Compose([Brightness(), Maybe(FlipLeftRight())]),
@@ -255,6 +259,18 @@ def test_annotations_that_cannot_move_are_refused_where_pixels_move(name):
             assert "wrap_dataset_for_transforms_v2" in str(told.value) and "which moves pixels" in str(
                 told.value
             )
+
+
+def test_mixers_refuse_annotations_in_any_form():
+    masked = {"image": dotted(), "keypoints": np.ones((1, 2, 3)), "label": 0}
+    hub = {"image": dotted(), "objects": {"bbox": [[1, 2, 3, 4]]}, "label": 0}
+    for item, text in (
+        (masked, "given 'points' at item"),
+        (hub, "given 'bbox' in 'objects' at item"),
+        ((dotted(), COCO), r"given 'bbox' in item\[1\]"),
+    ):
+        with pytest.raises(InputTypeError, match=f"no masks, boxes or key points; {text}"):
+            MixedDataset([item] * 2, labels=[0, 1]).at(0)
 
 
 @pytest.mark.parametrize("name", FOREIGN)
