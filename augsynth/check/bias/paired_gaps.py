@@ -16,7 +16,6 @@ __all__ = ["PairedGap"]
 _STREAM = 334
 _WORK = 6_000  # draws times groups, at most; between 400 and 1,000 draws
 _MANY_ROWS = 200
-_ENOUGH = 5  # groups from which on their spread is corrected for noise in full
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +84,8 @@ class PairedGap:
 
     @property
     def _own(self) -> float:
-        """How much of their spread the groups keep: few of them do not tell how much of it is noise."""
-        return float(np.clip((_ENOUGH - self.values.shape[1]) / (_ENOUGH - 2), 0, 1))
+        """How much of their spread the groups keep: two of them do not tell how much of it is noise."""
+        return 1.0 if self.values.shape[1] == 2 else 0.0
 
     @cached_property
     def _pulled(self) -> np.ndarray:
