@@ -79,6 +79,7 @@ def test_a_page_may_go_without_real_rows(quick, monkeypatch):
         for shown in (True, False)
     )
     assert "rows of your real tables" in whole.html() and "job of 1" in whole.html()
+    assert "stands beside controls" not in whole.html()  # none were made
     assert "job of 1" not in without.html() and "job of 1" not in json.dumps(without.to_dict())
 
 

@@ -99,6 +99,7 @@ def test_nothing_runs_and_nothing_is_fetched(hostile):
         assert attributes.get("src", "data:").startswith("data:") and attributes.get("href", "#").startswith(
             "#"
         )
+    assert "stands beside controls" in hostile[1]
     assert "url(" not in hostile[1] and "@import" not in hostile[1] and len(hostile[1]) < 3e6
 
 

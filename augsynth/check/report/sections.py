@@ -70,12 +70,13 @@ def sections_of(report: Report) -> list[dict[str, Any]]:
     groups = ("Groups", "Groups, before and after", _GROUPS)
     if not report.settings["groups"]:
         groups = ("Subgroups", "Subgroups that nobody named", "")
+    beside = _BESIDE if any(each.controls for each in report.findings) else ""
     made = [
         ("pictures", "Pictures", "Real and new, class by class", "", _picture_blocks(report)),
         ("gains", "Gains", "Who gained, who lost?", _GAINS, gain_blocks(report)),
         ("counts", "Counts", "What was added", "", _count_blocks(report)),
         ("groups", *groups, group_blocks(report)),
-        ("fidelity", "Real?", "Do they look real?", _FIDELITY, _fidelity_blocks(report)),
+        ("fidelity", "Real?", "Do they look real?", _FIDELITY + beside, _fidelity_blocks(report)),
         ("diversity", "Varied?", "Are they varied?", _DIVERSITY, _diversity_blocks(report)),
         ("memorisation", "Copied?", "Does anything look copied?", "", _memorisation_blocks(report)),
         ("training", "Training", "How the model was trained", "", _training_blocks(report)),
@@ -95,8 +96,9 @@ _GAINS = (
 _GROUPS = "Metrics of a model trained without and with the new rows, on the same held-out rows."
 _FIDELITY = (
     "New rows against as many real ones of every class and group, so that what was asked for is no "
-    "difference. Each figure stands beside four controls, made and measured the same way."
+    "difference."
 )
+_BESIDE = " Each figure stands beside controls that are made and measured the same way."
 _DIVERSITY = "A generator that repeats itself looks real row by row; these figures look at all rows together."
 _DATASHEET = "Markdown, ready to be pasted. What nobody stated says so."
 
@@ -234,8 +236,8 @@ def _fidelity_blocks(report: Report) -> list[Block]:
     drawn = row_map(evidence, noun)
     if drawn is not None:
         note = (
-            f"The two main directions (principal components) of the real rows, which hold {drawn[1]:.0%} of "
-            "their spread; both panels have the same axes. Differences in other directions do not show here."
+            "The two main directions (principal components) of the real rows, which hold "
+            f"{100 * drawn[1]:.0f} % of their spread; both panels have the same axes. Differences in other directions do not show here."
         )
         blocks.append(chart(f"Map of real and new {noun}: main directions", drawn[0], note=note))
     near = neighbour_map(evidence, noun)
