@@ -237,7 +237,8 @@ def _fidelity_blocks(report: Report) -> list[Block]:
     if drawn is not None:
         note = (
             "The two main directions (principal components) of the real rows, which hold "
-            f"{100 * drawn[1]:.0f} % of their spread; both panels have the same axes. Differences in other directions do not show here."
+            f"{100 * drawn[1]:.0f} % of their spread; both panels have the same axes. "
+            "Differences in other directions do not show here."
         )
         blocks.append(chart(f"Map of real and new {noun}: main directions", drawn[0], note=note))
     near = neighbour_map(evidence, noun)
