@@ -7,7 +7,8 @@
     python benchmarks/groups.py --report              # only write the tables again
 
 Adult (sex; 4,000 rows drawn by the seed, and for quick methods all of it), COMPAS (7,214 rows; race, the
-four small ones together; the text of the charge left out) and German credit (1,000 rows; sex). `augsynth.compare`,
+four small ones together; the text of the charge left out) and German credit (1,000 rows; sex).
+`augsynth.compare`,
 5 folds x 2 repeats stratified by class and group, one logistic regression on one-hot and
 standardised columns for all methods:
 
