@@ -11,6 +11,8 @@ import contextlib
 import json
 import math
 import os
+import zlib
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -32,7 +34,11 @@ T = TypeVar("T", bound=type)
 
 
 def persistent(cls: T) -> T:
-    """Allow instances of a value class (its ``__dict__``) inside saved models."""
+    """Allow instances of a value class inside saved models.
+
+    What is saved is their ``__dict__``, or what their ``_state()`` returns and
+    ``_set_state(state)`` takes, where they hold what is no data.
+    """
     _VALUE_CLASSES[_name_of(cls)] = cls
     return cls
 
@@ -57,6 +63,7 @@ def save(component: Any, path: str | os.PathLike[str]) -> None:
     ModelFileError
         If a part of it cannot be stored without pickle (a Python function, say).
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     arrays: dict[str, np.ndarray] = {}
@@ -66,14 +73,17 @@ def save(component: Any, path: str | os.PathLike[str]) -> None:
         raise ModelFileError(
             sentence("save", "arrays must be of a type that safetensors holds", offenders(odd))
         )
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    # safetensors wants one tensor at least; the marker also names the file's kind.
+    stored = {"augsynth": np.zeros(1, np.uint8)}
+    stored |= {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    body = json.dumps(header, allow_nan=False)
+    # One entry: of several, safetensors does not keep the order, and so not the bytes.
+    metadata = {"augsynth": f"{_checksum(body, stored)} {body}"}
     with atomic_path(path) as temporary:
-        # safetensors wants one tensor at least; the marker also names the file's kind.
-        save_file(
-            {"augsynth": np.zeros(1, np.uint8), **contiguous},
-            str(temporary),
-            metadata={"augsynth": json.dumps(header, allow_nan=False)},
-        )
+        try:
+            save_file(stored, str(temporary), metadata=metadata)
+        except SafetensorError as error:
+            raise OSError(f"save({os.fspath(path)!r}): the file could not be written ({error}).") from error
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -96,6 +106,10 @@ def load(path: str | os.PathLike[str]) -> Any:
             arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, UnicodeDecodeError) as error:
         raise ModelFileError(_bad(path, f"{type(error).__name__}: {error}")) from error
+    if not text.startswith("{"):
+        told, _, text = text.partition(" ")
+        if told != _checksum(text, arrays):
+            raise ModelFileError(_bad(path, "one whose bytes have changed since (their checksum is another)"))
     try:
         header = json.loads(text)
         if header["format"] != FORMAT:
@@ -105,6 +119,13 @@ def load(path: str | os.PathLike[str]) -> Any:
         raise
     except Exception as error:  # what a damaged or hostile file may bring about has no end
         raise ModelFileError(_bad(path, f"a damaged header ({type(error).__name__}: {error})")) from error
+
+
+def _checksum(text: str, arrays: dict[str, np.ndarray]) -> str:
+    value = zlib.crc32(text.encode())
+    for name in sorted(arrays):
+        value = zlib.crc32(np.ascontiguousarray(arrays[name]).reshape(-1).view(np.uint8).data, value)
+    return f"{value:08x}"
 
 
 def _bad(path: object, given: str) -> str:
@@ -134,8 +155,7 @@ def pack(value: Any, arrays: dict[str, np.ndarray]) -> Any:
     if scalar is not None:
         return {"$scalar": scalar[0], "value": [pack(part, arrays) for part in scalar[1]]}
     if _VALUE_CLASSES.get(_name_of(type(value))) is type(value):
-        state = {k: v for k, v in vars(value).items() if k not in _cached(type(value))}
-        return {"$value": _name_of(type(value)), "state": pack(state, arrays)}
+        return {"$value": _name_of(type(value)), "state": pack(_state_of_value(value), arrays)}
     return _pack_component(value, arrays)
 
 
@@ -164,18 +184,31 @@ def unpack(packed: Any, arrays: dict[str, np.ndarray]) -> Any:
     if tag == "$scalar":
         return unpack_scalar(body, [unpack(item, arrays) for item in packed["value"]])
     if tag == "$value":
+        if body not in _VALUE_CLASSES:
+            raise ModelFileError(
+                f"load: the file holds a part that this version does not know; given {body!r}."
+            )
         made: Any = object.__new__(_VALUE_CLASSES[body])
-        made.__dict__.update(unpack(packed["state"], arrays))
+        _set_state(made, unpack(packed["state"], arrays))
         return made
     if tag == "$component":
         return _unpack_component(packed, arrays)
     raise ModelFileError(f"load: the header holds an unknown entry; given {tag!r}.")
 
 
-def _cached(cls: type) -> set[str]:
-    from functools import cached_property
+def _state_of_value(value: Any) -> dict[str, Any]:
+    if hasattr(value, "_state"):
+        return value._state()
+    classes = type(value).__mro__
+    cached = {k for base in classes for k, v in vars(base).items() if isinstance(v, cached_property)}
+    return {k: v for k, v in vars(value).items() if k not in cached}
 
-    return {k for base in cls.__mro__ for k, v in vars(base).items() if isinstance(v, cached_property)}
+
+def _set_state(made: Any, state: dict[str, Any]) -> None:
+    if hasattr(made, "_set_state"):
+        made._set_state(state)
+    else:
+        vars(made).update(state)
 
 
 def _pack_component(value: Any, arrays: dict[str, np.ndarray]) -> Any:
@@ -203,11 +236,7 @@ def _pack_component(value: Any, arrays: dict[str, np.ndarray]) -> Any:
 def _unpack_component(packed: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
     role, kind = packed["$component"]
     made = registry.resolve(role, kind)(**unpack(packed["params"], arrays))
-    state = unpack(packed["state"], arrays)
-    if hasattr(made, "_set_state"):
-        made._set_state(state)
-    else:
-        vars(made).update(state)
+    _set_state(made, unpack(packed["state"], arrays))
     return made
 
 
@@ -217,7 +246,10 @@ def _pack_array(array: np.ndarray, arrays: dict[str, np.ndarray], *, scalar: boo
         return {"$objects": items, "shape": list(array.shape), "dtype": array.dtype.str, "scalar": scalar}
     name = f"a{len(arrays)}"
     arrays[name] = array.view(np.int64) if array.dtype.kind in "mM" else array
-    return {"$array": name, "shape": list(array.shape), "dtype": array.dtype.str, "scalar": scalar}
+    packed = {"$array": name, "shape": list(array.shape), "dtype": array.dtype.str, "scalar": scalar}
+    # The order in memory decides the last bits of matrix products.
+    by_columns = array.flags.f_contiguous and not array.flags.c_contiguous
+    return {**packed, "order": "F"} if by_columns else packed
 
 
 def _unpack_array(packed: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
@@ -234,6 +266,8 @@ def _unpack_array(packed: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
         array = arrays[packed["$array"]]
         array = array.view(dtype) if dtype.kind in "mM" else array
     array = array.reshape(packed["shape"])
+    if packed.get("order") == "F":
+        return np.asfortranarray(array)
     return array[()] if packed["scalar"] else array
 
 

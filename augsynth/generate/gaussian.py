@@ -6,53 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from augsynth.core.normal import FEW, MOST, Numbers, expected
 from augsynth.core.persistence import persistent
 
-__all__ = ["Gaussians", "Numbers"]
+__all__ = ["Gaussians"]
 
-BATCH = 2**21  # floats of a batch of small matrices: 16 MiB
-FEW = 8  # patterns of fewer rows are worked on together
 LOG_2PI = float(np.log(2.0 * np.pi))
-
-
-class Numbers:
-    """Rows of numbers (n, d), grouped by which of them are seen.
-
-    Attributes
-    ----------
-    x : ndarray (n, d)
-        0 where missing.
-    shown : ndarray of bool (P, d)
-        The distinct patterns of seen cells.
-    index : ndarray of int (n,)
-        The pattern of each row.
-    """
-
-    def __init__(self, x: np.ndarray) -> None:
-        seen = ~np.isnan(x)
-        self.x = np.where(seen, x, 0.0)
-        if seen.all():
-            self.shown, self.index = np.ones((1, x.shape[1]), dtype=bool), np.zeros(len(x), dtype=np.intp)
-        else:
-            self.shown, inverse = np.unique(seen, axis=0, return_inverse=True)
-            self.index = inverse.reshape(-1)
-        self.seen = self.shown[self.index]
-        self.is_sorted = bool((np.diff(self.index) >= 0).all())  # then patterns are slices, which is faster
-        self.order = np.argsort(self.index, kind="stable")
-        self.counts = np.bincount(self.index, minlength=len(self.shown))
-        self.starts = np.concatenate([[0], np.cumsum(self.counts)])
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def parts(self) -> list[tuple[np.ndarray, Numbers]]:
-        """Cut into (rows, Numbers) of few enough patterns that their matrices fit in memory."""
-        step = max(1, BATCH // max(self.x.shape[1] ** 2, 1))
-        if len(self.shown) <= step:
-            return [(np.arange(len(self)), self)]
-        cuts = [*self.starts[:-1:step], len(self)]
-        rows = [np.sort(self.order[a:b]) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
-        return [(part, Numbers(np.where(self.seen[part], self.x[part], np.nan))) for part in rows]
 
 
 @persistent
@@ -109,18 +68,12 @@ class Gaussians:
         first, second = np.zeros_like(self.means), np.zeros_like(self.covariances)
         for k, mean in enumerate(self.means):
             r = share[:, k]
-            gap = np.where(numbers.seen, numbers.x - mean, 0.0)
             if self.is_diagonal:
+                gap = np.where(numbers.seen, numbers.x - mean, 0.0)
                 first[k] = r @ gap
                 second[k] = r @ np.square(gap) + self.covariances[k] * (r @ ~numbers.seen)
                 continue
-            if not numbers.shown.all():
-                whitener, _ = self._whiteners(k, numbers.shown)
-                white = _apply(whitener, numbers, gap)
-                weight = _apply(np.swapaxes(whitener, 1, 2), numbers, white)
-                gap = np.where(numbers.seen, gap, weight @ self.covariances[k])
-                total = np.bincount(numbers.index, r, minlength=len(numbers.shown))
-                second[k] = self._leftover(k, numbers.shown, whitener, total)
+            gap, second[k] = expected(numbers, mean, self.covariances[k], r)
             first[k] = r @ gap
             second[k] += (gap * r[:, None]).T @ gap
         return first, second
@@ -173,15 +126,6 @@ class Gaussians:
         log_det = 2.0 * np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
         return np.linalg.inv(root), log_det
 
-    def _leftover(self, k: int, shown: np.ndarray, whitener: np.ndarray, total: np.ndarray) -> np.ndarray:
-        """Sum over patterns of total * covariance of the missing cells given the seen ones."""
-        covariance = self.covariances[k]
-        # Rows of the whitener that belong to missing cells are unit vectors: they are taken out.
-        reach = np.where(shown[:, :, None], whitener, 0.0) @ covariance
-        left = covariance - np.swapaxes(reach, 1, 2) @ reach
-        hidden = ~shown[:, :, None] & ~shown[:, None, :]
-        return np.einsum("p,pde->de", total, np.where(hidden, left, 0.0))
-
 
 def _apply(matrices: np.ndarray, numbers: Numbers, rows: np.ndarray) -> np.ndarray:
     """Multiply every row by the matrix of its pattern."""
@@ -193,7 +137,7 @@ def _apply(matrices: np.ndarray, numbers: Numbers, rows: np.ndarray) -> np.ndarr
         chosen = stretch if numbers.is_sorted else numbers.order[stretch]
         result[chosen] = rows[chosen] @ matrices[pattern].T
     rare = np.flatnonzero(numbers.counts[numbers.index] <= FEW)
-    step = max(1, BATCH // max(rows.shape[1] ** 2, 1))
+    step = max(1, MOST // max(rows.shape[1] ** 2, 1))
     for start in range(0, rare.size, step):
         chosen = rare[start : start + step]
         result[chosen] = np.einsum("nde,ne->nd", matrices[numbers.index[chosen]], rows[chosen])

@@ -13,8 +13,9 @@ import numpy as np
 from scipy import sparse
 from scipy.special import logsumexp
 
+from augsynth.core.normal import Numbers
 from augsynth.core.persistence import persistent
-from augsynth.generate.gaussian import Gaussians, Numbers
+from augsynth.generate.gaussian import Gaussians
 
 __all__ = [
     "NUMBERS_TRIED",

@@ -9,8 +9,9 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from augsynth.core.persistence import persistent
 from augsynth.encode.layout import Block
+from augsynth.encode.tree_routes import RoutingTree
 from augsynth.generate.tree_leaves import LeafTable
-from augsynth.generate.tree_routes import RoutingTree, level_directions
+from augsynth.generate.tree_levels import level_directions
 from augsynth.generate.tree_scale import CONTINUOUS, MISSING, ColumnScale
 
 __all__ = ["ColumnForm", "FamilyRows", "TreeColumn"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from augsynth.core import arrays
+from augsynth.core import arrays, persistence
 from augsynth.core.errors import AugsynthWarning, DataError, ParameterError, offenders, sentence
 from augsynth.core.parameters import check_number
 from augsynth.core.random import ItemKeys, keyed_rng, resolve_seed
@@ -216,6 +217,32 @@ class BaseImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, ABC):
         position = {name: j for j, name in enumerate(self.codec_.columns)}
         extra = [f"missingindicator_{names[position[name]]}" for name in self.missing_columns_]
         return np.concatenate([names, np.array(extra, dtype=object)])
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted imputer to one safetensors file; `augsynth.load` reads it.
+
+        What is loaded fills and draws the same cells, to the last bit where the libraries
+        are the same. The file holds training rows wherever filling needs them (donors, chains).
+
+        Parameters
+        ----------
+        path : path
+            Usually ``something.safetensors``. Written whole or not at all.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ModelFileError
+            If a part cannot be stored without pickle, such as a Generator as random_state.
+        """
+        check_is_fitted(self, "codec_")
+        persistence.save(self, path)
+
+    def _state(self) -> dict[str, Any]:
+        """Return what fit has left behind, private attributes of subclasses too."""
+        left_out = {*self.get_params(deep=False), "_metadata_request"}
+        return {name: value for name, value in vars(self).items() if name not in left_out}
 
     # Hooks --------------------------------------------------------------------------
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import numpy as np
 
+from augsynth.core.persistence import persistent
 from augsynth.core.random import ItemKeys, KeyedGenerator, keyed_rng, resolve_seed
 from augsynth.encode.layout import Layout
 from augsynth.impute.column_model import ColumnModel, CompletedRows
@@ -22,6 +24,7 @@ _RIDERS = 1 << 17  # rows that ride on a chain at a time
 _ROUNDS_A_STREAM = 4  # rounds whose numbers are made at once
 
 
+@persistent
 class Chain:
     """The chained equations of some training rows.
 
@@ -54,14 +57,21 @@ class Chain:
 
     def __init__(self, z: np.ndarray, layout: Layout, makers: Sequence[Maker]):
         self.z, self.layout, self.makers = z, layout, makers
-        self.holes = np.isnan(z)
         counts = self.holes.sum(axis=0)
         self.order = np.argsort(counts, kind="stable")
         self.n_complete = int((counts == 0).sum())
         self.design = Design(z, layout)
         self.starts = column_starts(z, layout)
         self.monotone = is_monotone(self.holes[:, self.order])
-        self._sorted = [np.sort(z[~self.holes[:, j], j]) for j in range(len(layout))]
+
+    @cached_property
+    def holes(self) -> np.ndarray:
+        """Which cells are missing, (n, p)."""
+        return np.isnan(self.z)
+
+    @cached_property
+    def _sorted(self) -> list[np.ndarray]:
+        return [np.sort(self.z[~self.holes[:, j], j]) for j in range(len(self.layout))]
 
     # ---- the point completion
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from augsynth.core.errors import ParameterError, offenders, sentence
 from augsynth.core.parameters import check_number, check_option
+from augsynth.core.persistence import persistent
 from augsynth.core.random import ItemKeys, keyed_rng, resolve_seed
 from augsynth.encode.layout import Block
 from augsynth.impute.base import BaseImputer
@@ -149,7 +150,7 @@ class ChainedImputer(BaseImputer):
         chosen = self.method if isinstance(self.method, Mapping) else dict.fromkeys(names, self.method)
         self.methods_ = {name: chosen.get(name, "auto") for name in names}
         makers = [
-            partial(_model_class(self.methods_[name], block), block, n_donors=self.n_donors)
+            _Maker(self.methods_[name], block, self.n_donors)
             for name, block in zip(names, self.layout_, strict=True)
         ]
         self.chain_ = Chain(_kept(z, self.max_rows, rng), self.layout_, makers)
@@ -219,8 +220,18 @@ class ChainedImputer(BaseImputer):
         return pd.DataFrame(found, columns=["chain", "round", "column", "mean", "sd"])
 
 
-def _model_class(method: str, block: Block) -> type[ColumnModel]:
-    return _MODELS[method][0 if block.is_numeric else 1]
+@persistent
+@dataclass(frozen=True)
+class _Maker:
+    """Make new models of a column."""
+
+    method: str
+    block: Block
+    n_donors: int
+
+    def __call__(self) -> ColumnModel:
+        model = _MODELS[self.method][0 if self.block.is_numeric else 1]
+        return model(self.block, n_donors=self.n_donors)
 
 
 def _kept(z: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from augsynth.core.persistence import persistent
 from augsynth.encode.layout import Layout
 
 __all__ = ["Design", "center_and_scale", "most_likely"]
@@ -12,6 +13,7 @@ _MOST_INDICATORS = 30  # levels of one column with a coefficient of their own; t
 _MOST_ORDERED = 10  # ordinal columns of more levels are scores, not indicators
 
 
+@persistent
 class Design:
     """How encoded columns become the columns of a linear model.
 

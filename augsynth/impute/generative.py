@@ -163,6 +163,22 @@ class GenerativeImputer(BaseImputer):
         if self._refits:
             self.rows_, self._latest = rows, latest
 
+    def _state(self) -> dict[str, Any]:
+        state = super()._state()
+        state.pop("generator_", None)  # the last of generators_
+        state.pop("_plain", None)
+        if state.get("_latest") is state.get("rows_"):  # no rounds: the training rows as they are
+            state.pop("_latest", None)
+        return state
+
+    def _set_state(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if "generators_" in state:
+            self.generator_ = self.generators_[-1]
+            self._plain = clone(self.generator_)
+        if "rows_" in state:
+            self._latest = state.get("_latest", self.rows_)
+
     def _point(self, z: np.ndarray) -> np.ndarray:
         out = np.empty_like(z)
         for begin in range(0, len(z), _BLOCK):

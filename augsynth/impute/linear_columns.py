@@ -9,6 +9,7 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
 from scipy.special import ndtri
 
+from augsynth.core.persistence import persistent
 from augsynth.encode.layout import Block
 from augsynth.impute.column_model import ColumnModel, PredictorView
 from augsynth.impute.design import center_and_scale
@@ -22,6 +23,7 @@ _MOST_LOGISTIC_ROWS = 20_000
 _PRIOR = 1.0  # precision of the standardised logistic slopes
 
 
+@persistent
 class BayesLinearColumn(ColumnModel):
     """A numeric column as a linear function of the others, with normal residuals.
 
@@ -76,6 +78,7 @@ class BayesLinearColumn(ColumnModel):
         return (self._linear(view) + self._sigma * noise) * self._scale + self._center
 
 
+@persistent
 class MatchedLinearColumn(BayesLinearColumn):
     """A numeric column by predictive mean matching on the linear model: draws are observed values.
 
@@ -108,6 +111,7 @@ class MatchedLinearColumn(BayesLinearColumn):
         return self._matcher.draw(self._linear(view), u[:, 0])
 
 
+@persistent
 class LogisticColumn(ColumnModel):
     """A categorical column by multinomial logistic regression, with a normal prior on standardised slopes.
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from augsynth.core.persistence import persistent
+
 __all__ = ["Matcher"]
 
 _CHUNK = 1 << 15  # rows matched at a time
 
 
+@persistent
 class Matcher:
     """Draw an observed value of one of the donors whose predicted means lie nearest.
 

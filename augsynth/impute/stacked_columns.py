@@ -8,9 +8,11 @@ from typing import Any, Self
 import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor, RandomForestRegressor
 
+from augsynth.core.persistence import persistent
 from augsynth.encode.layout import Block
 from augsynth.impute.column_model import ColumnModel, PredictorView
 from augsynth.impute.design import center_and_scale
+from augsynth.impute.grown_trees import GrownTrees
 from augsynth.impute.matching import Matcher
 from augsynth.impute.ridge import fit_ridge
 from augsynth.impute.tree_columns import TreeColumn
@@ -29,6 +31,7 @@ _HELD_OUT = 0.1  # share of the rows that boosting keeps for its judgement
 _HUGE = 1e30  # features are single precision
 
 
+@persistent
 class StackedColumn(ColumnModel):
     """A column by ridge regression, and by trees on what that leaves over: the accurate default.
 
@@ -80,6 +83,12 @@ class StackedColumn(ColumnModel):
         self._slope = 1.0
         self._slopes, self._intercepts = np.zeros((0, 1)), np.zeros(1)
         self._drawn = self._slopes, self._intercepts  # one draw of them
+
+    def _state(self) -> dict[str, Any]:
+        return {**vars(self), "_trees": [GrownTrees.of(trees) for trees in self._trees]}
+
+    def _set_state(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
 
     def fit(self, view: PredictorView, target: np.ndarray, rng: np.random.Generator, *, drawn: bool) -> Self:
         """Learn the linear part, then the trees; see `ColumnModel.fit`."""

@@ -8,9 +8,11 @@ from typing import Any, Self
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
+from augsynth.core.persistence import persistent
 from augsynth.encode.layout import Block
 from augsynth.impute.column_model import ColumnModel, PredictorView
 from augsynth.impute.design import center_and_scale
+from augsynth.impute.grown_trees import GrownTrees
 
 __all__ = ["TreeColumn"]
 
@@ -20,6 +22,7 @@ _LEAF = 3
 _HUGE = 1e30  # features are single precision
 
 
+@persistent
 class TreeColumn(ColumnModel):
     """A column as the average of extremely randomised trees: no assumption but that near rows are alike.
 
@@ -59,6 +62,12 @@ class TreeColumn(ColumnModel):
     def __init__(self, block: Block, *, n_donors: int = 5):
         super().__init__(block, n_donors=n_donors)
         self._forest: Any = None
+
+    def _state(self) -> dict[str, Any]:
+        return {**vars(self), "_forest": None if self._forest is None else GrownTrees.of(self._forest)}
+
+    def _set_state(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
 
     def fit(self, view: PredictorView, target: np.ndarray, rng: np.random.Generator, *, drawn: bool) -> Self:
         """Grow the trees; see `ColumnModel.fit`."""

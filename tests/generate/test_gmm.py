@@ -11,7 +11,8 @@ from sklearn.mixture import GaussianMixture
 
 import augsynth
 from augsynth.core.errors import ParameterError, ThinCellWarning
-from augsynth.generate.gaussian import Gaussians, Numbers
+from augsynth.core.normal import Numbers
+from augsynth.generate.gaussian import Gaussians
 from augsynth.generate.gmm import GaussianMixtureGenerator
 from augsynth.generate.mixture import EMSettings, MixtureRows, bic, fit_mixture
 

@@ -5,8 +5,8 @@ from sklearn.tree import DecisionTreeRegressor
 
 from augsynth import TreeGenerator, load
 from augsynth.core.errors import ParameterError
+from augsynth.encode.tree_routes import RoutingTree
 from augsynth.generate.tree_leaves import LeafTable
-from augsynth.generate.tree_routes import RoutingTree
 from augsynth.generate.tree_scale import CONTINUOUS, ColumnScale
 from augsynth.testing import toy_table
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from augsynth.core.normal import MOST, Numbers, em_step, expected
+
 __all__ = ["NormalFit", "fit_normal"]
 
 _RIDGE = 1e-8  # of the unit variance of standardised columns
-_CELLS = 1 << 21  # floats of small matrices held at once
 
 
 @dataclass(frozen=True)
@@ -64,53 +65,30 @@ def fit_normal(z: np.ndarray, *, max_iter: int = 300, tol: float = 1e-5) -> Norm
     >>> bool(fit_normal(z).mean[1] > 2.0)  # the last row's first cell says that the second is large
     True
     """
-    seen = ~np.isnan(z)
-    x = np.where(seen, z, 0.0)
-    masks, pattern = np.unique(seen, axis=0, return_inverse=True)
-    pattern = pattern.reshape(-1)
-    order = np.argsort(pattern, kind="stable")
-    count = np.maximum(seen.sum(axis=0), 1)
-    mean = x.sum(axis=0) / count
-    covariance = np.diag(np.where(seen, (x - mean) ** 2, 0.0).sum(axis=0) / count + _RIDGE)
+    numbers = Numbers(z)
+    count = np.maximum(numbers.seen.sum(axis=0), 1)
+    mean = numbers.x.sum(axis=0) / count
+    covariance = np.diag(np.where(numbers.seen, (z - mean) ** 2, 0.0).sum(axis=0) / count + _RIDGE)
     converged = False
     for _ in range(max_iter):
-        gap = np.where(seen, x - mean, 0.0)
-        scores, information = _scores(gap, masks, pattern, order, covariance)
-        step = scores @ covariance  # expected cells minus the mean
-        centre = step.mean(axis=0)
-        spread = (step - centre).T @ (step - centre) / len(x)
-        made = spread + covariance - covariance @ (information / len(x)) @ covariance
+        centre, made = em_step(numbers, mean, covariance)
         made = (made + made.T) / 2 + _RIDGE * np.eye(len(mean))
-        moved = max(np.abs(centre).max(), np.abs(made - covariance).max())
-        mean, covariance = mean + centre, made
+        moved = max(np.abs(centre - mean).max(), np.abs(made - covariance).max())
+        mean, covariance = centre, made
         if moved < tol:
             converged = True
             break
-    scores, _ = _scores(np.where(seen, x - mean, 0.0), masks, pattern, order, covariance)
-    return NormalFit(mean, covariance, masks, pattern, scores, converged)
+    # The score of a row is the precision times its expected gap: 0 for the missing cells.
+    gap, _ = expected(numbers, mean, covariance)
+    scores = np.where(numbers.seen, gap @ np.linalg.inv(covariance), 0.0)
+    return NormalFit(mean, covariance, numbers.shown, numbers.index, scores, converged)
 
 
 def _precisions(masks: np.ndarray, covariance: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield batches of patterns, and the inverse covariance of their seen cells (b, p, p), 0 elsewhere."""
     p = len(covariance)
-    step = max(1, _CELLS // (p * p))
+    step = max(1, MOST // (p * p))
     for start in range(0, len(masks), step):
         part = slice(start, start + step)
         both = masks[part, :, None] & masks[part, None, :]
         yield part, np.where(both, np.linalg.inv(np.where(both, covariance, np.eye(p))), 0.0)
-
-
-def _scores(
-    gap: np.ndarray, masks: np.ndarray, pattern: np.ndarray, order: np.ndarray, covariance: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the scores (n, p) and information (p, p) of rows; ``order`` sorts them by pattern."""
-    scores, information = np.empty_like(gap), np.zeros_like(covariance)
-    ends = np.concatenate([[0], np.cumsum(np.bincount(pattern, minlength=len(masks)))])
-    for part, precisions in _precisions(masks, covariance):
-        edges = ends[part.start : part.stop + 1]
-        information += np.tensordot(np.diff(edges), precisions, axes=1)
-        step = max(1, _CELLS // covariance.size)
-        for start in range(edges[0], edges[-1], step):
-            rows = order[start : min(start + step, edges[-1])]
-            scores[rows] = np.einsum("nde,ne->nd", precisions[pattern[rows] - part.start], gap[rows])
-    return scores, information

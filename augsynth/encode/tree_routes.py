@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from augsynth.core.errors import ModelFileError
 from augsynth.core.persistence import persistent
 
-__all__ = ["RoutingTree", "level_directions"]
+__all__ = ["RoutingTree"]
 
 _STOP = -1
-_SHRINK = 10.0  # rows' worth of the overall mean in the mean of a level
 
 
 @persistent
@@ -31,6 +31,15 @@ class RoutingTree:
         self.threshold = tree.threshold.astype(np.float64)
         self.missing_left = tree.missing_go_to_left.astype(bool)
         self.n_rows = tree.n_node_samples.astype(np.int64)
+
+    def _set_state(self, state: dict[str, Any]) -> None:
+        """Take the arrays of a file, unless rows would run in a circle in them."""
+        vars(self).update(state)
+        nodes = np.arange(len(self.left))
+        inner = self.left != _STOP
+        for child in (self.left, self.right):
+            if not (child[inner] > nodes[inner]).all() or child.max(initial=0) >= len(nodes):
+                raise ModelFileError("load: the children of a tree's node must come after it.")
 
     def apply(self, features: np.ndarray) -> np.ndarray:
         """Return the leaf's node (n,) of each row of ``features`` (n, f) float32."""
@@ -56,38 +65,3 @@ class RoutingTree:
                 closed[[i, *children]] = True
                 group[children] = group[i]
         return group
-
-
-def level_directions(
-    codes: np.ndarray,
-    n_levels: int,
-    target: np.ndarray,
-    weights: np.ndarray,
-    n_directions: int,
-) -> np.ndarray:
-    """Place the levels of a column where rows with like targets are near.
-
-    The mean target of each level, shrunk to the overall mean, is projected on its
-    principal directions: an order of the levels in which a threshold makes sense,
-    without a column a level.
-
-    Parameters
-    ----------
-    codes : ndarray of int, (n,)
-        Level of each row; ``n_levels`` stands for missing.
-    target : ndarray, (n, t)
-
-    Returns
-    -------
-    ndarray, (n_levels + 1, n_directions)
-    """
-    count = np.bincount(codes, weights, minlength=n_levels + 1)
-    total = np.stack(
-        [np.bincount(codes, weights * column, minlength=n_levels + 1) for column in target.T], axis=1
-    )
-    overall = np.average(target, axis=0, weights=weights)
-    means = (total + _SHRINK * overall) / (count + _SHRINK)[:, None] - overall
-    if target.shape[1] <= n_directions:
-        return means
-    _, vectors = np.linalg.eigh((means * count[:, None]).T @ means)
-    return means @ vectors[:, : -n_directions - 1 : -1]
