@@ -27,7 +27,8 @@ class NearCopies(Check):
 
     Several views are searched: distances as they are, equality but for one or two
     columns, columns mirrored, moved or stretched (ranks, folded at the middle), also
-    reordered, and pictures pixel by pixel. In each, new rows are counted that lie
+    reordered, and pictures pixel by pixel and by their spectra, which neither a shift nor a
+    mirror changes. In each, new rows are counted that lie
     strikingly near to one training row, and those near to one held-out row; the
     p-value is the larger one of "no more often than real rows" (Fisher) and "no more
     often than to held-out rows" (exchange of pairs, exact), times the number of views.
@@ -148,7 +149,12 @@ def _sentence(best: Sight, refs: References, m: int, p: float) -> str:
     near = int((best.positions < refs.n_pairs).sum())
     told = f"{near / m:.2%} of the new rows {TOLD[best.name]}"
     other = f"{(len(best.positions) - near) / m:.2%} are as near to a held-out row"
-    disguise = {"mirrored": " in disguise", "reordered": " in disguise", "edited": " with cells changed"}
+    disguise = {
+        "mirrored": " in disguise",
+        "reordered": " in disguise",
+        "edited": " with cells changed",
+        "shifted": ", moved, mirrored or with noise",
+    }
     claim = f": they are copies{disguise.get(best.name, ' with noise, or exact ones')}"
     calm = ": near copies of training rows were not found in any of the views"
     return worded(f"{told}; {other}", claim, p, calm)

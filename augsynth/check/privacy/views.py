@@ -13,11 +13,10 @@ from itertools import combinations
 import numpy as np
 from scipy.stats import rankdata
 
-from augsynth.check.evidence import Evidence, Rows
+from augsynth.check.evidence import Evidence
 from augsynth.check.kept import once
-from augsynth.check.preservation.reader_features import averages, picture_array
+from augsynth.check.privacy.picture_views import greys, spectra, thumbnails
 from augsynth.check.privacy.references import FULL, QUICK, References, nearest, references
-from augsynth.core.arrays import take_rows
 from augsynth.core.random import keyed_rng
 from augsynth.encode.distance import MixedDistance
 from augsynth.encode.layout import Block, Layout
@@ -29,7 +28,7 @@ _REAL = 421
 _MOST_REAL = 4000  # real rows that tell what is usual
 _USUAL = {"near": 0.01, "nearest": 0.001}  # shares of the real rows that lie as near to another
 _FEW_COLUMNS, _MANY_COLUMNS = 8, 24  # pairs of columns are left out between these, single ones from 4
-_PIXELS = 8
+_SMALLEST = 8  # pixels a side of pictures that may be shifted
 GIVEN = "as given"
 
 TOLD = {
@@ -39,6 +38,7 @@ TOLD = {
     "mirrored": "match one training row once columns are mirrored, moved or stretched",
     "reordered": "match one training row once columns are also reordered",
     "pixels": "match one training picture pixel by pixel (8 x 8 averages)",
+    "shifted": "match one training picture, be it moved, mirrored or in place (spectra)",
 }
 
 
@@ -92,10 +92,7 @@ def _looked(evidence: Evidence, quick: bool) -> list[Sight]:
             sorted_ = tuple(_sorted(each, numeric) for each in folded)
             found += _searched(refs, "reordered", sorted_, layout, near.made)  # type: ignore[arg-type]
     if not quick and evidence.modality == "image" and evidence.holdout is not None:
-        real = np.vstack([_small(evidence.train, refs.train), _small(evidence.holdout, refs.holdout)])
-        new = _small(evidence.made, near.made)
-        flat = Layout(tuple(Block(str(j)) for j in range(real.shape[1])))
-        found += _searched(refs, "pixels", (real, new), flat, near.made)
+        found += _pictured(evidence, refs, near.made)
     return found
 
 
@@ -146,9 +143,15 @@ def _some(refs: References) -> np.ndarray:
 
 
 def _searched(
-    refs: References, name: str, z: tuple[np.ndarray, np.ndarray], layout: Layout, made: np.ndarray
+    refs: References,
+    name: str,
+    z: tuple[np.ndarray, np.ndarray],
+    layout: Layout,
+    made: np.ndarray,
+    *,
+    standardize: bool = True,
 ) -> list[Sight]:
-    distance = MixedDistance.fit(z[0], layout, missing="state")
+    distance = MixedDistance.fit(z[0], layout, missing="state", standardize=standardize)
     far, at = NeighborIndex(z[0], distance).query(z[1], 2)
     return _striking(refs, name, z[0], distance, made, ratios(far), at[:, 0])
 
@@ -173,14 +176,19 @@ def _sorted(folded: np.ndarray, numeric: np.ndarray) -> np.ndarray:
     return out
 
 
-def _small(rows: Rows, places: np.ndarray) -> np.ndarray:
-    """Return pictures as averages of their grey values, (n, 64)."""
-    small = []
-    for x in take_rows(rows.X, places):
-        grey = picture_array(x).mean(axis=2)
-        height, width = grey.shape
-        small.append((averages(height, _PIXELS) @ grey @ averages(width, _PIXELS).T).ravel())
-    return np.array(small)
+def _pictured(evidence: Evidence, refs: References, made: np.ndarray) -> list[Sight]:
+    """Compare pictures as pictures: pixel by pixel, and whatever their place and side."""
+    real = greys(evidence.train, refs.train) + greys(evidence.reference, refs.holdout)
+    new = greys(evidence.made, made)
+    views = {"pixels": (thumbnails(real), thumbnails(new))}
+    shape = tuple(max(each.shape[axis] for each in real) for axis in (0, 1))
+    if min(shape) >= _SMALLEST:
+        views["shifted"] = spectra(real, shape), spectra(new, shape)  # type: ignore[arg-type]
+    found = []
+    for name, z in views.items():
+        layout = Layout(tuple(Block(str(j)) for j in range(z[0].shape[1])))
+        found += _searched(refs, name, z, layout, made, standardize=name == "pixels")
+    return found
 
 
 # ---- rows that differ in one or two columns
