@@ -121,6 +121,6 @@ def _sentence(
         last = withheld.iloc[-1]
         claim += f" (AUC {last['auc']:.2f} without {'it' if len(worst) == 1 else 'them'})"
     if bits[1] > 0:
-        claim += f"; a row tells at least {bits[1]:.2f} of the 1 bit that says new or real"
+        claim += f"; a row gives away at least {bits[1]:.2f} bit of whether it is new (1 bit: always)"
     calm = ": it finds no difference that holds up on rows it has not seen"
     return worded(told, claim, p, calm, claimed=CLAIMED)
