@@ -243,6 +243,20 @@ def read_dates(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     return frame
 
 
+def _whole_numbers(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with whole numbers as such where a gap made floats of them: 3 is no 3.0 in text.
+
+    Read again the table is the same: a column of integers with gaps is read as floats.
+    """
+    found = {}
+    for name, values in frame.items():
+        if values.dtype == "float64" and values.isna().any():
+            seen = values.dropna()
+            if len(seen) and bool(((seen % 1 == 0) & (seen.abs() < 2**53)).all()):
+                found[name] = "Int64"
+    return frame.astype(found) if found and frame.columns.is_unique else frame
+
+
 def _write(frame: pd.DataFrame, path: Path, style: TableFormat) -> None:
     if style.kind == "parquet" and not style.compression:
         frame.to_parquet(path, index=False)
@@ -252,7 +266,8 @@ def _write(frame: pd.DataFrame, path: Path, style: TableFormat) -> None:
             frame.to_parquet(stream, index=False)
         else:
             text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=True)
-            frame.to_csv(text, index=False, sep="," if style.kind == "csv" else "\t", lineterminator="\n")
+            whole = _whole_numbers(frame)
+            whole.to_csv(text, index=False, sep="," if style.kind == "csv" else "\t", lineterminator="\n")
             text.flush()
             text.detach()
 

@@ -138,3 +138,15 @@ def test_whole_numbers_beyond_64_signed_bits_keep_their_gaps(tmp_path):
     assert [int(each) for each in frame["b"].dropna()] == [1, -5, 2**63]
     path.write_text(f"a,b\n{2**63 + 1},1\n?,2\n")
     assert read_table(path, missing=["?"])["a"].isna().tolist() == [False, True]
+
+
+def test_integers_with_gaps_are_written_as_they_were_given(tmp_path):
+    text = "age,pay,none\n3,1.5,\n,2.0,\n-40,,\n"
+    (tmp_path / "in.csv").write_text(text)
+    frame = read_table(tmp_path / "in.csv")
+    write_table(frame, tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text() == text
+    pd.testing.assert_frame_equal(read_table(tmp_path / "out.csv"), frame)
+    huge = pd.DataFrame({"a": [1e300, np.nan], "b": [np.inf, np.nan]})
+    write_table(huge, tmp_path / "huge.csv")
+    pd.testing.assert_frame_equal(read_table(tmp_path / "huge.csv"), huge)
