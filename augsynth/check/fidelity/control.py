@@ -41,8 +41,8 @@ class ControlAccuracy(PairedCheck):
 
     Notes
     -----
-    Of 3,000 rows with 5 % wrong labels, of which the best classifier there is gets 26 % wrong
-    anyway, no such test finds more than about half at the level of a report of 20 checks.
+    Of 3,000 new rows with 5 % wrong labels, where the best classifier there is errs on 28 % of right
+    ones, even the true densities find that in about half of all cases at the level of a report.
 
     References
     ----------
