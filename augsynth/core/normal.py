@@ -134,7 +134,8 @@ def expected(
         for start in range(0, len(some.rows), step):
             rows, at = some.rows[start : start + step], some.at[start : start + step]
             here = rows[:, None], cells[at]
-            each = inverse if len(at) == len(cells) and not some.large else inverse[at]  # one row a pattern
+            alone = not some.large and len(some.rows) == len(cells)  # one row a pattern
+            each = inverse[start : start + step] if alone else inverse[at]
             gap[here] = -np.einsum("nij,nj->ni", each, pull[here])
     return gap, left.reshape(d, d)
 
@@ -198,7 +199,8 @@ def _patterns(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return np.ones((1, seen.shape[1]), dtype=bool), np.zeros(len(seen), dtype=np.intp)
     bits = np.packbits(seen, axis=1)
     if bits.shape[1] <= 8:  # one number a row is sorted many times quicker
-        bits = np.pad(bits, ((0, 0), (0, 8 - bits.shape[1]))).view(">u8").astype(np.uint64)[:, 0]
+        whole = np.ascontiguousarray(np.pad(bits, ((0, 0), (0, 8 - bits.shape[1]))))
+        bits = whole.view(">u8").astype(np.uint64)[:, 0]
     _, first, index = np.unique(bits, axis=0, return_index=True, return_inverse=True)
     return seen[first], index.reshape(-1)
 

@@ -10,6 +10,7 @@ from scipy import stats
 from augsynth.check.imputers import little, normal_em
 from augsynth.check.imputers.little import little_mcar
 from augsynth.check.imputers.normal_em import fit_normal
+from augsynth.core import normal
 from augsynth.core.errors import DataError
 from augsynth.impute.amputation import ampute
 
@@ -147,7 +148,8 @@ def test_batches_are_the_same_as_all_at_once_and_wide_tables_are_cut(monkeypatch
         at = np.ix_(*[np.flatnonzero(~np.isnan(row))] * 2)
         direct[at] += np.linalg.inv(whole.covariance[at])
     np.testing.assert_allclose(whole.information(np.arange(40)), direct)
-    monkeypatch.setattr(normal_em, "_CELLS", 75)  # three matrices at once
+    for module in (normal, normal_em):
+        monkeypatch.setattr(module, "MOST", 75)  # three matrices at once
     parts = fit_normal(z)
     np.testing.assert_allclose(parts.scores, whole.scores, atol=1e-9)
     np.testing.assert_allclose(parts.covariance, whole.covariance, atol=1e-9)
