@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,29 +37,42 @@ _WIDE = 1000
 _MAX_CELLS, _MAX_NOTES, _MAX_COLUMNS = 20, 8, 60
 
 
-class _PlainLines:
-    """A stream that takes whole lines and drops the blanks that a table leaves at their ends."""
+class _Spelled:
+    """A stream that spells out what it cannot show: names of files and columns may hold anything."""
 
     def __init__(self, stream: Any):
         self._stream = stream
-        self.encoding = stream.encoding
+        self.encoding = stream.encoding or "utf-8"
 
     def write(self, text: str) -> int:
-        lines = text.split("\n")
-        self._stream.write("\n".join([*(line.rstrip() for line in lines[:-1]), lines[-1]]))
+        self._stream.write(text.encode(self.encoding, "backslashreplace").decode(self.encoding))
         return len(text)
 
     def flush(self) -> None:
         self._stream.flush()
 
+    def isatty(self) -> bool:
+        return bool(self._stream.isatty())
+
+    def fileno(self) -> int:
+        return int(self._stream.fileno())
+
+
+class _PlainLines(_Spelled):
+    """One that also takes whole lines and drops the blanks that a table leaves at their ends."""
+
+    def write(self, text: str) -> int:
+        lines = text.split("\n")
+        super().write("\n".join([*(line.rstrip() for line in lines[:-1]), lines[-1]]))
+        return len(text)
+
 
 def console(stderr: bool = False) -> Console:
     """Make a console: colours on a terminal; elsewhere plain lines, as long as they need to be."""
     stream = sys.stderr if stderr else sys.stdout
-    if isinstance(stream, io.TextIOWrapper):  # a name of a file or a column may hold what no screen can show
-        stream.reconfigure(errors="backslashreplace")
     if stream.isatty():
-        return Console(file=stream, highlight=False, emoji=False)
+        shown: Any = _Spelled(stream)
+        return Console(file=shown, highlight=False, emoji=False)
     plain: Any = _PlainLines(stream)
     return Console(file=plain, highlight=False, emoji=False, no_color=True, force_terminal=False, width=_WIDE)
 

@@ -101,7 +101,8 @@ class VarietyCheck(MatchedCheck):
         told = f"Within class and group, new rows lie {value:.2f} times as far apart as real ones"
         first = columns.iloc[0]
         width = f" ({first['ratio']:.2f} times as wide)" if np.isfinite(first["ratio"]) else ""
-        told = worded(told, f"; among the columns, clearly too narrow is {first['column']}{width}", p, claimed=CLAIMED)
+        claim = f"; among the columns, clearly too narrow is {first['column']}{width}"
+        told = worded(told, claim, p, claimed=CLAIMED)
         caution = caution_of(evidence)
         return Finding(
             self.part, self.name, self.title, value, "spread over that of real rows", low, high, 1.0, p, n,

@@ -89,7 +89,7 @@ def _rows(
 
 def _encoder(evidence: Evidence) -> Callable[[Any], np.ndarray]:
     """Return what turns pictures into the evidence's features: a linear map of the fixed ones."""
-    return once(evidence.train, "encoder", lambda: _learned_encoder(evidence))
+    return once(evidence, "encoder", lambda: _learned_encoder(evidence))
 
 
 def _learned_encoder(evidence: Evidence) -> Callable[[Any], np.ndarray]:
