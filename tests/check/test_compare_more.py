@@ -122,6 +122,18 @@ def test_worst_groups_are_judged_and_small_ones_are_not():
     assert result.settings["cells"]["1, few"] == 5
 
 
+def test_clusters_may_have_ids_of_several_types():
+    rng = np.random.default_rng(0)
+    X, y = pd.DataFrame({"a": rng.normal(size=60)}), np.tile([0, 1], 30)
+    ids = np.array([k if k % 2 else f"p{k}" for k in range(15) for _ in range(4)], dtype=object)
+    told = [
+        compare(LogisticRegression(), {"copies": OverSampler(BootstrapGenerator())}, X, y, groups=groups,
+                cv=3, n_repeats=1, random_state=0, progress=False)
+        for groups in (ids, np.repeat(np.arange(15), 4))
+    ]  # fmt: skip
+    pd.testing.assert_frame_equal(told[0].folds, told[1].folds)
+
+
 def test_resamplers_that_find_their_groups_are_given_none():
     X, y, sex = two_groups(n=160)
     table = pd.DataFrame(X, columns=[*"abcd"]).assign(sex=sex.to_numpy())

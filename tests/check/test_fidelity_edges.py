@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from augsynth.check.downstream import hold_out_trial
 from augsynth.check.fidelity import CHECKS
 from augsynth.check.finding import Finding
 from augsynth.check.gathering import gather
@@ -103,6 +104,19 @@ def test_missing_altogether_and_no_holdout():
         assert got.sentence.endswith(".")
         if got.name in ("marginals", "c2st"):
             assert got.p_value < 1e-3
+
+
+@pytest.mark.parametrize("side", ["training", "new", "held out"])
+def test_a_column_without_a_value_on_one_side(side):
+    rng = RNG(0)
+    samples = {told: (plain(n, rng), rng.integers(0, 2, n)) for told, n in
+               [("training", 120), ("new", 60), ("held out", 60)]}  # fmt: skip
+    samples[side][0]["a"] = np.nan
+    known = gather(*samples["training"], *samples["new"], holdout=samples["held out"])
+    for kind in CHECKS:
+        got = kind().run(known, RNG(1))
+        assert got.sentence.endswith(".") and "nan" not in got.sentence, got.sentence
+    assert hold_out_trial(known, n_halves=2, n_bootstrap=20).scores["value"].notna().any()
 
 
 def test_the_same_seed_gives_the_same_figures():

@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.utils.class_weight import compute_sample_weight
 
 from augsynth.check.evidence import Evidence, Rows, match_cells
+from augsynth.check.fidelity.detector import binnable
 from augsynth.check.utility.baselines import fit_estimator
 from augsynth.core.arrays import concat_rows, take_rows
 from augsynth.core.errors import InputTypeError, offenders, sentence
@@ -152,6 +153,7 @@ class Learner:
             return None
         parts = [(self.features(train), chosen.real), (self.features(made), chosen.new)]
         X = concat_rows([take_rows(rows, places) for rows, places in parts if len(places)])
+        X = X if self.view == "rows" else binnable(X)
         weight = compute_sample_weight("balanced", target) if chosen.weighted else None
         return fit_estimator(seeded(clone(self.estimator), seed), X, target, weight)
 

@@ -16,7 +16,7 @@ from augsynth.check.permutation import LEAST
 from augsynth.core.errors import ParameterError, sentence
 from augsynth.core.random import resolve_seed
 
-__all__ = ["Detection", "classifier_auc", "detect", "js_lower_bound"]
+__all__ = ["Detection", "binnable", "classifier_auc", "detect", "js_lower_bound", "tree_features"]
 
 FOLDS = 5
 _MOST_LEVELS = 250  # of a category that the trees take as one
@@ -217,7 +217,7 @@ def detect(z: np.ndarray, categorical: np.ndarray, cells: np.ndarray, rng: np.ra
     seed = int(rng.integers(2**31))
     for fold in range(n_folds):
         inside = folds == fold
-        model = _trees(categorical, seed).fit(features[~inside], labels[~inside])
+        model = _trees(categorical, seed).fit(binnable(features[~inside]), labels[~inside])
         scores[inside] = model.decision_function(features[inside])
         models.append(model)
     return Detection(scores, labels, folds, cells, models)
@@ -246,6 +246,12 @@ def tree_features(z: np.ndarray, categorical: np.ndarray, like: np.ndarray | Non
             rank[order] = np.arange(len(order))
             out[seen, j] = np.minimum(rank[codes], _MOST_LEVELS - 1)
     return out
+
+
+def binnable(features: np.ndarray) -> np.ndarray:
+    """Return rows that trees can be fitted to: columns of gaps alone as zeros, which say as little."""
+    empty = np.isnan(features).all(axis=0)
+    return np.where(empty, 0.0, features) if empty.any() else features
 
 
 def _area(new: np.ndarray, real: np.ndarray) -> float:

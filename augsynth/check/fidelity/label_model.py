@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from augsynth.check.evidence import Evidence, Rows
-from augsynth.check.fidelity.detector import tree_features
+from augsynth.check.fidelity.detector import binnable, tree_features
 from augsynth.check.kept import once
 from augsynth.core.random import keyed_rng
 
@@ -148,7 +148,7 @@ def _made(evidence: Evidence) -> LabelModel:
         if classes and len(np.unique(rows.target[seen])) < 2:
             models.append((None, None, None))
             continue
-        trees = _trees(evidence, categorical).fit(features[seen], rows.target[seen])
+        trees = _trees(evidence, categorical).fit(binnable(features[seen]), rows.target[seen])
         linear, space = None, None
         if classes:
             part = bare.take(seen)

@@ -187,6 +187,8 @@ def _sentence(value: float, null: float, p: float, table: pd.DataFrame, shown: f
         return worded(told, calm, p, calm, claimed=CLAIMED)
     worst = off.iloc[0]
     more = f" ({len(off) - 1} more columns differ)" if len(off) > 1 else ""
+    if not np.isfinite([worst["below_new"], worst["below_real"]]).all():
+        return worded(told, f"; worst: {worst['column']}, which has no value on one side{more}", p, calm)
     claim = (
         f"; worst: {worst['column']}, with {worst['below_new']:.1%} of new rows below and "
         f"{worst['above_new']:.1%} above what {shown:.0%} of the real rows lie beyond, and a spread of "

@@ -8,6 +8,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.base import is_classifier
 
 from augsynth.check.utility.fold_scores import cell_name, take
@@ -60,7 +61,7 @@ def make_plan(estimator: Any, X: Any, y: Any, asked: Asked) -> Plan:
         classes=list(np.unique(labels)) if is_classifier(estimator) else [],
         sensitive_features=asked.sensitive_features,
         strata=group_names(asked.sensitive_features, len(labels)),
-        groups=column("groups", asked.groups, len(labels)),
+        groups=_sortable(column("groups", asked.groups, len(labels))),
         sample_weight=check_weights(asked.sample_weight, len(labels), "compare"),
         seed=asked.seed,
         frozen_allowed=asked.frozen_allowed,
@@ -89,6 +90,15 @@ def plan_metrics(plan: Plan, asked: Asked) -> list[Metric]:
         more = [name for name in _PROBABILITIES if name not in {each.name for each in metrics}]
         metrics += build_metrics(more, plan.estimator, rows, labels[sample], positive) if more else []
     return metrics
+
+
+def _sortable(groups: Any) -> Any:
+    """Return ids of clusters, as numbers where they are of types that have no order among them."""
+    try:
+        np.unique([] if groups is None else groups)
+    except TypeError:
+        return pd.factorize(np.asarray(groups), use_na_sentinel=False)[0]
+    return groups
 
 
 def counts_of(plan: Plan) -> dict[str, Any]:
