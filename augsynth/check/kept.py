@@ -23,7 +23,7 @@ def once(owner: Any, key: Hashable, make: Callable[[], T]) -> T:
     key : hashable
         What it is, and every setting it depends on. The first part is a name of the module's own.
     make : callable
-        Must not hold the owner, or neither would ever go.
+        What it returns must not hold the owner, or neither would ever go.
 
     Examples
     --------

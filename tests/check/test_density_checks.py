@@ -44,7 +44,8 @@ def _found(generator, holdout=(ROWS[2], None)):
             Refusing(DataError("only tables have one. Pass a table.")),
             "rows: only tables have one. Pass a table.",
         ),
-        (Refusing(TypeError("log_prob() takes 1 argument")), "rows: log_prob() takes 1 argument."),
+        (Refusing(TypeError("1 argument")), "log_prob of Refusing failed with TypeError: 1 argument."),
+        (Refusing(KeyError()), "log_prob of Refusing failed with KeyError."),
     ],
 )
 def test_a_density_that_is_not_there_gets_its_word(generator, told):

@@ -162,7 +162,7 @@ def test_one_wrong_label_in_thirteen_is_found_among_faint_ones():
         wrong = np.where(some, rng.permutation(y), y)  # of those, half stay what they are
         evidence = gather(*train, X, wrong, holdout=held, group_columns=["sex"], random_state=seed)
         p.append(ControlAccuracy().run(evidence, RNG(0)).p_value)
-    # a z of about 2.4: of ten, five or more with chance .99; right and wrong alone find 1 or 2
+    # a z of about 2.4: of ten, five or more with chance .99
     assert np.sum(np.array(p) < 0.05) >= 5
 
 

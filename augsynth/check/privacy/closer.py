@@ -11,17 +11,17 @@ from augsynth.check.evidence import Evidence
 from augsynth.check.finding import Check, Finding
 from augsynth.check.intervals import wilson
 from augsynth.check.permutation import permutation_p_value, worded
-from augsynth.check.privacy.flips import flip_sum_p_value, flipped
+from augsynth.check.privacy.flips import flipped, more_held
+from augsynth.check.privacy.leak_looks import LEVEL, leak_p_value
 from augsynth.check.privacy.pairs import suspicious_pairs
 from augsynth.check.privacy.references import QUICK, Nearest, nearest, needs_holdout, references
 from augsynth.check.samples import one_sample
 from augsynth.core.errors import DataError, sentence
 
-__all__ = ["LEVEL", "CloserShare", "closer_share", "more_held"]
+__all__ = ["CloserShare", "closer_share", "contributions", "effective", "of_train"]
 
 _DRAWS = 2  # of the larger sample, where the sizes differ
 _FLIPS = 499
-LEVEL = 1e-4  # from which on held-out rows are said to be what new rows were made from
 
 
 class CloserShare(Check):
@@ -38,30 +38,30 @@ class CloserShare(Check):
     def value(self, evidence: Evidence, rng: np.random.Generator) -> float:
         """Return the share, of one draw and fewer new rows: for the controls."""
         near = nearest(evidence, most=QUICK)
-        return float(_contributions(near, _real(references(evidence).n_pairs)).mean())
+        return float(contributions(near, of_train(references(evidence).n_pairs)).mean())
 
     def run(self, evidence: Evidence, rng: np.random.Generator) -> Finding:
         """Return the share with its interval and the exact test of exchange."""
-        shares, permuted, reach, effective = [], [], [], []
+        shares, permuted, reach, apart = [], [], [], []
         for draw in _draws(evidence):
             n, near = references(evidence, draw).n_pairs, nearest(evidence, draw)
-            shares.append(_contributions(near, _real(n)).mean())
-            flips = [_contributions(near, labels).mean() for labels in flipped(n, _FLIPS, rng)]
+            shares.append(contributions(near, of_train(n)).mean())
+            flips = [contributions(near, labels).mean() for labels in flipped(n, _FLIPS, rng)]
             permuted.append(np.sort(flips))
             reach.append(_reach(near, n))
-            effective.append(_effective(near))
+            apart.append(effective(near))
         share = float(np.mean(shares))
         # the mean of draws spreads at most like draws that rise and fall together
         p = permutation_p_value(share, np.mean(permuted, axis=0))
         if share > 0.5:
             with np.errstate(under="ignore"):
                 p = min(p, float(np.exp(-2.0 * (share - 0.5) ** 2 / max(max(reach), 1e-300))))
-        low, high = wilson(share, float(np.mean(effective)))
+        low, high = wilson(share, float(np.mean(apart)))
         near, refs = nearest(evidence), references(evidence)
-        tied = float(np.mean(_contributions(near, _real(refs.n_pairs)) == 0.5))
+        tied = float(np.mean(contributions(near, of_train(refs.n_pairs)) == 0.5))
         return Finding(
             self.part, self.name, self.title, share, "share of new rows", low, high, 0.5, p, len(near.made),
-            _sentence(share, p, more_held(near.alone, refs.n_pairs), refs.n_pairs, len(_draws(evidence))),
+            _sentence(share, p, _leaked(evidence, near, refs.n_pairs), refs.n_pairs, len(_draws(evidence))),
             "This share alone proves no privacy: single copied rows leave it near 50 %."
             + (f" {tied:.0%} of the new rows are as close to both and count half." if tied >= 0.01 else ""),
             details={
@@ -134,12 +134,12 @@ def closer_share(new: Any, train: Any, holdout: Any) -> Closeness:
     layout = Layout(tuple(Block(str(j)) for j in range(z.shape[1])))
     index = NeighborIndex(z, MixedDistance.fit(z, layout, standardize=False))
     near = Nearest(np.arange(len(new)), *index.query(new, min(16, len(z))))
-    share = float(_contributions(near, _real(n)).mean())
-    flips = np.array([_contributions(near, labels).mean() for labels in flipped(n, _FLIPS, rng)])
+    share = float(contributions(near, of_train(n)).mean())
+    flips = np.array([contributions(near, labels).mean() for labels in flipped(n, _FLIPS, rng)])
     p = permutation_p_value(share, flips)
     if share > 0.5:
         p = min(p, float(np.exp(-2.0 * (share - 0.5) ** 2 / _reach(near, n))))
-    return Closeness(share, wilson(share, _effective(near)), p)
+    return Closeness(share, wilson(share, effective(near)), p)
 
 
 def _draws(evidence: Evidence) -> range:
@@ -147,11 +147,12 @@ def _draws(evidence: Evidence) -> range:
     return range(1 if len(sizes) == 1 else _DRAWS)
 
 
-def _real(n: int) -> np.ndarray:
+def of_train(n: int) -> np.ndarray:
+    """Return which of the references are training rows, (2 n,) of bool."""
     return np.arange(2 * n) < n
 
 
-def _contributions(near: Nearest, labels: np.ndarray) -> np.ndarray:
+def contributions(near: Nearest, labels: np.ndarray) -> np.ndarray:
     """Return 1 for new rows whose nearest references are training rows, 0 for held-out ones, 0.5 for both."""
     training = labels[near.positions] & near.tied
     found = training.any(axis=1)
@@ -173,7 +174,7 @@ def _reach(near: Nearest, n: int) -> float:
     return float(np.sum((change / len(near.made)) ** 2))
 
 
-def _effective(near: Nearest) -> float:
+def effective(near: Nearest) -> float:
     """Return how many independent new rows the share rests on: rows around one reference are one."""
     counts = np.unique(near.positions[:, 0], return_counts=True)[1].astype(float)
     return float(counts.sum() ** 2 / np.sum(counts**2))
@@ -185,13 +186,12 @@ def _distances(near: Nearest, n: int) -> pd.DataFrame:
     return pd.DataFrame({"distance": near.distances[:, 0], "nearest": kind})
 
 
-def more_held(positions: np.ndarray, n: int) -> float:
-    """Return the exact chance that so many more of the nearest references are held-out rows."""
-    counts = np.bincount(positions, minlength=2 * n)
-    return flip_sum_p_value(counts[n:] - counts[:n])
+def _leaked(evidence: Evidence, near: Nearest, n: int) -> bool:
+    """Tell whether far fewer are closer to training rows, and `HoldoutLeak` says the same."""
+    return more_held(near.alone, n) <= LEVEL and leak_p_value(evidence) <= LEVEL
 
 
-def _sentence(share: float, p: float, fewer: float, n: int, draws: int) -> str:
+def _sentence(share: float, p: float, leaked: bool, n: int, draws: int) -> str:
     told = (
         f"{share:.1%} of the new rows lie closer to a training row than to a held-out row "
         f"(50 % if nothing was memorised; {n:,} of each"
@@ -200,6 +200,6 @@ def _sentence(share: float, p: float, fewer: float, n: int, draws: int) -> str:
     )
     claim = ": more than chance explains, so the generator holds on to rows that it was trained on"
     calm = ": no sign of memorised rows in this share"
-    if fewer <= LEVEL:
+    if leaked:
         calm = ": far fewer than chance explains, as if it had been trained on the held-out rows"
     return worded(told, claim, p if share > 0.5 else 1.0, calm)

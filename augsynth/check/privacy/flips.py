@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-__all__ = ["flip_sum_p_value", "flipped"]
+__all__ = ["flip_sum_p_value", "flipped", "more_held"]
 
 _MOST_SUM = 20_000  # terms of several sizes: convolving them takes the square of this
 
@@ -67,3 +67,9 @@ def flip_sum_p_value(differences: np.ndarray) -> float:
         chances = np.convolve(chances, own)
     least = (total + reach) // 2  # sum = 2 positive - reach
     return float(min(1.0, chances[least:].sum()))
+
+
+def more_held(positions: np.ndarray, n: int) -> float:
+    """Return the exact chance that so many more of the nearest references are held-out rows."""
+    counts = np.bincount(positions, minlength=2 * n)
+    return flip_sum_p_value(counts[n:] - counts[:n])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from augsynth.check.evidence import Evidence, match_cells
+from augsynth.check.kept import once
 from augsynth.core.random import keyed_rng
 from augsynth.encode.neighbors import NeighborIndex
 
@@ -29,9 +29,6 @@ MIN_PAIRS = 20
 FULL, QUICK = 5000, 2500  # new rows that are looked up: for the findings, and for each control
 _MADE = 401
 _TIED = 16  # rows at the same distance that are told apart; more are mixed anyway
-
-_kept: weakref.WeakKeyDictionary[Any, dict[tuple, tuple[Any, References]]] = weakref.WeakKeyDictionary()
-_found: weakref.WeakKeyDictionary[Any, dict[tuple[int, int], Nearest]] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,16 +121,16 @@ def references(evidence: Evidence, draw: int = 0) -> References:
     holdout = evidence.holdout
     if holdout is None:
         raise ValueError("no held-out rows")
-    room = _kept.setdefault(holdout, {})
-    key = (id(evidence.train), evidence.max_rows, evidence.seed, draw)
-    if key not in room:
-        places = match_cells(
-            evidence.train.cells, holdout.cells, evidence.max_rows, evidence.seed + 7919 * draw
-        )
-        z = np.vstack([evidence.train.z[places[0]], holdout.z[places[1]]])
-        # the training rows are kept with it, so that their id stays theirs
-        room[key] = evidence.train, References(*places, z, NeighborIndex(z, evidence.distance))
-    return room[key][1]
+    key = ("references", id(evidence.train), evidence.max_rows, evidence.seed, draw)
+    # the training rows are kept with it, so that their id stays theirs
+    return once(holdout, key, lambda: (_drawn(evidence, draw), evidence.train))[0]
+
+
+def _drawn(evidence: Evidence, draw: int) -> References:
+    train, held = evidence.train, evidence.reference
+    places = match_cells(train.cells, held.cells, evidence.max_rows, evidence.seed + 7919 * draw)
+    z = np.vstack([train.z[places[0]], held.z[places[1]]])
+    return References(*places, z, NeighborIndex(z, evidence.distance))
 
 
 def made_places(evidence: Evidence, most: int = FULL) -> np.ndarray:
@@ -147,9 +144,9 @@ def made_places(evidence: Evidence, most: int = FULL) -> np.ndarray:
 
 def nearest(evidence: Evidence, draw: int = 0, most: int = FULL) -> Nearest:
     """Return the nearest references of the new rows; kept for the next check that asks."""
-    room = _found.setdefault(evidence, {})
-    if (draw, most) not in room:
-        refs, places = references(evidence, draw), made_places(evidence, most)
-        distances, positions = refs.index.query(evidence.made.z[places], min(_TIED, len(refs.z)))
-        room[draw, most] = Nearest(places, distances, positions)
-    return room[draw, most]
+    return once(evidence, ("nearest", draw, most), lambda: _looked_up(evidence, draw, most))
+
+
+def _looked_up(evidence: Evidence, draw: int, most: int) -> Nearest:
+    refs, places = references(evidence, draw), made_places(evidence, most)
+    return Nearest(places, *refs.index.query(evidence.made.z[places], min(_TIED, len(refs.z))))

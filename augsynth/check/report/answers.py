@@ -85,11 +85,14 @@ class Verdict:
         "helps", "no evidence", "hurts", "mixed" or "not judged".
     sentence : str
     answers : list of Answer
+    opening : str
+        The first part of the sentence, which is on the worth alone.
     """
 
     word: str
     sentence: str
     answers: Sequence[Answer] = ()
+    opening: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
@@ -278,7 +281,7 @@ def verdict_of(
         against += (
             f" Only {compared.rows:,} of {compared.new:,} new {noun} had real ones to be compared with."
         )
-    return Verdict(worth.word, f"{opening}; {closing}.{against}", [worth, gains, *parts])
+    return Verdict(worth.word, f"{opening}; {closing}.{against}", [worth, gains, *parts], opening)
 
 
 def _reasons(failed: Sequence[Finding], word: str) -> list[str]:

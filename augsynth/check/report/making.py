@@ -159,12 +159,17 @@ def density_checks(generator: Any, train: Sequence[Any], holdout: Sequence[Any] 
     if callable(getattr(generator, "log_prob", None)):
         try:  # on one row first
             _density(generator, _some(holdout, 1))
-        except (AugsynthError, NotImplementedError, TypeError, ValueError) as error:
-            told = " ".join(str(error).split()).rstrip(".")
-            refused = f"{type(generator).__name__} gives no density of these rows" + (
-                f": {told}." if told else "."
-            )
+        except (AugsynthError, NotImplementedError) as error:
+            told = f": {_line(error)}." if str(error) else "."
+            refused = f"{type(generator).__name__} gives no density of these rows{told}"
+        except Exception as error:  # a fault of somebody's generator costs this figure, not the report
+            told = f"log_prob of {type(generator).__name__} failed with {type(error).__name__}"
+            refused = f"{told}: {_line(error)}." if str(error) else f"{told}."
     return [LogLikelihood(generator, held, known, refused=refused)]
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")
 
 
 def _density(generator: Any, rows: Sequence[Any]) -> Any:

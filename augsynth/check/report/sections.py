@@ -16,6 +16,7 @@ from augsynth.check.report.answers import figure_words, status_words
 from augsynth.check.report.charts import count_bars, loss_lines
 from augsynth.check.report.columns import MOST_PANELS, marginals, small_multiples
 from augsynth.check.report.gains import gain_blocks, group_blocks
+from augsynth.check.report.leak import leak_caution
 from augsynth.check.report.maps import MOST_COLUMNS, heat_map, row_map, worst_pairs
 from augsynth.check.report.markup import figure, spaced
 from augsynth.check.report.neighbour_map import neighbour_map
@@ -70,6 +71,7 @@ def sections_of(report: Report) -> list[dict[str, Any]]:
     groups = ("Groups", "Groups, before and after", _GROUPS)
     if not report.settings["groups"]:
         groups = ("Subgroups", "Subgroups that nobody named", "")
+    caution = leak_caution(report.findings)
     beside = _BESIDE if any(each.controls for each in report.findings) else ""
     made = [
         ("pictures", "Pictures", "Real and new, class by class", "", _picture_blocks(report)),
@@ -84,12 +86,19 @@ def sections_of(report: Report) -> list[dict[str, Any]]:
         ("datasheet", "Datasheet", "Datasheet, for a model card", _DATASHEET, _datasheet_block(report)),
     ]
     return [
-        {"id": name, "short": short, "title": title, "lead": lead, "blocks": blocks}
+        {
+            "id": name,
+            "short": short,
+            "title": title,
+            "lead": f"{caution} {lead}".strip() if name in _ON_HELD_OUT else lead,
+            "blocks": blocks,
+        }
         for name, short, title, lead, blocks in made
         if blocks
     ]
 
 
+_ON_HELD_OUT = ("gains", "groups")  # sections of what models do on held-out rows
 _GAINS = (
     "A dot right of the line means that a model does better with the new rows; the bar is a 95 % interval."
 )
