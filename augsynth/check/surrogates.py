@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,15 @@ from augsynth.check.records import writable
 
 __all__ = ["spelled_out"]
 
+_HALF = re.compile("(\\\\+)(ud[89a-f][0-9a-f]{2}|[\ud800-\udfff])")
+
 
 def spelled_out(data: Any) -> Any:
     r"""Return rows, labels or groups whose texts and names can be written; what can be already is not copied.
 
     Halves of surrogate pairs come from files read with ``errors="surrogateescape"`` and from
-    JSON. Different texts stay different.
+    JSON. A text that already reads like a half that was spelled out gets another backslash, in
+    any data that is given: so different texts stay different, and equal ones equal.
 
     Parameters
     ----------
@@ -43,10 +47,18 @@ def spelled_out(data: Any) -> Any:
 
 
 def _with(frame: pd.DataFrame, changed: dict[int, Any]) -> pd.DataFrame:
-    if not changed and _fine(frame.columns):
+    names = list(frame.columns)
+    if not changed and _fine(names):
         return frame
     frame = frame.copy()
-    frame.columns = pd.Index([_told(each) for each in frame.columns], dtype=object)
+    if not _fine(names):
+        told = [_told(each) for each in names]
+        if isinstance(frame.columns, pd.MultiIndex):
+            frame.columns = pd.MultiIndex.from_tuples(
+                told, names=[_told(each) for each in frame.columns.names]
+            )
+        else:
+            frame.columns = pd.Index(told, dtype=object)
     for k, values in changed.items():
         frame.isetitem(k, values)
     return frame
@@ -58,6 +70,9 @@ def _spelled(column: pd.Series) -> Any:
         levels = column.cat.categories
         told = [_told(each) for each in levels]
         return None if _fine(levels) else column.cat.rename_categories(told).array
+    if isinstance(column.dtype, pd.StringDtype):
+        fine = _fine(column.dropna().unique())
+        return None if fine else pd.array([_told(each) for each in column], dtype=column.dtype)
     return None if column.dtype != object or _fine(column) else _objects(column)
 
 
@@ -68,8 +83,17 @@ def _objects(values: Any) -> np.ndarray:
 
 
 def _fine(values: Any) -> bool:
-    return all(not isinstance(each, str) or writable(each) == each for each in values)
+    return all(not isinstance(each, (str, tuple)) or _told(each) == each for each in values)
 
 
 def _told(value: Any) -> Any:
-    return writable(value) if isinstance(value, str) else value
+    r"""Spell out a text, or the parts of a name.
+
+    Backslashes before a half, or before what reads like one, are doubled: an odd number of them
+    then stands for a half and an even one for themselves, in every text alike.
+    """
+    if isinstance(value, tuple):
+        return tuple(_told(each) for each in value)
+    if not isinstance(value, str) or (value.isascii() and "\\ud" not in value):
+        return value
+    return writable(_HALF.sub(lambda found: 2 * found[1] + found[2], value))

@@ -11,6 +11,7 @@ from augsynth.check.evidence import match_cells
 from augsynth.check.finding import CONTROLS, COPY, INDEPENDENT, SMOTE, Finding, frame_of, judge
 from augsynth.check.gathering import gather
 from augsynth.check.permutation import permutation_p_value, swapped_labels
+from augsynth.check.surrogates import spelled_out
 from augsynth.core.errors import AugsynthWarning, DataError, InputTypeError, LeakError, ParameterError
 
 N = 90
@@ -254,3 +255,41 @@ def test_groups_that_are_whole_numbers_may_come_as_floats():
     y = np.arange(40) % 2
     found = gather(X, y, X + 0.5, y, sensitive_features=groups, sensitive_features_new=groups.astype(float))
     assert list(found.groups) == ["1", "2"] and len(found.matched[0]) == 40
+
+
+HALF = "a\ud800"  # of a surrogate pair
+ODD = [
+    HALF,
+    "a\\ud800",
+    "a\\\\ud800",
+    "a\\" + "\ud800",
+    "a\\\\" + "\ud800",
+    "ud800",
+    "a\\uD800",
+    "b\\n",
+    "\u00e9",
+]
+
+
+def test_texts_that_cannot_be_written_stay_different():
+    told = spelled_out(ODD)
+    assert len(set(told)) == len(ODD) and all(each.encode() for each in told)
+    assert told[0] == "a\\ud800" and told[-4:] == ODD[-4:]
+    for held in (np.array(ODD), np.array(ODD, dtype=object), pd.Series(ODD, dtype=object)):
+        assert list(spelled_out(held)) == told
+    text = pd.StringDtype("python")
+    assert list(spelled_out(pd.Series([*ODD, None], dtype=text)))[:-1] == told
+    assert spelled_out(pd.Series([*ODD, None], dtype=text)).dtype == text
+    levels = pd.Categorical.from_codes(range(len(ODD)), categories=pd.Index(ODD, dtype=object))
+    assert list(spelled_out(pd.Series(levels))) == told
+
+
+def test_names_of_several_levels_that_cannot_be_written_keep_them():
+    names = pd.MultiIndex.from_arrays([pd.Index(["a", HALF], dtype=object), pd.Index(["b", "c"])])
+    made = spelled_out(pd.DataFrame(np.eye(2), columns=names))
+    assert isinstance(made.columns, pd.MultiIndex) and list(made.columns) == [("a", "b"), ("a\\ud800", "c")]
+    assert spelled_out(pd.Series([1], name=("a", HALF))).name == ("a", "a\\ud800")
+    frame = pd.DataFrame(
+        [["a\ud800", 1]], columns=pd.MultiIndex.from_tuples([("a", "b"), ("a", "c")]), dtype=object
+    )
+    assert isinstance(spelled_out(frame).columns, pd.MultiIndex)
