@@ -155,15 +155,15 @@ def faint(n, rng):
 
 def test_one_wrong_label_in_thirteen_is_found_among_faint_ones():
     p = []
-    for seed in range(100, 110):
+    for seed in range(100, 106):
         rng = RNG(seed)
         train, (X, y), held = (faint(900, rng) for _ in range(3))
         some = rng.random(900) < 0.15
         wrong = np.where(some, rng.permutation(y), y)  # of those, half stay what they are
         evidence = gather(*train, X, wrong, holdout=held, group_columns=["sex"], random_state=seed)
         p.append(ControlAccuracy().run(evidence, RNG(0)).p_value)
-    # a z of about 2.4: of ten, five or more with chance .99
-    assert np.sum(np.array(p) < 0.05) >= 5
+    # a z of about 2.4: of six, three or more with chance .98; without power with chance .002
+    assert np.sum(np.array(p) < 0.05) >= 3
 
 
 def test_the_models_of_labels_are_weighed_by_what_they_are_worth():

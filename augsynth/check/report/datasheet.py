@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from augsynth.check.finding import FAILED, NOT_JUDGED
+from augsynth.check.privacy import leaked
 from augsynth.check.report.markup import clean
 from augsynth.core.errors import ParameterError, offenders, sentence
 
@@ -115,7 +116,7 @@ def _risks(report: Report) -> Sequence[str]:
     told += [
         _line(line) for each in report.verdict.answers for line in each.sentences if line.startswith("Lost")
     ]
-    if report.groups is not None:
+    if report.groups is not None and leaked(report.findings) is None:
         told += [_line(line) for line in report.groups.sentences() if "became wider" in line][:_MOST_GAPS]
     if not report.settings["rows_holdout"]:
         told.append(
