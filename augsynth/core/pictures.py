@@ -16,7 +16,7 @@ _BYTES |= {"I": 4, "F": 4, "I;16": 2}
 
 
 def picture_parts(picture: Any) -> list[Any] | None:
-    """Return mode, width, height, pixels, palette and transparency of a PIL image; None for what is none.
+    """Return mode, size, pixels, palette, transparency, palette's mode of a PIL image; None for no image.
 
     Examples
     --------
@@ -26,12 +26,17 @@ def picture_parts(picture: Any) -> list[Any] | None:
     """
     if not type(picture).__module__.startswith("PIL.") or getattr(picture, "mode", None) not in _BYTES:
         return None
-    palette = picture.getpalette("RGB") if picture.mode == "P" else None
-    pixels = np.frombuffer(picture.tobytes(), dtype=np.uint8)
-    return [picture.mode, *picture.size, pixels, palette, picture.info.get("transparency")]
+    pixels = np.frombuffer(picture.tobytes(), dtype=np.uint8)  # which also reads a file's palette
+    clear = picture.info.get("transparency")
+    if picture.mode != "P":
+        return [picture.mode, *picture.size, pixels, None, clear]
+    colours = "RGBA" if picture.palette is not None and "A" in picture.palette.mode else "RGB"
+    return [picture.mode, *picture.size, pixels, picture.getpalette(colours), clear, colours]
 
 
-def picture_from(mode: str, width: int, height: int, pixels: Any, palette: Any, transparency: Any) -> Any:
+def picture_from(
+    mode: str, width: int, height: int, pixels: Any, palette: Any, transparency: Any, colours: str = "RGB"
+) -> Any:
     """Return the picture that `picture_parts` took apart.
 
     Raises
@@ -47,7 +52,7 @@ def picture_from(mode: str, width: int, height: int, pixels: Any, palette: Any, 
 
     picture = Image.frombytes(mode, (width, height), pixels.tobytes())
     if palette is not None:
-        picture.putpalette(palette, "RGB")
+        picture.putpalette(palette, colours)
     if transparency is not None:
         picture.info["transparency"] = transparency
     return picture

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from augsynth.core.errors import ModelFileError, sentence
 from augsynth.core.pictures import picture_from, picture_parts
 
 __all__ = ["pack_scalar", "unpack_scalar"]
@@ -38,14 +39,30 @@ def _timestamp(text: str, unit: str, zone: str) -> pd.Timestamp:
 
 
 def _tensor_parts(value: Any) -> list[Any] | None:
-    """Return the numbers of a plain torch tensor, such as a picture in a list; None for anything else."""
-    if (
-        type(value).__module__ != "torch"
-        or type(value).__name__ != "Tensor"
-        or "bfloat16" in str(value.dtype)
-    ):
+    """Return the numbers of a plain torch tensor, such as a picture in a list; None for anything else.
+
+    Raises
+    ------
+    ModelFileError
+        For tensors whose numbers numpy has no form for: sparse, quantized, nested, of the device
+        "meta", bfloat16 and float8.
+    """
+    if type(value).__module__ != "torch" or type(value).__name__ != "Tensor":
         return None
-    return [value.detach().cpu().numpy()]
+    must = "a tensor must hold a plain number at each place, of a type that numpy has"
+    if value.device.type == "meta":
+        given, todo = "one on the device 'meta'", "Load the values first."
+    elif value.is_nested or str(value.layout) != "torch.strided":
+        given = "a nested one" if value.is_nested else f"one of the layout {str(value.layout)[6:]}"
+        todo = "Make it dense first."
+    elif value.is_quantized:
+        given, todo = f"one of {str(value.dtype)[6:]}", "Use .dequantize()."
+    else:
+        try:
+            return [value.detach().cpu().resolve_conj().resolve_neg().numpy()]
+        except TypeError:
+            given, todo = f"one of {str(value.dtype)[6:]}", "Use .float()."
+    raise ModelFileError(sentence("save", must, given, todo))
 
 
 def _tensor(array: Any) -> Any:

@@ -1,6 +1,8 @@
 """Models that keep pictures are saved: PIL's of every mode, and tensors, in lists."""
 
+import io
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from PIL import Image
 from augsynth import BootstrapGenerator, load
 from augsynth.core.errors import ModelFileError
 from augsynth.core.persistence import pack, unpack
-from augsynth.core.pictures import picture_from
+from augsynth.core.pictures import picture_from, picture_parts
 from augsynth.encode.image import ImageCodec, ImageLayout
 from augsynth.generate.perturbed import PerturbGenerator
 from augsynth.generate.vae import VAEGenerator
@@ -37,6 +39,69 @@ def test_a_picture_of_every_mode_comes_back(mode):
     assert again.info.get("transparency") == made.info.get("transparency")
     if mode == "P":
         assert again.convert("RGB").tobytes() == made.convert("RGB").tobytes()
+
+
+def palette_pictures():
+    """Return pictures of palettes: with alpha in it, as files have it, and plain."""
+    clear = Image.fromarray(RNG.integers(0, 256, (8, 9, 4), dtype=np.uint8))
+    few = clear.convert("RGB").quantize(7)
+    files = []
+    for form, see_through in (("PNG", bytes([0, 9, 255, 3])), ("GIF", 2)):
+        stream = io.BytesIO()
+        few.save(stream, form, transparency=see_through)
+        files.append(Image.open(stream))
+    made = Image.new("P", (2, 1), 1)
+    made.putpalette([1, 2, 3, 10, 4, 5, 6, 200], "RGBA")
+    return [clear.quantize(16), made, few, *files]
+
+
+@pytest.mark.parametrize("k", range(5))
+def test_a_palette_keeps_its_alpha(k):
+    picture = palette_pictures()[k]
+    arrays = {}
+    again = unpack(json.loads(json.dumps(pack([picture], arrays))), arrays)[0]
+    assert np.array_equal(again.convert("RGBA"), picture.convert("RGBA"))
+    assert again.palette.mode == picture.palette.mode
+    assert again.getpalette("RGBA") == picture.getpalette("RGBA")
+    if k < 2:
+        assert np.asarray(again.convert("RGBA"))[..., 3].min() < 255
+
+
+def test_palettes_of_older_files_are_read():
+    picture = palette_pictures()[2]
+    again = picture_from(*picture_parts(picture)[:6])
+    assert np.array_equal(again.convert("RGB"), picture.convert("RGB"))
+
+
+def odd_tensors():
+    """Return tensors without plain numbers that numpy has, and what is said of them."""
+    plain = torch.zeros(2, 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some of these are "in beta state"
+        return {
+            "layout sparse_coo. Make it dense": plain.to_sparse(),
+            "layout sparse_csr": plain.to_sparse_csr(),
+            "nested one": torch.nested.nested_tensor([plain, plain]),
+            "device 'meta'. Load": plain.to("meta"),
+            "quint8. Use .dequantize": torch.quantize_per_tensor(plain, 0.1, 0, torch.quint8),
+            "float8_e4m3fn. Use .float": plain.to(torch.float8_e4m3fn),
+            "bfloat16": plain.bfloat16(),
+            "complex32": torch.zeros(2, dtype=torch.complex32),
+        }
+
+
+@pytest.mark.parametrize("given", odd_tensors())
+def test_tensors_that_hold_no_plain_numbers_are_refused(given):
+    with pytest.raises(ModelFileError, match=f"save: a tensor must hold a plain number .*{given}"):
+        pack([odd_tensors()[given]], {})
+
+
+def test_conjugates_and_negatives_are_kept():
+    value = torch.tensor([1 + 2j, 3 - 4j])
+    for lazy in (value.conj(), value.conj().imag, value.real, torch.tensor(3.5, requires_grad=True)):
+        arrays = {}
+        again = unpack(json.loads(json.dumps(pack([lazy], arrays))), arrays)[0]
+        assert again.dtype == lazy.dtype and torch.equal(again, lazy)
 
 
 def test_a_damaged_picture_is_refused():
