@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from augsynth.core.errors import DataError, InputTypeError, offenders, sentence
-from augsynth.datasets.items import NO_LABEL, modality_of, take_apart
+from augsynth.datasets.items import NO_LABEL, modality_of, rate_of, take_apart
 
 __all__ = ["Field", "Layout", "digest", "label_value", "layout_of", "picture_of", "values_of"]
 
@@ -38,6 +38,9 @@ class Field:
     dtype : str
         Of tensors, arrays and numpy's scalars.
     ndim : int
+    type_name : str
+    names : tuple of str
+        Of a named tuple and its fields.
     """
 
     name: str
@@ -45,6 +48,25 @@ class Field:
     kind: str
     dtype: str = ""
     ndim: int = 0
+    type_name: str = ""
+    names: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what JSON can hold."""
+        told = asdict(self) | {"path": list(self.path)}
+        return told if self.names else {k: v for k, v in told.items() if k not in ("type_name", "names")}
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Field:
+        """Return the field that `to_dict` told."""
+        return cls(**{**told, "path": tuple(told["path"]), "names": tuple(told.get("names", ()))})
+
+    def as_tuple(self, values: list[Any]) -> tuple[Any, ...]:
+        """Return values in a tuple, named as it was."""
+        if not self.names:
+            return tuple(values)
+        made: tuple[Any, ...] = _named_tuple(self.type_name, self.names)(*values)
+        return made
 
 
 @dataclass(frozen=True)
@@ -86,9 +108,7 @@ class Layout:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON can hold."""
-        told = asdict(self) | {
-            "fields": [asdict(field) | {"path": list(field.path)} for field in self.fields]
-        }
+        told = asdict(self) | {"fields": [field.to_dict() for field in self.fields]}
         for name in ("type_name", "names", "empties"):  # few items have them
             if not told[name]:
                 del told[name]
@@ -97,7 +117,7 @@ class Layout:
     @classmethod
     def from_dict(cls, told: Mapping[str, Any]) -> Layout:
         """Return the layout that `to_dict` told."""
-        fields = tuple(Field(**{**field, "path": tuple(field["path"])}) for field in told["fields"])
+        fields = tuple(Field.from_dict(field) for field in told["fields"])
         empties = tuple((at, tuple(path)) for at, path in told.get("empties", ()))
         names = tuple(told.get("names", ()))
         return cls(**{**told, "fields": fields, "empties": empties, "names": names})
@@ -159,7 +179,7 @@ def layout_of(item: Any, *, where: str) -> Layout:
     form = "alone" if parts.place is None else "tuple" if isinstance(item, tuple) else "list"
     form = "mapping" if isinstance(item, Mapping) else form
     rate = ""
-    if form in ("tuple", "list") and len(item) > 2 and parts.label_place == 2:
+    if rate_of(item) is not None:
         names[1,], rate = "rate", "rate"
     found = [((), item)] if form == "alone" else _flat(item)
     fields, empties = [], []
@@ -242,7 +262,8 @@ def _field(name: str, path: tuple[Any, ...], value: Any, where: str) -> Field:
         raise InputTypeError(sentence(where, must, f"{_named(value)} as {name!r} at item 0"))
     array = _as_array(value, kind, name, 0, where)
     dtype = array.dtype.str if kind in ("tensor", "array", "scalar", "list", "tuple", "pil") else ""
-    return Field(name, path, kind, dtype, array.ndim)
+    names = tuple(getattr(value, "_fields", ())) if kind == "tuple" else ()
+    return Field(name, path, kind, dtype, array.ndim, type(value).__name__ if names else "", names)
 
 
 def _as_array(value: Any, kind: str, name: str, i: int, where: str) -> np.ndarray:
@@ -305,10 +326,12 @@ def values_of(item: Any, layout: Layout, i: int, where: str) -> dict[str, Any]:
     for field in layout.fields:
         value = found[field.path]
         kind = _kind(value)
-        if kind != field.kind:
+        if kind != field.kind or (kind == "tuple" and tuple(getattr(value, "_fields", ())) != field.names):
             must = f"all items must have one form ({field.name!r} in item 0: {field.kind})"
             raise DataError(sentence(where, must, f"{_named(value)} at item {i}"))
         array = _as_array(value, kind, field.name, i, where)
+        if kind in ("list", "tuple") and not array.size:  # what is empty is of any type
+            array = array.astype(field.dtype)
         if field.dtype and array.dtype.str != field.dtype and kind != "pil":
             must = f"{field.name!r} must be of one type in all items ({np.dtype(field.dtype)} in item 0)"
             raise DataError(sentence(where, must, f"{array.dtype} at item {i}"))

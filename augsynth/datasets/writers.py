@@ -318,5 +318,5 @@ def _contained(value: Any, field: Field) -> Any:
     if field.kind == "list":
         return array.tolist()
     if field.kind == "tuple":
-        return tuple(array.tolist())
+        return field.as_tuple(array.tolist())
     return array[()] if field.kind == "scalar" else array
