@@ -9,28 +9,23 @@ import numpy as np
 import torch
 
 from augsynth.core.errors import DataError, InputTypeError, sentence
+from augsynth.datasets.entry_names import tells_places
 from augsynth.perturb.containers import dense
+from augsynth.perturb.marks import fitting
 
-__all__ = ["CONVERT", "as_mark", "give_back", "is_per_box", "mark_of", "places_in", "taken"]
+__all__ = ["CONVERT", "as_mark", "give_back", "mark_of", "places_in", "same_kind", "taken"]
 
 Size = tuple[int, int]
 _MARK_KEYS = {"mask": "mask", "masks": "mask", "segmentation": "mask", "boxes": "boxes", "bboxes": "boxes"}
 _MARK_KEYS |= {"keypoints": "points"}
 _TV_MARKS = {"Mask": "mask", "BoundingBoxes": "boxes", "KeyPoints": "points"}
-# Keys of COCO, VOC, KITTI and their like that tell where something is.
-_PLACES = {*_MARK_KEYS, "bbox", "box", "bndbox", "polygon", "polygons", "landmarks", "points", "contours"}
-# The last word of names that hold one entry a box.
-_PER_BOX = {"label", "class", "category", "categorie", "name", "id", "area", "score", "confidence", "weight"}
-_PER_BOX |= {"iscrowd", "crowd", "difficult", "truncated", "occluded", "attribute", "track", "instance"}
-_PER_BOX |= {"ignore", "visibility", "pose", "classe", "confidences", "group"}
-_OF_PICTURES = ("image", "img", "file", "orig", "original", "picture", "video", "frame")
-_DEEPEST, _LOOKED_AT = 5, 4
+_DEEPEST, _LOOKED_AT = 8, 4  # all mappings of a list are looked at, and the first few of other values
 _INSIDE = 0.5  # of a pixel: how far beyond the middle of the outermost one a place is in the picture
 
 CONVERT = (
     "Convert it with torchvision.datasets.wrap_dataset_for_transforms_v2, or give a mapping beside the "
     "picture with any of 'boxes' (k, 4: left, top, right, bottom) and 'labels', 'masks', 'keypoints' "
-    "(n, k, 3); edits of colour alone take it as it is."
+    "(n, k, 3); edits of colour alone take it as it is. What is no place in the picture needs another name."
 )
 
 
@@ -128,43 +123,58 @@ def moved_points(points: np.ndarray, moved: np.ndarray, size: Size | None) -> np
     return made
 
 
-def is_per_box(key: Any, values: Any, n: int) -> bool:
-    """Tell whether an entry beside n boxes holds one value for each of them, by its name and length."""
-    if not isinstance(values, (list, tuple, np.ndarray, torch.Tensor)) or getattr(values, "ndim", 1) == 0:
-        return False
-    words = str(key).lower().split("_")
-    last = words[-1] if words[-1] in _PER_BOX else words[-1].removesuffix("s")
-    return len(values) == n and last in _PER_BOX and words[0] not in _OF_PICTURES
-
-
 def taken(values: Any, left: np.ndarray) -> Any:
     """Return the entries of a list, array or tensor that are left, in its container."""
     if isinstance(values, (list, tuple)):
-        return type(values)([values[k] for k in left])
+        return same_kind(values, [values[k] for k in left])
     return values[torch.from_numpy(left)] if isinstance(values, torch.Tensor) else values[left]
 
 
-def give_back(array: np.ndarray, like: Any, size: Size | None) -> Any:
-    """Return marks in the container, type and style that they came in."""
+def same_kind(like: Any, values: list[Any]) -> Any:
+    """Return values in a list or tuple as another; a plain tuple where a named one has not as many."""
+    if not hasattr(like, "_fields"):
+        return type(like)(values)
+    return type(like)(*values) if len(values) == len(like) else tuple(values)
+
+
+def give_back(array: np.ndarray, like: Any, size: Size | None, name: str = "marks") -> Any:
+    """Return marks in the container, type and style that they came in.
+
+    Raises
+    ------
+    DataError
+        For places that a small type of integers cannot hold.
+    """
     if isinstance(like, torch.Tensor):
-        return _as_tensor(array, like, size)
+        return _as_tensor(array, like, size, name)
     if type(like).__module__.startswith("PIL."):
         from PIL import Image
 
         return Image.fromarray(array)
     if isinstance(like, (list, tuple)):
-        return type(like)(array.tolist())
-    return _whole_if(array, like.dtype.kind in "iu").astype(like.dtype, copy=False)
+        whole = len(like) > 0 and np.asarray(like).dtype.kind in "iu"
+        return _listed(_whole_if(array, whole).astype(np.int64) if whole else array, like)
+    return fitting(_whole_if(array, like.dtype.kind in "iu"), like.dtype, name)
 
 
-def _as_tensor(array: np.ndarray, like: torch.Tensor, size: Size | None) -> Any:
+def _listed(array: np.ndarray, like: Any) -> Any:
+    """Return an array as a list of lists, of the types that they had."""
+    if array.ndim < 2 or not len(like) or not isinstance(like[0], (list, tuple)):
+        return same_kind(like, array.tolist())
+    return same_kind(like, [_listed(row, like[0]) for row in array])
+
+
+def _as_tensor(array: np.ndarray, like: torch.Tensor, size: Size | None, name: str) -> Any:
     style = getattr(getattr(like, "format", None), "name", "XYXY")
     if style != "XYXY":
         extent = array[:, 2:] - array[:, :2]
         start = array[:, :2] + (extent / 2 if style == "CXCYWH" else 0)
         array = np.concatenate([start, extent], axis=1)
     whole = not like.is_floating_point() and like.dtype != torch.bool
-    tensor = torch.from_numpy(np.ascontiguousarray(_whole_if(array, whole))).to(like.dtype).to(like.device)
+    array = _whole_if(array, whole)
+    if whole:
+        array = fitting(array, np.dtype(str(like.dtype).removeprefix("torch.")), name)
+    tensor = torch.from_numpy(np.ascontiguousarray(array)).to(like.dtype).to(like.device)
     if type(like) is torch.Tensor:
         return tensor
     from torchvision import tv_tensors
@@ -190,7 +200,7 @@ def places_in(beside: Iterable[tuple[Any, Any]], is_as_large: Callable[[Any], bo
         Tells whether a value is an array or picture as large as the picture.
     """
     for key, value in beside:
-        if _is_place(key, value):
+        if tells_places(key, value):
             return f"{_kind(value)} as {key!r}"
         found = _places(repr(key) if isinstance(key, str) else f"item[{key}]", value, is_as_large, _DEEPEST)
         if found:
@@ -208,22 +218,13 @@ def _places(name: str, value: Any, is_as_large: Callable[[Any], bool], depth: in
     pairs: Iterable[tuple[Any, Any]] = ()
     if isinstance(value, Mapping):
         pairs = value.items()
-        place = next((key for key, inner in pairs if _is_place(key, inner)), None)
+        place = next((key for key, inner in pairs if tells_places(key, inner)), None)
         if place is not None:
             return f"{place!r} in {name}"
     elif isinstance(value, (list, tuple)):
-        pairs = enumerate(value[:_LOOKED_AT])
+        pairs = (pair for pair in enumerate(value) if pair[0] < _LOOKED_AT or isinstance(pair[1], Mapping))
     found = (_places(f"{name}[{key!r}]", inner, is_as_large, depth - 1) for key, inner in pairs)
     return next((text for text in found if text), "")
-
-
-def _is_place(key: Any, value: Any) -> bool:
-    """Whether an entry is named as a place, and has some: a list, array or mapping that is not empty."""
-    if not isinstance(key, str) or key.lower() not in _PLACES:
-        return False
-    if isinstance(value, (Mapping, list, tuple)):
-        return len(value) > 0
-    return isinstance(value, (np.ndarray, torch.Tensor)) and value.ndim > 0 and value.shape[0] > 0
 
 
 def _kind(value: Any) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,17 +11,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from augsynth.core.errors import InputTypeError, offenders, sentence
+from augsynth.core.errors import AugsynthWarning, DataError, InputTypeError, offenders, sentence
 from augsynth.datasets.annotations import (
     as_mark,
     give_back,
-    is_per_box,
     mark_of,
     moved_points,
     places_in,
     seen_points,
     taken,
 )
+from augsynth.datasets.entry_names import has_one_a_box
 
 __all__ = ["NO_LABEL", "Parts", "modality_of", "rate_of", "size_of", "take_apart"]
 
@@ -65,6 +67,7 @@ class Parts:
     marks: dict[str, Any] = field(default_factory=dict)
     origins: dict[str, tuple[Any, Any]] = field(default_factory=dict, repr=False)
     per_box: dict[Any, Any] = field(default_factory=dict, repr=False)
+    doubtful: tuple[Any, ...] = field(default=(), repr=False)  # entries that may hold one value a box
     n_boxes: int = field(default=0, repr=False)
 
     def put(self, x: Any, *, marks: dict[str, Any] | None = None, label: Any = NO_LABEL) -> Any:
@@ -77,11 +80,11 @@ class Parts:
             if self.target_place is None or not isinstance(self.item[self.target_place], Mapping):
                 changed |= {(self.target_place if key is None else key): v for key, v in back.items()}
             else:
-                changed[self.target_place] = {**self.item[self.target_place], **back}
+                changed[self.target_place] = _with(self.item[self.target_place], back)
         if self.place is None:
             return x
         if isinstance(self.item, Mapping):
-            return {**self.item, **changed}
+            return _with(self.item, changed)
         values = [changed.get(k, value) for k, value in enumerate(self.item)]
         return type(self.item)(*values) if hasattr(self.item, "_fields") else type(self.item)(values)
 
@@ -93,12 +96,21 @@ class Parts:
             array = marks[name]
             if name == "points":
                 array = moved_points(as_mark(like, name), array, size)
-                if left is not None and len(array) == self.n_boxes:
+                # (n, k, 3) are points of objects; (p, 3) are points of the picture, in no box.
+                if left is not None and array.ndim > 2 and len(array) == self.n_boxes:
                     array = array[left]
-            back[key] = give_back(array, like, size)
+            back[key] = give_back(array, like, size, "keypoints" if name == "points" else name)
         if left is not None:
+            if len(left) < self.n_boxes:
+                self._warn_of_doubtful()
             back |= {key: taken(values, left) for key, values in self.per_box.items()}
         return back
+
+    def _warn_of_doubtful(self) -> None:
+        for key in self.doubtful:  # one text a name, so that it is shown once
+            text = f"boxes left the picture, and {key!r}, which has as many values, stays whole"
+            todo = f"If it holds one value a box, call it 'box_{key}'; if not, this is right."
+            warnings.warn(f"PerturbedDataset: {text}. {todo}", AugsynthWarning, stacklevel=2)
 
     def mark(self, name: str, key: Any, value: Any) -> None:
         """Note what stands at a key (None: as the target) as a mark."""
@@ -109,11 +121,28 @@ class Parts:
 
     def with_boxes(self, beside: Mapping[Any, Any], *, named: bool = True) -> None:
         """Number the boxes, and find what beside them is kept a box: by name and length, or length alone."""
-        self.n_boxes = len(self.marks["boxes"])
-        self.marks["labels"] = np.arange(self.n_boxes)
-        self.per_box = {
-            key: v for key, v in beside.items() if is_per_box(key if named else "labels", v, self.n_boxes)
-        }
+        self.n_boxes = n = len(self.marks["boxes"])
+        self.marks["labels"] = np.arange(n)
+        found = {key: has_one_a_box(key if named else "labels", v, n) for key, v in beside.items()}
+        self.per_box = {key: beside[key] for key, kept in found.items() if kept}
+        self.doubtful = tuple(key for key, kept in found.items() if kept is None)
+
+    def check_in_pixels(self) -> None:
+        """Raise if boxes or key points are shares of the picture, 0 to 1, which edits take for pixels.
+
+        Raises
+        ------
+        DataError
+        """
+        for name, least in (("boxes", 1), ("points", 2)):
+            places = self.marks.get(name)
+            if places is None or len(places) < least or not np.isfinite(places).all():
+                continue
+            if places.min() >= 0 and places.max() <= 1 and (places != np.rint(places)).any():
+                key = "keypoints" if name == "points" else name
+                given = f"shares of the picture, such as {np.round(places[0], 3).tolist()}"
+                todo = "Multiply them by its width and height."
+                raise DataError(sentence(key, f"{key} must be in pixels", given, todo))
 
     def left_behind(self) -> str:
         """Tell of places in the picture that are said in a form that cannot move ("" for none)."""
@@ -132,6 +161,15 @@ class Parts:
             beside += [(k, value) for k, value in enumerate(self.item) if k not in known]
         size = size_of(self.x)
         return places_in(beside, lambda value: size is not None and size in _sizes_of(value))
+
+
+def _with(item: Mapping[Any, Any], changed: Mapping[Any, Any]) -> Any:
+    """Return a mapping with other values, of its class where that is a kind of dict."""
+    if type(item) is dict or not isinstance(item, dict):
+        return {**item, **changed}
+    made = copy.copy(item)
+    made.update(changed)
+    return made
 
 
 def take_apart(item: Any, *, where: str = "item") -> Parts:

@@ -85,6 +85,12 @@ class PerturbedDataset(WrappedDataset):
     it. They keep their order: a mirrored left eye is still the left eye, so swap the names
     yourself where left is the viewer's. A plain array as the label is a label, not key points.
 
+    A box that keeps less than a tenth of its area is dropped, and with it its mask, its key points
+    (the n-th of (n, k, 3), where there are as many as boxes; points (p, 2 or 3) all stay) and what
+    else has a value for each box by its name: labels, scores, areas, ids, crowd, difficult,
+    truncated, occluded, and any that begins with ``box_``. Other entries stay whole; of one with
+    as many values as there were boxes a warning tells once. Places in integers are rounded.
+
     Examples
     --------
     >>> import torch
@@ -252,12 +258,13 @@ class PerturbedDataset(WrappedDataset):
             if policy.per_row:
                 return parts.put(_like_row(policy.apply(_as_rows([parts.x]), params), parts.x))
             x = policy.apply(parts.x, params)
+            _check_size_stays(policy, parts, x)
             if not parts.marks or modality_of(parts.x) != "image":
                 return parts.put(x)
             marks = policy.apply_marks(parts.marks, params, size=size_of(parts.x) or (0, 0))
+            return parts.put(x, marks=marks)
         except AugsynthError as error:
             raise _naming(error, self.base, j) from error
-        return parts.put(x, marks=marks)
 
     def _at_many(self, indices: Sequence[int], epochs: Sequence[int]) -> list[Any]:
         out: list[Any] = [None] * len(indices)
@@ -289,6 +296,8 @@ class PerturbedDataset(WrappedDataset):
         batch = ItemKeys(self.seed, *columns, path=self._path, stratified=self._streams.stratified)
         try:
             edited = policy.edit_many([part.x for part in parts], batch)
+            for part, x in zip(parts, edited, strict=True):
+                _check_size_stays(policy, part, x)
         except AugsynthError:  # one by one, the record that cannot be edited is named
             return [self._edited_at(part, i, epoch) for part, (i, epoch) in zip(parts, wanted, strict=True)]
         return [part.put(x) for part, x in zip(parts, edited, strict=True)]
@@ -336,11 +345,23 @@ def _check_follows(policy: Perturbation, parts: Parts) -> None:
         must = "key points must move with the picture"
         todo = "Let its apply_marks move marks['points'] too, and set moves_points = True."
         raise ParameterError(sentence(name, must, "an edit that moves masks and boxes only", todo))
+    parts.check_in_pixels()
     found = parts.left_behind()
     if found:
         must = "what says where things are in a picture must be in a form that can move with it"
         given = f"{found}, and {name}, which moves pixels"
         raise InputTypeError(sentence("PerturbedDataset", must, given, CONVERT))
+
+
+def _check_size_stays(policy: Perturbation, parts: Parts, x: Any) -> None:
+    """Raise if an edit that is said to move no pixels gives a picture of another size, with places in it."""
+    if policy.moves or modality_of(parts.x) != "image":
+        return
+    before, after = size_of(parts.x), size_of(x)
+    if before != after and (parts.marks or parts.left_behind()):
+        must = "an edit that moves no pixels must keep the size of the picture, or places in it are wrong"
+        given = f"{after} from {before}"
+        raise ParameterError(sentence(policy.stream_name, must, given, "Set moves=True."))
 
 
 def _rows(groups: np.ndarray | None, n: int) -> list[tuple[Any, ...]]:

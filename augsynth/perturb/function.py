@@ -79,6 +79,8 @@ class FunctionPerturbation(Perturbation):
             raise ParameterError(sentence(where, "function must be callable", repr(self.function)))
         for name in self.generators:
             check_option(where, "generators", name, GENERATORS)
+        if not isinstance(self.moves, (bool, np.bool_)):
+            raise ParameterError(sentence(where, "moves must be True or False", repr(self.moves)))
         check_importable(self.function, where)
         return self
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from augsynth.core.errors import DataError, sentence
 
-__all__ = ["Move", "move_boxes", "move_marks", "move_mask", "move_points", "places"]
+__all__ = ["Move", "fitting", "move_boxes", "move_marks", "move_mask", "move_points", "places"]
 
 Move = tuple[float, float, float, float, float, float]
 
@@ -113,9 +113,12 @@ def move_boxes(boxes: np.ndarray, move: Move, size: tuple[int, int]) -> tuple[np
     """
     if boxes.size == 0:
         return boxes.reshape(-1, 4), np.zeros(0, dtype=bool)
-    if boxes.ndim != 2 or boxes.shape[1] != 4 or not np.isfinite(boxes).all():
-        must = "boxes must be (k, 4) finite numbers: left, top, right, bottom"
+    must = "boxes must be (k, 4) finite numbers: left, top, right, bottom"
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise DataError(sentence("boxes", must, f"shape {boxes.shape}"))
+    odd = np.flatnonzero(~np.isfinite(boxes).all(axis=1))
+    if len(odd):
+        raise DataError(sentence("boxes", must, f"{boxes[odd[0]].tolist()} as box {odd[0]}"))
     corners = boxes.astype(np.float64)
     across, down = _forward(corners[:, [0, 2, 0, 2]], corners[:, [1, 1, 3, 3]], move)
     moved = np.stack([across.min(1), down.min(1), across.max(1), down.max(1)], axis=1)
@@ -124,4 +127,22 @@ def move_boxes(boxes: np.ndarray, move: Move, size: tuple[int, int]) -> tuple[np
     area = (moved[:, 2] - moved[:, 0]) * (moved[:, 3] - moved[:, 1])
     left = (cut[:, 2] - cut[:, 0]) * (cut[:, 3] - cut[:, 1])
     kept = (left > 0) & (left >= LEAST_SHARE * area * (1 - 1e-9))
-    return cut.astype(boxes.dtype) if boxes.dtype.kind == "f" else np.rint(cut).astype(boxes.dtype), kept
+    return fitting(cut if boxes.dtype.kind == "f" else np.rint(cut), boxes.dtype, "boxes"), kept
+
+
+def fitting(places: np.ndarray, dtype: np.dtype[Any], name: str) -> np.ndarray:
+    """Return places in a type, such as they came in.
+
+    Raises
+    ------
+    DataError
+        If a type of integers cannot hold them, as uint8 cannot those beyond 255 or before 0.
+    """
+    if dtype.kind in "iu" and places.size:
+        ends = np.iinfo(dtype)
+        low, high = places.min(), places.max()
+        if low < ends.min or high > ends.max:
+            must = f"places must fit their type after an edit too ({dtype}: {ends.min} to {ends.max})"
+            given = f"{low if low < ends.min else high:g}"
+            raise DataError(sentence(name, must, given, "Use int32, int64 or floats."))
+    return places.astype(dtype, copy=False)

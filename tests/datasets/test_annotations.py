@@ -162,7 +162,7 @@ def test_what_is_kept_a_box_goes_with_the_boxes(policy):
         "keypoints": torch.from_numpy(points),
         "masks": tv_tensors.Mask(torch.ones(3, *SIZE, dtype=torch.uint8)),
         "track_ids": [15, 16, 17],
-        "class_names": ("a", "b", "c"),
+        "box_names": ("a", "b", "c"),
         "id": [1, 2, 3],
         "category_id": np.array([25, 26, 27]),
         "areas": torch.tensor([36.0, 36, 80]),
@@ -172,7 +172,7 @@ def test_what_is_kept_a_box_goes_with_the_boxes(policy):
     }
     x, made = PerturbedDataset([(torch.zeros(3, *SIZE), target)], policy).at(0)
     assert made["labels"].tolist() == [6, 7] and made["track_ids"] == [16, 17]
-    assert made["class_names"] == ("b", "c") and made["id"] == [2, 3]
+    assert made["box_names"] == ("b", "c") and made["id"] == [2, 3]
     assert made["category_id"].tolist() == [26, 27] and made["areas"].tolist() == [36, 80]
     assert made["one_hot_labels"].tolist() == [[0, 1, 0], [0, 0, 1]]
     assert made["image_id"] == [9, 9, 9] and made["size"] == [40, 56, 3]

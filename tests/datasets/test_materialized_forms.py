@@ -13,7 +13,7 @@ from augsynth.core.errors import DataError
 from augsynth.datasets import MaterializedDataset, PerturbedDataset
 from augsynth.datasets.fields import Layout, layout_of
 from augsynth.datasets.materialize import materialize
-from augsynth.perturb import Brightness
+from augsynth.perturb import Brightness, ResizedCrop
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (6, 7, 3), dtype=np.uint8)
 TENSOR = torch.from_numpy(PICTURE.transpose(2, 0, 1).copy())
@@ -34,6 +34,9 @@ FORMS = {
     "empty within": {"image": TENSOR, "meta": {}, "label": 1, "inner": {"a": 1, "b": {}, "c": 2}},
     "tuple within": (TENSOR, 1, (1, 2, 3)),
     "list within": [TENSOR, 1, [1, 2, 3]],
+    "named within": Item(TENSOR, 1)._replace(label={"place": Triple(1, 2, 3)}),
+    "two pictures and a number": (PICTURE, PICTURE, 2),
+    "two pictures and a number, named": Triple(PICTURE, PICTURE, 2),
 }
 
 
@@ -94,3 +97,23 @@ def test_a_hostile_manifest_makes_no_class():
     told = layout.to_dict() | {"names": ["image", "__class__"]}
     with pytest.raises(DataError, match="names for its fields"):
         Layout.from_dict(told).rebuild({"images": 1, "labels": 2})
+
+
+def test_empty_lists_are_of_the_type_of_the_others(tmp_path):
+    items = [(TENSOR, {"labels": [1, 2]}), (TENSOR, {"labels": []}), (TENSOR, {"labels": [3]})]
+    again = MaterializedDataset(materialize(items, tmp_path / "set").folder)
+    assert [again[i][1]["labels"] for i in range(3)] == [[1, 2], [], [3]]
+
+
+def test_tuples_of_other_names_are_another_form(tmp_path):
+    other = collections.namedtuple("Other", ["a", "b", "c"])  # noqa: PYI024
+    with pytest.raises(DataError, match="one form .'item.2' in item 0: tuple.*Other at item 1"):
+        materialize([(TENSOR, 1, Triple(1, 2, 3)), (TENSOR, 1, other(1, 2, 3))], tmp_path / "set")
+
+
+def test_boxes_of_whole_numbers_are_written_beside_their_originals(tmp_path):
+    base = [(PICTURE, {"boxes": [[0, 0, 3, 3], [2, 1, 6, 5]], "labels": [1, 2], "keypoints": [[[1, 2, 1]]]})]
+    data = PerturbedDataset(base * 4, ResizedCrop((0.1, 0.4)), copies=4, keep_originals=True)
+    again = MaterializedDataset(materialize(data, tmp_path / "set").folder)
+    assert all(same(data.at(i), again[i]) for i in range(len(data)))
+    assert {len(again[i][1]["labels"]) for i in range(len(data))} >= {0, 1, 2}
