@@ -246,6 +246,9 @@ def test_a_numeric_target_that_is_ignored_is_found():
     ignored = ControlAccuracy().run(gather(*train, X_new, rng.permutation(y_new), holdout=held), RNG(0))
     assert abs(ignored.value) < 0.15
     assert ignored.p_value < 1e-6
+    same = ControlAccuracy().run(gather(*train, X_new, np.full(300, 1.5), holdout=held), RNG(0))
+    assert np.isnan(same.value) and "nan" not in same.sentence
+    assert "for one of the two is the same in all of them" in same.sentence
 
 
 # ---- likelihood

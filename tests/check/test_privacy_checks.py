@@ -1,5 +1,7 @@
 """Copies, near copies, disguises, closer shares: planted leaks are found, honest rows are not accused."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -182,6 +184,15 @@ def test_identifiers():
     assert "account" in found.sentence
     # whole numbers and dates that are nearly unique count, too; measured numbers that are new do not
     assert {"account", "x0"} <= set(found.details["columns"]["column"])
+    bare = _evidence(train, made.assign(x0=np.nan, account=None), holdout)  # nothing to be taken over
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = Identifiers().run(bare, rng)
+    assert found.value == 0.0 and not {"account", "x0"} & set(found.details["columns"]["column"])
+    none = _evidence(
+        train[["x0"]].assign(c="a"), made[["x0"]].assign(x0=np.nan, c="a"), holdout[["x0"]].assign(c="a")
+    )
+    assert Identifiers().applies(none).startswith("No column that has values in the new rows identifies")
 
 
 def test_without_holdout_copies_are_counted_and_nothing_is_judged(samples):

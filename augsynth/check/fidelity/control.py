@@ -208,6 +208,11 @@ def _sentence(value: float, null: float, p: float, table: pd.DataFrame, evidence
     if evidence.target_kind == "class":
         told = f"A classifier of real rows finds the requested label in {value:.1%} of new rows"
         told += f" ({null:.1%} of {against})"
+    elif not np.isfinite(value):
+        told = (
+            "What a model of real rows reads in new rows cannot go with the requested number, for one of the "
+        )
+        told += f"two is the same in all of them (r = {null:.2f} in {against})"
     else:
         told = "What a model of real rows reads in new rows goes with the requested number by "
         told += f"r = {value:.2f} ({null:.2f} in {against})"

