@@ -42,12 +42,19 @@ def picture_from(
     Raises
     ------
     ModelFileError
-        If there are not as many bytes as such a picture has; nothing is made before.
+        If the mode is not known, or there are not as many bytes or colours as such a picture has;
+        nothing is made before.
     """
+    if mode not in _BYTES:
+        must = f"a picture must have one of the modes {', '.join(_BYTES)}"
+        raise ModelFileError(sentence("load", must, repr(mode)))
     need = height * (-(-width // 8) if mode == "1" else _BYTES[mode] * width)
     if width < 0 or height < 0 or pixels.dtype != np.uint8 or pixels.shape != (need,):
         must = f"a picture of {width} x {height} pixels of mode {mode} must have {need} bytes"
         raise ModelFileError(sentence("load", must, f"{pixels.dtype} of shape {pixels.shape}"))
+    if palette is not None and not _is_palette(palette, colours):
+        must = f"a palette must be at most 256 colours of {len(colours)} bytes each"
+        raise ModelFileError(sentence("load", must, f"{colours!r} of {len(palette)} numbers"))
     from PIL import Image
 
     picture = Image.frombytes(mode, (width, height), pixels.tobytes())
@@ -56,3 +63,9 @@ def picture_from(
     if transparency is not None:
         picture.info["transparency"] = transparency
     return picture
+
+
+def _is_palette(palette: Any, colours: str) -> bool:
+    whole = all(isinstance(value, int) and 0 <= value < 256 for value in palette)
+    n, odd = divmod(len(palette), max(len(colours), 1))
+    return whole and not odd and n <= 256 and colours in ("RGB", "RGBA")

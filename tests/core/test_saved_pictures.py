@@ -107,6 +107,12 @@ def test_conjugates_and_negatives_are_kept():
 def test_a_damaged_picture_is_refused():
     with pytest.raises(ModelFileError, match="must have 8000000000 bytes; given uint8 of shape"):
         picture_from("L", 100_000, 80_000, np.zeros(4, np.uint8), None, None)
+    one = np.zeros(1, np.uint8)
+    with pytest.raises(ModelFileError, match="must have one of the modes 1, L.*given 'XYZ'"):
+        picture_from("XYZ", 1, 1, one, None, None)
+    for palette, colours in (([1, 2], "RGB"), ([1, 2, 300], "RGB"), ([0] * 257 * 3, "RGB"), ([1, 2, 3], "X")):
+        with pytest.raises(ModelFileError, match="a palette must be at most 256 colours"):
+            picture_from("P", 1, 1, one, palette, None, colours)
 
 
 @pytest.mark.parametrize("kind", ["bootstrap", "perturbed", "vae"])
