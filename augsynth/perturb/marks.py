@@ -138,7 +138,7 @@ def fitting(places: np.ndarray, dtype: np.dtype[Any], name: str) -> np.ndarray:
     DataError
         If a type of integers cannot hold them, as uint8 cannot those beyond 255 or before 0.
     """
-    if dtype.kind in "iu" and places.size:
+    if places.dtype != dtype and dtype.kind in "iu" and places.size:
         ends = np.iinfo(dtype)
         low, high = places.min(), places.max()
         if low < ends.min or high > ends.max:
