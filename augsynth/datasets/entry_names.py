@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from numbers import Number
@@ -51,10 +52,11 @@ _ELSEWHERE = {"3d", "world", "lidar", "gps", "geo", "anchor", "anchors", "prior"
 _WHOLE_NAMES = {"mask", "masks", "segmentation", "points"}
 
 
-def _words(key: Any) -> list[str]:
+@functools.lru_cache(maxsize=1024)  # each item is asked by the same names
+def _words(key: str) -> tuple[str, ...]:
     """Return the words of "gt_bboxes", "gtBoxes" or "gt-boxes"."""
-    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", str(key)).lower()
-    return [word for word in re.split(r"[^a-z0-9]+", parted) if word]
+    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", key).lower()
+    return tuple(word for word in re.split(r"[^a-z0-9]+", parted) if word)
 
 
 def has_one_a_box(key: Any, values: Any, n: int) -> bool | None:
@@ -74,7 +76,7 @@ def has_one_a_box(key: Any, values: Any, n: int) -> bool | None:
     """
     if not isinstance(values, (list, tuple, np.ndarray, torch.Tensor)) or getattr(values, "ndim", 1) == 0:
         return False
-    words = _words(key)
+    words = _words(str(key))
     if len(values) != n or not words:
         return False
     if words[0] in _A_BOX and len(words) > 1:

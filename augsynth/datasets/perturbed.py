@@ -355,10 +355,10 @@ def _check_follows(policy: Perturbation, parts: Parts) -> None:
 
 def _check_size_stays(policy: Perturbation, parts: Parts, x: Any) -> None:
     """Raise if an edit that is said to move no pixels gives a picture of another size, with places in it."""
-    if policy.moves or modality_of(parts.x) != "image":
-        return
     before, after = size_of(parts.x), size_of(x)
-    if before != after and (parts.marks or parts.left_behind()):
+    if before == after or policy.moves or modality_of(parts.x) != "image":
+        return
+    if parts.marks or parts.left_behind():
         must = "an edit that moves no pixels must keep the size of the picture, or places in it are wrong"
         given = f"{after} from {before}"
         raise ParameterError(sentence(policy.stream_name, must, given, "Set moves=True."))
