@@ -98,7 +98,11 @@ def _sentence(share: float, seen: Sequence[Look], found: bool) -> str:
     if not found:
         calm = f"{told}: no sign that the new rows were made from held-out rows"
         if equal:
-            calm += f", though {equal:,} equal one and no training row: chance may make as many"
+            calm += (
+                f", though {equal:,} equal one and no training row: chance may make as many"
+                if equal > 1
+                else ", though 1 equals one and no training row: one alone proves nothing"
+            )
         return f"{calm}."
     best, more = min(seen, key=lambda look: look.p_value), ""
     if best.words == TWINS:
@@ -108,7 +112,9 @@ def _sentence(share: float, seen: Sequence[Look], found: bool) -> str:
     elif best.words.startswith(NEAR):
         more = f"; {best.held:.1%} are near copies of one held-out row, {best.other:.1%} of one training row"
     if equal:
-        more += f"; {equal:,} equal a held-out row, and no training row, to the letter"
+        more += (
+            f"; {equal:,} equal{'' if equal > 1 else 's'} a held-out row, and no training row, to the letter"
+        )
     also = (
         ""
         if best.words == EQUAL

@@ -23,7 +23,7 @@ LEVEL = 1e-4  # from which on held-out rows are said to be what new rows were ma
 NEAR, TWINS, EQUAL = "near copies", "near twins, beside real rows", "equal rows"
 _TWIN = 0.05  # so much nearer to one held-out row than to the next real row
 _BEYOND, _FEWEST, _COMMON = 10.0, 0.01, 0.01  # times what real rows do; least share; real rows have twins
-_BOUND = 0.5  # Chatterjee's coefficient from which on a column follows from another
+_STEPS = 2  # ranks
 _SHOWN = 12
 
 
@@ -142,8 +142,7 @@ def _equal_look(evidence: Evidence) -> Look:
     """Count the new rows that equal a held-out row and no training row; every row is looked at.
 
     Two tests, twice the smaller p-value: that of `count_twins` with the parts of training and
-    held-out rows exchanged, and, where two columns hardly ever repeat a value, the chance that
-    rows agree in both.
+    held-out rows exchanged, and the chance that rows agree in two columns of many values.
     """
     made, train, held = evidence.made, evidence.train, evidence.reference
     keys, first = np.unique(held.keys, return_index=True)
@@ -159,50 +158,49 @@ def _equal_look(evidence: Evidence) -> Look:
 
 
 def _coincidence(evidence: Evidence, places: np.ndarray) -> float:
-    """Return the chance that so many held-out rows are met by accident, from columns of many values.
+    """Return the chance that so many held-out rows are met by accident, from two columns of many values.
 
-    In each column two real rows agree in some share of all pairs (one pair is added). Of
-    two columns that hardly repeat a value and do not follow from each other, the product is the
-    chance of a pair of rows, and the number of rows met follows a Poisson distribution. Values
-    that a training row has do not count: a generator may have them from there.
+    The number of rows met then follows a Poisson distribution. Values that a training row has
+    do not count: a generator may have them from there. One row alone is never enough: it may
+    be a special one (all zero, all at their limits).
     """
     two = _two_columns(evidence)
     if two is None or evidence.modality == "text":  # features of a text all follow from it
         return 1.0
-    (a, b), chance = two
+    a, b, chance = two
     train, held = evidence.train.z, evidence.reference.z[places]
     unseen = ~np.isin(held[:, a], train[:, a]) & ~np.isin(held[:, b], train[:, b])
     met = int((unseen & np.isfinite(held[:, a]) & np.isfinite(held[:, b])).sum())
-    if met < (1 if evidence.modality == "table" else 2):  # a blank picture may come twice
-        return 1.0
     tries = float(len(np.unique(evidence.made.keys))) * len(evidence.reference)
-    return float(stats.poisson.sf(met - 1, tries * chance))
+    return float(stats.poisson.sf(met - 1, tries * chance)) if met > 1 else 1.0
 
 
-def _two_columns(evidence: Evidence) -> tuple[tuple[int, int], float] | None:
-    """Return two columns that hardly repeat a value, and the chance that two rows agree in both."""
+def _two_columns(evidence: Evidence) -> tuple[int, int, float] | None:
+    """Return two columns, and the chance that two rows agree in both; it is smallest in these.
+
+    The first column is the one in which the fewest pairs of real rows agree. In the other,
+    rows that agree in the first do as all rows, or as those next to each other in the first
+    do: whichever is more.
+    """
     real = np.vstack([evidence.train.z, evidence.reference.z])
     agree = {int(j): _agreement(real[:, j]) for j in evidence.layout.numeric}
-    order = sorted(agree, key=lambda j: agree[j])[:_SHOWN]
-    for other in order[1:]:
-        if not (_follows(real[:, order[0]], real[:, other]) or _follows(real[:, other], real[:, order[0]])):
-            return (order[0], other), agree[order[0]] * agree[other]
-    return None
+    first, *others = sorted(agree, key=lambda j: agree[j])[:_SHOWN] or [-1]
+    if not others:
+        return None
+    beside = {j: max(agree[j], _side_by_side(real[:, first], real[:, j])) for j in others}
+    best = min(others, key=lambda j: beside[j])
+    return first, best, agree[first] * beside[best]
 
 
 def _agreement(column: np.ndarray) -> float:
-    """Return the share of the pairs of rows that have the same value; missing cells are one value."""
+    """Return the share of the pairs of rows that have the same value, one added; missing cells are one."""
     counts = np.unique(column, return_counts=True)[1].astype(float)
     n = len(column)
     return float(min(1.0, (0.5 * np.sum(counts * (counts - 1)) + 1) / (0.5 * n * (n - 1))))
 
 
-def _follows(first: np.ndarray, second: np.ndarray) -> bool:
-    """Tell whether the second column is much of a function of the first.
-
-    References
-    ----------
-    Chatterjee (2021), A new coefficient of correlation, doi:10.1080/01621459.2020.1758115.
-    """
+def _side_by_side(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the share of rows next to each other in one column that are so in the other, beyond chance."""
     ranks = stats.rankdata(np.nan_to_num(second))[np.argsort(first, kind="stable")]
-    return bool(1.0 - 3.0 * np.abs(np.diff(ranks)).sum() / (len(ranks) ** 2 - 1.0) > _BOUND)
+    near = float((np.abs(np.diff(ranks)) <= _STEPS).sum())
+    return (max(0.0, near - 2 * _STEPS) + 1.0) / len(ranks)
