@@ -150,7 +150,10 @@ def test_an_enlarged_table_is_recognised_by_its_values():
     odd = both.assign(income=both["income"].astype("float32"), sex=pd.Categorical(more, ["m", "f", "x"]))
     assert taken((X, y), (odd, labels.astype(float), named))  # types do not count
     assert taken((X, y), (X, y, named))
-    assert not taken((X, y), (both[::-1], labels[::-1], named))
+    assert taken((X, y), (both[::-1], labels[::-1], named))
+    assert taken((X, y), (both[["income", "old", "sex"]].assign(made=np.arange(700) > 399), labels, named))
+    inf = both["income"].where(np.arange(700) != 7, np.inf)
+    assert taken((X.assign(income=inf[:400]), y), (both.assign(income=inf), labels, named))
     assert not taken((X, y), (both[:300], labels[:300], named))
     assert not taken((X, y), (both, np.append(1 - labels[:1], labels[1:]), named))
     assert not taken((X, y), (both.assign(income=both["income"].fillna(0.0)), labels, named))
@@ -160,6 +163,52 @@ def test_an_enlarged_table_is_recognised_by_its_values():
     swapped = more.replace({"f": "m", "m": "f"})
     other = data_bias(array, y, sensitive_features=sex, other=(np.arange(700.0)[:, None], labels, swapped))
     assert not other.settings["enlarged"]
+
+
+def test_another_table_is_not_taken_for_the_first():
+    """Numbers of customers, dates and seconds differ by little of their size, yet they differ."""
+    y = np.tile([0, 1], 30)
+    groups = np.repeat(["a", "b"], 30)
+    number = np.arange(60)
+    for here, there in (
+        (10_000_000 + number, 10_000_060 + number),
+        (1.7e9 + 10 * number, 1.7e9 + 3600 + 10 * number),
+        (2**60 + number, 2**60 + number + 1),
+        (pd.Timestamp("2024-01-01") + pd.to_timedelta(number, "s"), pd.Timestamp("2024-01-02") + pd.to_timedelta(number, "s")),
+        ([f"k{k}" for k in number], [f"m{k}" for k in number]),
+    ):  # fmt: skip
+        found = data_bias(
+            pd.DataFrame({"id": here}), y, sensitive_features=groups,
+            other=(pd.DataFrame({"id": there}), y, groups),
+        )  # fmt: skip
+        assert not found.settings["enlarged"] and found.settings["shared"] <= 59
+        assert (found.shift["high"] > 0).all()
+
+
+def test_no_rows_and_an_unknown_way_of_drawing():
+    X, y = table(40)
+    with pytest.raises(DataError, match="X must have rows"):
+        data_bias(X[:0], y[:0], group_columns=["sex"])
+    with pytest.raises(ParameterError, match="drawn must be"):
+        data_bias(X, y, group_columns=["sex"], other=(X, y), drawn="x")
+
+
+def test_small_tables_of_few_kinds_of_rows_are_in_every_large_one():
+    rng = np.random.default_rng(1)
+    X, X_2 = (pd.DataFrame({"sex": rng.choice(["f", "m"], n)}) for n in (40, 4000))
+    found = data_bias(X, rng.integers(0, 2, 40), group_columns=["sex"], other=(X_2, rng.integers(0, 2, 4000)))
+    assert not found.settings["enlarged"] and found.settings["shared"] == 0
+    assert "cell by cell" not in found.summary()
+
+
+def test_tables_that_share_a_part_of_their_rows_are_told():
+    X, y, both, labels = enlarged()
+    found = data_bias(X, y, group_columns=["sex"], other=(both[100:], labels[100:]))
+    assert not found.settings["enlarged"] and 300 <= found.settings["shared"] < 400
+    assert f"holds {found.settings['shared']} of the first table's 400 rows" in found.summary()
+    lists = pd.Series([[k, k] for k in range(700)])
+    odd = data_bias(X.assign(a=lists[:400]), y, group_columns=["sex"], other=(both.assign(a=lists), labels))
+    assert odd.settings["enlarged"]
 
 
 def test_a_group_without_new_rows_has_not_moved():

@@ -18,12 +18,13 @@ from augsynth.check.bias.data_inputs import (
     table_and_groups,
     target_of,
 )
-from augsynth.check.bias.data_shift import Pairing, holds_first, rate_shift, share_shift
+from augsynth.check.bias.data_shift import Pairing, rate_shift, share_shift
 from augsynth.check.bias.gaps import GapInterval, gap_interval, mean_gap_interval
 from augsynth.check.bias.levels import Levels
+from augsynth.check.bias.shared_rows import Shared, shared_rows
 from augsynth.check.records import plain, records
 from augsynth.core.errors import ParameterError, sentence
-from augsynth.core.parameters import check_number
+from augsynth.core.parameters import check_number, check_option
 from augsynth.core.random import resolve_seed
 
 __all__ = ["DataBias", "data_bias"]
@@ -60,7 +61,8 @@ class DataBias:
         Combinations of groups that have no row at all.
     settings : dict
         rows, alpha, width, target ("class", "number" or "none"), label, classes; with a second table
-        enlarged (whether it is the first table and new rows), drawn and new_rows.
+        enlarged (whether it is the first table and new rows), drawn, new_rows and shared (rows of the
+        first table that stand in it, where these are more than chance explains).
     """
 
     groups: pd.DataFrame
@@ -157,10 +159,11 @@ def data_bias(
         the outer mapping if there is one attribute); or a table with the same group columns, whose
         own chance is then allowed for.
     other : (X, y) or (X, y, sensitive_features), optional
-        A second table: how its label rates and the groups' shares differ. An enlarged table (its
-        first rows are those of ``X``, in their order, with their labels and groups) is recognised, and its
-        new rows alone are set against the real ones. Any other table, such as the made rows alone, is
-        taken to be independent of the first. The sentences say which of the two it was.
+        A second table: how its label rates and the groups' shares differ. An enlarged table (the rows
+        of ``X`` with their labels and groups, and new ones) is recognised, also shuffled, with columns in
+        another order or more of them, and its new rows alone are set against the real ones. Any other
+        table, such as the made rows alone, is taken to be independent of the first. The sentences say which
+        of the two it was, and warn of a table that holds a part of the first one's rows.
     drawn : bool, default=True
         Whether labels and groups of the second table's (new) rows are a sample. False: so many of each
         were asked for (balanced classes, say), and only the real rows' chance counts.
@@ -212,6 +215,7 @@ def data_bias(
     """
     check_number(_WHERE, "alpha", alpha, low=0, high=0.5, low_open=True)
     check_number(_WHERE, "width", width, low=0, high=1, low_open=True, high_open=True)
+    check_option(_WHERE, "drawn", drawn, (True, False))
     seed = resolve_seed(random_state)
     frame, groups = table_and_groups(X, sensitive_features, group_columns)
     target, classes, kind = target_of(y, len(frame), pos_label)
@@ -237,10 +241,11 @@ def data_bias(
     }
     shift = share = pd.DataFrame()
     if second is not None:
-        pairing = Pairing(holds_first((frame, groups, target), second), drawn)
-        shift, share = _shifts(groupings, (target, second[2]), classes, alpha, pairing)
-        new_rows = len(second[2]) - (len(target) if pairing.enlarged else 0)
-        settings |= {"enlarged": pairing.enlarged, "drawn": drawn, "new_rows": new_rows}
+        shared = shared_rows((frame, groups, target), second)
+        shift, share = _shifts(
+            groupings, (target, second[2]), classes, alpha, Pairing(shared.holds_first, drawn)
+        )
+        settings |= _paired(shared, drawn, len(second[2]), len(target))
     return DataBias(
         groups=pd.concat([table for table, _ in represented], ignore_index=True),
         rates=rates,
@@ -267,6 +272,12 @@ def _shifts(
     rates = [rate_shift(a, b, targets, classes, alpha, pairing) for a, b in every]
     shares = [share_shift(a, b, alpha, pairing) for a, b in pairs]
     return pd.concat(rates, ignore_index=True), pd.concat(shares, ignore_index=True)
+
+
+def _paired(shared: Shared, drawn: bool, there: int, here: int) -> dict[str, Any]:
+    """Return what the second table was taken for."""
+    new_rows = there - (here if shared.holds_first else 0)
+    return {"enlarged": shared.holds_first, "drawn": drawn, "new_rows": new_rows, "shared": shared.rows}
 
 
 def _all_rows(target: np.ndarray) -> Levels:

@@ -30,6 +30,8 @@ def table_and_groups(
         raise InputTypeError(
             sentence(_WHERE, "X must be a table", type(X).__name__, "Pass the table of attributes as X.")
         )
+    if not len(X):
+        raise DataError(sentence(_WHERE, "X must have rows", "none"))
     frame = take_in(X, where=_WHERE)[0].reset_index(drop=True)
     if sensitive_features is None and not len(group_columns):
         must = "groups must be named"

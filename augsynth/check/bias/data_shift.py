@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,10 +13,9 @@ from augsynth.check.bias.data_tables import _two_shares, wilson
 from augsynth.check.bias.levels import Levels
 from augsynth.check.intervals import holm
 
-__all__ = ["Pairing", "holds_first", "rate_shift", "share_shift"]
+__all__ = ["Pairing", "rate_shift", "share_shift"]
 
 _FEW = 5.0  # expected rows below which a share is tested exactly
-_CLOSE = 1e-5  # relative: the same numbers in single precision
 
 
 @dataclass(frozen=True)
@@ -27,40 +25,13 @@ class Pairing:
     Attributes
     ----------
     enlarged : bool
-        It is the first table's rows followed by new ones; otherwise it is independent of the first.
+        It is the first table's rows and new ones, in any order; otherwise it is independent of the first.
     drawn : bool
         Its (new) rows' labels and groups are a sample; otherwise so many of each were asked for.
     """
 
     enlarged: bool = False
     drawn: bool = True
-
-
-def holds_first(first: Sequence[Any], second: Sequence[Any]) -> bool:
-    """Tell whether the first rows of the second (features, groups, labels) are those of the first.
-
-    Values count, types do not; numbers may differ in the sixth digit, as in single precision.
-    """
-    (frame, groups, labels), (frame_2, groups_2, labels_2) = first, second
-    n = len(labels)
-    if not n or len(labels_2) < n or frame.shape[1] != frame_2.shape[1]:
-        return False
-    if (np.asarray(labels_2)[:n] != np.asarray(labels)).any():
-        return False
-    sides = [(groups, groups_2), (frame, frame_2)]
-    return all(_same(a.iloc[:, k], b.iloc[:n, k]) for a, b in sides for k in range(a.shape[1]))
-
-
-def _same(a: pd.Series, b: pd.Series) -> bool:
-    absent = a.isna().to_numpy()
-    if (absent != b.isna().to_numpy()).any():
-        return False
-    kind = pd.api.types.is_numeric_dtype
-    a, b = a[~absent], b[~b.isna()]
-    if kind(a.dtype) and kind(b.dtype):
-        x, y = (each.to_numpy(dtype=float) for each in (a, b))
-        return bool((np.abs(x - y) <= _CLOSE * np.abs(x)).all())
-    return bool((a.to_numpy(dtype=object) == b.to_numpy(dtype=object)).all())
 
 
 def rate_shift(

@@ -135,7 +135,13 @@ def _pairing(found: DataBias) -> str:
     new, drawn, real = found.settings["new_rows"], found.settings["drawn"], found.settings["rows"]
     if not found.settings["enlarged"]:
         chance = "chance in both" if drawn else "chance in the first only: its numbers were asked for"
-        return f"The second table is taken as {new:,} other rows, independent of the first ({chance})."
+        told = f"The second table is taken as {new:,} other rows, independent of the first ({chance})."
+        if shared := found.settings.get("shared", 0):
+            told += (
+                f" Yet it holds {shared:,} of the first table's {real:,} rows, cell by cell: tables with "
+                "rows in common are not independent, and the intervals are too wide. Compare new rows alone."
+            )
+        return told
     if not new:
         return "The second table is the first one."
     chance = (

@@ -16,6 +16,10 @@ __all__ = ["PairedGap"]
 _STREAM = 334
 _WORK = 6_000  # draws times groups, at most; between 400 and 1,000 draws
 _MANY_ROWS = 200
+_IN_TAIL = 10  # of the draws at least both tails together must hold; further out the tail is Student's
+_NEAR = 5  # groups at either end, at most, that are weighed as the true extremes
+_OUTER = 10  # groups at either end, at most, that the true extremes may not pass
+_STEPS = 20  # changes looked at on either side, twice
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +30,12 @@ class PairedGap:
     values, with the spread that noise explains taken out, are moved to the nearest such pair of gaps
     (the change split evenly between before and after). The statistic is the change less d over its
     standard error, that of the groups which are the extremes of the sample.
+
+    Which groups are the extremes is itself uncertain, and where their order turns between before and
+    after the change of the gap scatters quite differently (a sum of errors in place of a difference). So the
+    interval also holds every change that the true values may have with another pair of groups before
+    or after: those within the usual distance of what was seen, a likelihood-ratio test, whichever of the
+    near-extreme groups are the true ones.
 
     Attributes
     ----------
@@ -39,7 +49,8 @@ class PairedGap:
     References
     ----------
     Chuang and Lai (2000), Hybrid resampling methods for confidence intervals, Statistica
-    Sinica 10, 1-50.
+    Sinica 10, 1-50. Berger (1982), Multiparameter hypothesis testing and acceptance sampling,
+    Technometrics 24, 295-300 (a union of hypotheses is refused where each of them is).
     """
 
     values: np.ndarray
@@ -120,12 +131,86 @@ class PairedGap:
         slack = 1e-9 * max(1.0, abs(seen))
         return float(np.mean(told < seen - slack) + 0.5 * np.mean(np.abs(told - seen) <= slack))
 
+    def _ends(self, row: int, reach: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the groups that may be the lowest, and those that may be the highest, nearest first."""
+        values, errors = self.values[row], self.errors[row]
+        order = np.argsort(values, kind="stable")
+        sides = []
+        for places in (order, order[::-1]):
+            far = np.abs(values[places] - values[places[0]])
+            sides.append(places[far <= reach * np.hypot(errors[places], errors[places[0]])][:_NEAR])
+        return sides[0], sides[1]
+
+    def _choices(self, reach: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return signs (m, 2, g) of each choice of extremes, low (m, 2) and high groups (m, 2)."""
+        places = np.meshgrid(*self._ends(0, reach), *self._ends(1, reach), indexing="ij")
+        i, j, k, m = (each.ravel() for each in places)
+        apart = (i != j) & (k != m)
+        low, high = np.stack([i, k], axis=1)[apart], np.stack([j, m], axis=1)[apart]
+        each, sides = np.arange(len(low))[:, None], np.arange(2)
+        signs = np.zeros((len(low), *self.values.shape))
+        signs[each, sides, high] = (-1.0, 1.0)
+        signs[each, sides, low] = (1.0, -1.0)
+        return signs, low, high
+
+    def within(self, changes: np.ndarray, alpha: float) -> np.ndarray:
+        """Say of each change (k,) whether values that have it, with some choice of extremes, are near."""
+        usual = -float(special.ndtri(alpha / 2))
+        signs, low, high = self._choices(usual)
+        squares, freedom = self.errors**2, np.maximum(self.counts - 1, 1)
+        turned = squares * signs + self._covariance * signs[:, ::-1]  # covariance times signs
+        variance = np.maximum((signs * turned).sum(axis=(1, 2)), (1e-3 * self.errors.min()) ** 2)
+        seen = (signs * self.values).sum(axis=(1, 2))
+        parts = np.abs(signs) * squares
+        nu = parts.sum(axis=(1, 2)) ** 2 / (parts**2 / freedom).sum(axis=(1, 2))
+        limit = special.stdtrit(nu, alpha / 2) ** 2
+        each, sides = np.arange(len(low))[:, None], np.arange(2)
+        far_low = squares + squares[sides, low][..., None]  # (m, 2, g)
+        far_high = squares + squares[sides, high][..., None]
+        held = np.zeros(len(changes), dtype=bool)
+        for place, d in enumerate(changes):
+            step = (seen - d) / variance
+            moved = self.values - step[:, None, None] * turned
+            under = np.maximum(moved[each, sides, low][..., None] - moved, 0) ** 2 / far_low
+            over = np.maximum(moved - moved[each, sides, high][..., None], 0) ** 2 / far_high
+            # Others must lie between the two: what that costs a group at least, before or after.
+            beyond = np.maximum(under, over).max(axis=1).sum(axis=1)
+            held[place] = (step**2 * variance + beyond <= limit).any()
+        return held
+
     def interval(self, alpha: float) -> tuple[float, float]:
         """Return the changes of the gap that neither tail of alpha / 2 refuses."""
         if not self.steps.any():
             return self.change, self.change
         unit = float(self._error(self.values))
         limit = 1.0 if self.kind == "rate" else np.inf
-        high = _edge(lambda d: self.smaller(d) - alpha / 2, self.change, unit, limit)
-        low = _edge(lambda d: 1 - self.smaller(d) - alpha / 2, self.change, -unit, -limit)
-        return min(low, self.change), max(high, self.change)
+        drawn = max(alpha, _IN_TAIL / self._noise.shape[1])
+        high = _edge(lambda d: self.smaller(d) - drawn / 2, self.change, unit, limit)
+        low = _edge(lambda d: 1 - self.smaller(d) - drawn / 2, self.change, -unit, -limit)
+        if drawn > alpha:  # so few draws lie further out that the tail is Student's of the smallest group
+            freedom = max(float(self.counts.min()) - 1, 1.0)
+            longer = special.stdtrit(freedom, alpha / 2) / special.stdtrit(freedom, drawn / 2)
+            high, low = (self.change + longer * (end - self.change) for end in (high, low))
+        outer = self._outermost()
+        return outer._further(low, -1.0, limit, alpha), outer._further(high, 1.0, limit, alpha)
+
+    def _outermost(self) -> PairedGap:
+        """Return this without the groups in the middle, of many."""
+        order = np.argsort(self.values, axis=1, kind="stable")
+        kept = np.unique(np.concatenate([order[:, :_OUTER], order[:, -_OUTER:]], axis=1))
+        given = self.values[:, kept], self.errors[:, kept], self.steps[kept], self.counts[kept]
+        return PairedGap(*given, self.kind, self.seed)
+
+    def _further(self, end: float, sign: float, limit: float, alpha: float) -> float:
+        """Return the end of the interval on one side (``sign``), moved on to where no change is `within`."""
+        end = sign * min(max(sign * end, sign * self.change), limit)
+        unit = -float(special.ndtri(alpha / 2)) * float(self.errors.max())
+        widest = sign * min(float(np.ptp(self.values, axis=1).max()) + 6 * unit, limit)
+        for _ in range(2):
+            if sign * (widest - end) <= 0:
+                break
+            further = np.linspace(end, widest, _STEPS)
+            held = np.flatnonzero(self.within(further[1:], alpha))
+            last = int(held[-1]) + 1 if len(held) else 0
+            end, widest = float(further[last]), float(further[min(last + 1, _STEPS - 1)])
+        return end
