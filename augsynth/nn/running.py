@@ -20,6 +20,7 @@ from augsynth.core.errors import ParameterError, TrainingError, sentence
 from augsynth.core.progress import busy, say
 from augsynth.core.random import keyed_rng
 from augsynth.nn.checkpoint import digest, read_checkpoint, write_checkpoint
+from augsynth.nn.held_clusters import by_cluster
 from augsynth.nn.history import History
 from augsynth.nn.objective import Objective
 from augsynth.nn.randomness import keyed_generator
@@ -83,7 +84,7 @@ class Rows:
         held = 0 if settings.patience is None or n < 2 else max(1, int(settings.holdout * n))
         mixed = keyed_rng(seed, _SPLIT).permutation(n)
         if held and clusters is not None:
-            mixed, held = _by_cluster(mixed, clusters, held)
+            mixed, held = by_cluster(mixed, clusters, held, keyed_rng(seed, _SPLIT, 1))
         order = torch.as_tensor(mixed)
         train = torch.sort(order[held:]).values
         return cls(z, c, w, train, order[:held][:HOLDOUT_ROWS], min(batch, len(train)), seed)
@@ -108,16 +109,6 @@ class Rows:
         positions = positions.to(self.z.device)
         w = None if self.w is None else self.w[positions].to(device)
         return self.z[positions].to(device), self.c[positions].to(device), w
-
-
-def _by_cluster(mixed: np.ndarray, clusters: np.ndarray, held: int) -> tuple[np.ndarray, int]:
-    """Return the rows cluster by cluster, and how many of them are the clusters nearest to so many rows."""
-    _, first, codes = np.unique(clusters[mixed], return_index=True, return_inverse=True)
-    order = np.argsort(first[codes], kind="stable")  # clusters in the order of their first rows
-    ends = np.append(0, np.flatnonzero(np.diff(first[codes][order])) + 1)
-    if len(ends) > 1:  # at least one cluster is held, and one is not
-        ends = ends[1:]
-    return mixed[order], int(ends[np.argmin(np.abs(ends - held))])
 
 
 class Run:
