@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from augsynth.check.preservation.result import LabelPreservation
 
-__all__ = ["contact_sheet"]
+__all__ = ["contact_sheet", "drawable"]
 
 _CELL = {"image": (1.25, 1.5), "audio": (2.0, 1.25), "text": (2.9, 1.05), "table": (2.9, 1.3)}
 _RED = COLOURS["changes labels"]
@@ -97,7 +97,7 @@ def _row(X: Any, i: int) -> Any:
 
 def _levels(pictures: list[Any]) -> tuple[float, float]:
     """Return the darkest and brightest value of originals: copies are shown on their scale."""
-    arrays = [_picture(x) for x in pictures]
+    arrays = [drawable(x) for x in pictures]
     return min(float(a.min()) for a in arrays), max(float(a.max()) for a in arrays)
 
 
@@ -107,7 +107,7 @@ def _draw(axis: Axes, x: Any, modality: str, levels: tuple[float, float] | None 
     axis.set_axis_off()
     if modality == "image":
         low, high = levels or (None, None)
-        axis.imshow(_picture(x), cmap="gray", interpolation="nearest", vmin=low, vmax=high)
+        axis.imshow(drawable(x), cmap="gray", interpolation="nearest", vmin=low, vmax=high)
     elif modality == "audio":
         clip = np.asarray(x.detach().cpu() if hasattr(x, "detach") else x, dtype=float)
         clip = clip.mean(axis=0) if clip.ndim == 2 else clip
@@ -126,7 +126,8 @@ def _cells(x: Any) -> list[tuple[Any, Any]]:
     return [(k, f"{v:.4g}" if isinstance(v, float) else v) for k, v in pairs]
 
 
-def _picture(x: Any) -> np.ndarray:
+def drawable(x: Any) -> np.ndarray:
+    """Return a picture as (h, w) or (h, w, 3), in the order in which it is drawn."""
     if hasattr(x, "detach"):
         array = x.detach().cpu().numpy()
         array = array.transpose(1, 2, 0) if array.ndim == 3 else array

@@ -13,7 +13,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from augsynth.check.evidence import Evidence, Rows
-from augsynth.check.preservation.contact_sheet import _picture
+from augsynth.check.preservation.contact_sheet import drawable
 from augsynth.check.report.markup import clean, figure, middle_cut, tag
 from augsynth.encode.image import is_image
 
@@ -96,13 +96,13 @@ def pair_pictures(evidence: Evidence, sides: Sequence[Side]) -> Markup:
 
 def _levels(rows: Rows) -> tuple[float, float]:
     some = np.linspace(0, len(rows) - 1, min(50, len(rows))).astype(int)
-    pictures = [np.asarray(_picture(rows.X[place])) for place in some]
+    pictures = [np.asarray(drawable(rows.X[place])) for place in some]
     return min(float(each.min()) for each in pictures), max(float(each.max()) for each in pictures)
 
 
 def _bytes(X: Any, place: int, levels: tuple[float, float]) -> np.ndarray:
     """Return a picture as (h, w, 3) bytes on the scale of the real ones, large ones thinned out."""
-    array = np.asarray(_picture(X[place]), dtype=float)
+    array = np.asarray(drawable(X[place]), dtype=float)
     step = -(-max(array.shape[:2]) // _LARGEST)
     array = array[::step, ::step]
     low, high = levels
