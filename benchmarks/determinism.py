@@ -35,7 +35,7 @@ from torchvision.transforms import v2
 from augsynth.core.random import ItemKeys, Streams
 from augsynth.datasets import PerturbedDataset
 from augsynth.perturb import Compose, as_perturbation
-from augsynth.perturb.albumentations import library
+from augsynth.perturb.albumentations_tree import library
 from augsynth.perturb.geometry import FlipLeftRight, Shift
 from augsynth.perturb.image import BrightnessContrast
 

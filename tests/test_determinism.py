@@ -12,7 +12,7 @@ from torchvision.transforms import v2
 
 from augsynth.datasets import PerturbedDataset
 from augsynth.perturb import Compose, ScaledJitter
-from augsynth.perturb.albumentations import library
+from augsynth.perturb.albumentations_tree import library
 from augsynth.testing import check_deterministic
 from augsynth.testing.comparing import digest
 

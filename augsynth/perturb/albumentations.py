@@ -20,7 +20,7 @@ from augsynth.perturb.base import Perturbation
 from augsynth.perturb.containers import picture_array
 from augsynth.perturb.function import check_importable, seed_of
 
-__all__ = ["AlbumentationsPerturbation", "library"]
+__all__ = ["AlbumentationsPerturbation"]
 
 _NOT_BY_NAME = ("Lambda", "BasicTransform", "DualTransform", "ImageOnlyTransform", "Transform3D")
 

@@ -9,7 +9,7 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from augsynth.perturb import Compose, Maybe, Perturbation, as_perturbation
-from augsynth.perturb.albumentations import library
+from augsynth.perturb.albumentations_tree import library
 from augsynth.testing import check_perturbation, perturbation_checks
 
 A = library()
