@@ -26,19 +26,9 @@ _A_BOX = ("box", "boxes", "bbox", "bboxes")  # names that begin so hold one valu
 _ANNOTATED = ("gt", "pred", "true", "target", "object", "objects", "ann", "anns", "annotation", "annotations")
 _OF_PICTURES = {"image", "images", "img", "imgs", "file", "filename", "filenames", "orig", "original"}
 _OF_PICTURES |= {"picture", "video", "frame", "size", "sizes", "shape", "scale", "pad", "path", "paths"}
-_OF_PICTURES |= {
-    "url",
-    "urls",
-    "caption",
-    "captions",
-    "text",
-    "texts",
-    "token",
-    "tokens",
-    "input",
-    "attention",
-}
-_OF_PICTURES |= {"mean", "std", "camera", "dataset", "scene", "global", "batch", "meta", "exif", "date"}
+_OF_PICTURES |= {"url", "urls", "caption", "captions", "text", "texts", "token", "tokens", "input"}
+_OF_PICTURES |= {"attention", "mean", "std", "camera", "dataset", "scene", "global", "batch", "meta", "date"}
+_IN_BOXES = {"text", "shape", "size"}  # "text_labels" are labels of boxes, "image_labels" are not
 _OF_THE_SET = {"all", "known", "possible", "candidate", "unique", "sample", "image", "scene", "global"}
 
 # Names that COCO, VOC, KITTI and their like have for places, whatever is before them.
@@ -84,14 +74,15 @@ def has_one_a_box(key: Any, values: Any, n: int) -> bool | None:
     while len(words) > 1 and words[0] in _ANNOTATED:
         words = words[1:]
     joined, last = "".join(words), words[-1]
-    if words[0] in _OF_PICTURES or last in _OF_PICTURES:
+    said_of_boxes = last in _LAST_WORDS or last.removesuffix("s") in _LAST_WORDS
+    if (words[0] in _OF_PICTURES or last in _OF_PICTURES) and not (said_of_boxes and words[0] in _IN_BOXES):
         return False
     plural = last.endswith("s") and last != "class"
     texts = any(isinstance(value, str) for value in values)
     if not (plural and texts and joined.removesuffix("s") in _LISTS_OF_ALL):
         if joined in _NAMES or joined.removesuffix("s") in _NAMES:
             return True
-        if (last in _LAST_WORDS or last.removesuffix("s") in _LAST_WORDS) and words[0] not in _OF_THE_SET:
+        if said_of_boxes and words[0] not in _OF_THE_SET:
             return True
     return None if n > 1 else False
 

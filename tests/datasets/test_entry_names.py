@@ -28,7 +28,7 @@ def moved(entries, policy=AWAY, picture=PICTURE):
     "name",
     ["labels", "gt_labels", "scores", "areas", "iscrowd", "is_crowd", "isGroupOf", "track_ids"]
     + ["trackId", "difficult", "truncated", "occluded", "category_id", "class_ids", "object_ids", "id"]
-    + ["gt_names", "num_keypoints", "box_speeds", "bbox_weights", "one_hot_labels", "ann_ids"],
+    + ["gt_names", "num_keypoints", "box_speeds", "bbox_weights", "one_hot_labels", "ann_ids", "text_labels"],
 )
 def test_values_of_boxes_are_known_by_their_names(name):
     assert moved({"boxes": BOXES, name: [1, 2, 3]})[name] == [2, 3]
@@ -63,6 +63,8 @@ def test_class_names_as_texts_may_be_those_of_the_set():
     assert has_one_a_box("classes", ["cat", "dog", "cow"], 3) is None
     assert has_one_a_box("category", ["cat", "dog", "cow"], 3) is True
     assert has_one_a_box("labels", ["cat", "dog", "cow"], 3) is True
+    assert has_one_a_box("image_labels", [1, 2, 3], 3) is False
+    assert has_one_a_box("all_labels", ["cat", "dog", "cow"], 3) is None
     assert has_one_a_box("labels", [1, 2], 3) is False and has_one_a_box("speeds", [1], 1) is False
     assert has_one_a_box("size", [20, 30, 3], 3) is False and has_one_a_box(3, torch.zeros(3), 3) is None
 
