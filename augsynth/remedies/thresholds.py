@@ -116,9 +116,7 @@ class GroupThresholds:
         return _Thresholded(model, classes, seed)._fit(self, scores, codes, told.astype(str))
 
 
-def _inner_parts(
-    codes: np.ndarray, groups: Any, folds: int, seed: int
-) -> list[tuple[np.ndarray, np.ndarray]]:
+def _inner_parts(codes: np.ndarray, groups: Any, folds: int, seed: int) -> list[Part]:
     """Return (train, test) positions of the inner folds; clusters of rows stay together."""
     inner = int(keyed_rng(seed, _FOLDS).integers(2**31))
     if groups is None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from augsynth.check.bias.data_tables import _two_shares, wilson
+from augsynth.check.bias.data_tables import two_shares, wilson
 from augsynth.check.bias.levels import Levels
 from augsynth.check.intervals import holm
 
@@ -104,7 +104,7 @@ def _changes(
     low = part * (q - p - np.sqrt((q - q_low) ** 2 + (p_high - p) ** 2))
     high = part * (q - p + np.sqrt((q_high - q) ** 2 + (p - p_low) ** 2))
     nothing_new = pairing.enlarged & (k == 0) & (n > 0)
-    tested = _two_shares(a, n, x, k) if pairing.drawn else _one_share(a, n, q)
+    tested = two_shares(a, n, x, k) if pairing.drawn else _one_share(a, n, q)
     return pd.DataFrame(
         {
             "rows_here": n, "rows_there": m, f"{name}_here": p, f"{name}_there": both, "difference": both - p,

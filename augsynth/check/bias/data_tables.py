@@ -119,7 +119,7 @@ def _share_p_values(
 ) -> np.ndarray:
     """Return two-sided p-values of each group's share; exact where the normal curve does not fit."""
     if counted:
-        p = _two_shares(rows, np.full(len(rows), n), np.round(wanted * counted), np.full(len(rows), counted))
+        p = two_shares(rows, np.full(len(rows), n), np.round(wanted * counted), np.full(len(rows), counted))
     else:
         p = 2 * stats.norm.sf(np.abs(standardised))
         for place in np.flatnonzero((np.minimum(wanted, 1 - wanted) * n < _FEW) & (wanted > 0)):
@@ -251,7 +251,7 @@ def missing_table(frame: pd.DataFrame, groupings: Sequence[Levels]) -> pd.DataFr
                         "missing": gone,
                         "share": gone / np.maximum(rows, 1),
                         "share_elsewhere": others[0] / np.maximum(others[1], 1),
-                        "p": _two_shares(gone, rows, *others),
+                        "p": two_shares(gone, rows, *others),
                     }
                 )
             )
@@ -263,7 +263,7 @@ def missing_table(frame: pd.DataFrame, groupings: Sequence[Levels]) -> pd.DataFr
     return table
 
 
-def _two_shares(a: np.ndarray, n: np.ndarray, b: np.ndarray, m: np.ndarray) -> np.ndarray:
+def two_shares(a: np.ndarray, n: np.ndarray, b: np.ndarray, m: np.ndarray) -> np.ndarray:
     """Return two-sided p-values of "the shares a / n and b / m are equal"."""
     share = (a + b) / np.maximum(n + m, 1)
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -18,7 +18,7 @@ from scipy import special
 
 from augsynth.core.random import keyed_rng
 
-__all__ = ["Sample", "holds", "interval_of", "shrunken"]
+__all__ = ["Contrast", "Sample", "edge_of", "holds", "interval_of", "shrunken"]
 
 _STREAM = 331
 _EXACT_BELOW = 9.0  # variance of a count below which binomial draws come from the exact table
@@ -161,7 +161,7 @@ def shrunken(values: np.ndarray, errors: np.ndarray, rounds: int = 40) -> np.nda
     return posterior @ grid / posterior.sum(axis=1)
 
 
-class _Contrast:
+class Contrast:
     """The gap as a difference (high - low <= c) or relative to the highest (low >= (1 - c) high)."""
 
     def __init__(self, sample: Sample, relative: bool):
@@ -345,25 +345,25 @@ def interval_of(
     Chuang and Lai (2000), Hybrid resampling methods for confidence intervals, Statistica
     Sinica 10, 1-50.
     """
-    contrast = _Contrast(sample, relative)
+    contrast = Contrast(sample, relative)
     seen, unit = contrast.observed(), contrast.unit
     p_value = contrast.p_value() if p_value is None else p_value
     low = 0.0
     if p_value <= alpha:
-        low = _edge(lambda c: contrast.room_above(c, alpha), seen, -unit, 0.0)
-    high = _edge(lambda c: contrast.room_below(c, alpha), seen, unit, 1.0 if sample.is_rate else np.inf)
+        low = edge_of(lambda c: contrast.room_above(c, alpha), seen, -unit, 0.0)
+    high = edge_of(lambda c: contrast.room_below(c, alpha), seen, unit, 1.0 if sample.is_rate else np.inf)
     return seen, min(low, seen), max(high, seen), p_value
 
 
 def holds(sample: Sample, gap: float, alpha: float = 0.05, *, relative: bool = False) -> bool:
     """Say whether the interval of `interval_of` holds this gap, at the cost of one of its steps."""
-    contrast = _Contrast(sample, relative)
+    contrast = Contrast(sample, relative)
     if gap == 0:
         return contrast.p_value() > alpha
     return contrast.room_above(gap, alpha) >= 0 and contrast.room_below(gap, alpha) >= 0
 
 
-def _edge(kept: Callable[[float], float], start: float, step: float, limit: float) -> float:
+def edge_of(kept: Callable[[float], float], start: float, step: float, limit: float) -> float:
     """Return where ``kept`` turns negative on the way from ``start`` towards ``limit``."""
     inside, outside, reach = start, start, step
     while True:

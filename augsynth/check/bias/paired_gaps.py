@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from scipy import special
 
-from augsynth.check.bias.inversion import Sample, _Contrast, _edge
+from augsynth.check.bias.inversion import Contrast, Sample, edge_of
 from augsynth.core.random import keyed_rng
 
 __all__ = ["PairedGap"]
@@ -86,10 +86,10 @@ class PairedGap:
         return self.errors[:, None] * z
 
     @cached_property
-    def _sides(self) -> list[_Contrast]:
+    def _sides(self) -> list[Contrast]:
         kind, n = self.kind, self.counts[None]
         return [
-            _Contrast(Sample(v[None], n, e[None], kind), False)
+            Contrast(Sample(v[None], n, e[None], kind), False)
             for v, e in zip(self.values, self.errors, strict=True)
         ]
 
@@ -185,8 +185,8 @@ class PairedGap:
         unit = float(self._error(self.values))
         limit = 1.0 if self.kind == "rate" else np.inf
         drawn = max(alpha, _IN_TAIL / self._noise.shape[1])
-        high = _edge(lambda d: self.smaller(d) - drawn / 2, self.change, unit, limit)
-        low = _edge(lambda d: 1 - self.smaller(d) - drawn / 2, self.change, -unit, -limit)
+        high = edge_of(lambda d: self.smaller(d) - drawn / 2, self.change, unit, limit)
+        low = edge_of(lambda d: 1 - self.smaller(d) - drawn / 2, self.change, -unit, -limit)
         if drawn > alpha:  # so few draws lie further out that the tail is Student's of the smallest group
             freedom = max(float(self.counts.min()) - 1, 1.0)
             longer = special.stdtrit(freedom, alpha / 2) / special.stdtrit(freedom, drawn / 2)
