@@ -64,7 +64,11 @@ def rates(predicted, y, group):
 
 @pytest.mark.parametrize("name", REMEDIES)
 def test_protocol_and_determinism(name, monkeypatch):
-    monkeypatch.setattr(IndependentClassifier, "_trainer", lambda self, n: SHORT)
+    monkeypatch.setattr(
+        IndependentClassifier,
+        "_trainer",
+        lambda self, n: Trainer(steps=20, batch_size=128, options=SHORT.options),
+    )
     X, y, group = rows(300)
     X.index = X.index[::-1]
     found = remedy(name)
@@ -152,7 +156,7 @@ def test_thresholds_come_from_persons_that_the_model_has_not_seen(monkeypatch):
 
 
 def test_compare_keeps_persons_together_in_the_folds_of_remedies():
-    X, y, group, person = persons()
+    X, y, group, person = persons(60)
     asked = []
 
     class Spy(GroupThresholds):
@@ -163,7 +167,7 @@ def test_compare_keeps_persons_together_in_the_folds_of_remedies():
     class Plain(CellWeights):  # takes no groups, and is given none
         pass
 
-    options = {"sensitive_features": group, "cv": 3, "n_repeats": 1, "scoring": "balanced_accuracy"}
+    options = {"sensitive_features": group, "cv": 3, "n_repeats": 1, "scoring": "roc_auc"}
     result = compare(LogisticRegression(), (), X, y, remedies=[Spy(), Plain()], groups=person, **options)
     assert result.failures.empty and len(asked) == 3
     assert all(len(groups) == rows and len(set(groups)) < rows for rows, groups in asked)
