@@ -188,6 +188,29 @@ def test_the_models_of_labels_are_weighed_by_what_they_are_worth():
     assert label_model(evidence) is model
 
 
+def test_no_label_has_a_say_in_the_weights_of_its_own_fold():
+    """They are the best ones in the rows of all other folds; see `label_model`."""
+    rng = RNG(3)
+    x = rng.normal(size=(60, 4))
+    y = (x[:, 0] + rng.normal(size=60) > 0).astype(int)
+    evidence = gather(x, y, rng.normal(size=(60, 4)), rng.permutation(y))
+    model = label_model(evidence)
+    rows, share = evidence.train.take(model.places), model.share
+    logs = model.evidences(rows, model.folds)
+
+    def likely(weights, some):
+        chance = share * np.exp(np.tensordot(weights, logs[:, some], axes=1))
+        chance /= chance.sum(axis=1, keepdims=True)
+        return np.log(chance[np.arange(some.sum()), rows.labels[some]]).mean()
+
+    steps = np.array([[0.05, 0], [0, 0.05], [0.05, 0.05], [0.05, -0.05]])
+    for fold, weights in enumerate(model.weights):
+        best = likely(weights, model.folds != fold)
+        others = [np.clip(weights + each, 0, 2) for each in [*steps, *-steps]]
+        assert all(likely(other, model.folds != fold) <= best + 1e-9 for other in others)
+    assert len(np.unique(model.weights.round(6), axis=0)) > 1
+
+
 def test_doubt_is_the_likelihood_ratio_of_a_fifth_of_wrong_labels():
     rng = RNG(0)
     y = rng.choice(2, (3, 2000), p=[0.8, 0.2])

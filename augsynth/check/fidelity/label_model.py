@@ -46,8 +46,8 @@ class LabelModel:
     categorical : ndarray (p,) of bool
     share : ndarray (n_classes,)
         Of each class in the training rows.
-    weights : ndarray (2,)
-        How much trees and linear model are to be believed.
+    weights : ndarray (n_folds, 2)
+        How much trees and linear model are to be believed, as the rows of the other folds say.
     """
 
     seen: np.ndarray
@@ -70,7 +70,8 @@ class LabelModel:
 
     def chances(self, rows: Rows, folds: np.ndarray | None = None) -> np.ndarray:
         """Return the chance of every class in each row (n, n_classes)."""
-        return _mixed(self.evidences(rows, folds), self.share, self.weights)
+        fold = self._fold(rows, folds)
+        return _mixed(self.evidences(rows, fold), self.share, self.weights[fold])
 
     def doubts(self, rows: Rows, folds: np.ndarray | None = None) -> np.ndarray:
         """Return how much likelier a row is if a fifth of the labels are wrong than if none is, as a log.
@@ -108,10 +109,12 @@ class LabelModel:
 
     def _prepared(self, rows: Rows, folds: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows as the trees take them, and the fold whose model has not seen each."""
+        return tree_features(rows.z, self.categorical, self.seen), self._fold(rows, folds)
+
+    def _fold(self, rows: Rows, folds: np.ndarray | None) -> np.ndarray:
         if folds is None:
             folds = np.array([self.fold_of.get(int(key), -1) for key in rows.keys], dtype=int)
-        folds = np.where(folds < 0, np.arange(len(rows)) % len(self.models), folds)
-        return tree_features(rows.z, self.categorical, self.seen), folds
+        return np.where(folds < 0, np.arange(len(rows)) % len(self.models), folds)
 
 
 def label_model(evidence: Evidence) -> LabelModel:
@@ -121,6 +124,9 @@ def label_model(evidence: Evidence) -> LabelModel:
     folds but one. Their chances are multiplied, each raised to a weight of its own; the two
     weights are those that make the labels of the rows left out most likely, so where one of the
     two models is wrong it is not listened to.
+
+    The weights for the rows of a fold are found in the other folds, so that no label of a
+    training row has a say in how well it fits itself.
 
     References
     ----------
@@ -159,9 +165,13 @@ def _made(evidence: Evidence) -> LabelModel:
     alone = count == 1
     fold_of = dict(zip(keys[alone].tolist(), folds[first[alone]].tolist(), strict=True))
     share = np.bincount(rows.labels, minlength=max(1, len(evidence.classes))) / len(rows)
-    found = LabelModel(rows.z, places, folds, fold_of, models, categorical, share, np.full(2, 0.5))
+    found = LabelModel(rows.z, places, folds, fold_of, models, categorical, share, np.full((FOLDS, 2), 0.5))
     if classes:
-        found = replace(found, weights=_weights(found.evidences(rows, folds), share, rows.labels))
+        logs = found.evidences(rows, folds)
+        others = [folds != k for k in range(FOLDS)]
+        found = replace(
+            found, weights=np.array([_weights(logs[:, use], share, rows.labels[use]) for use in others])
+        )
     return found
 
 
@@ -188,7 +198,9 @@ def _linear(x: np.ndarray, target: np.ndarray) -> LogisticRegression:
 
 def _mixed(evidences: np.ndarray, share: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the chances of the classes (n, n_classes) from the logs of `LabelModel.evidences`."""
-    logs = np.tensordot(weights, evidences, axes=1) + np.log(np.maximum(share, _UNLIKELY))
+    logs = np.einsum("nm,mnc->nc", np.broadcast_to(weights, evidences.shape[1::-1]), evidences) + np.log(
+        np.maximum(share, _UNLIKELY)
+    )
     logs -= logs.max(axis=1, keepdims=True)
     chance = np.exp(logs)
     return chance / chance.sum(axis=1, keepdims=True)
