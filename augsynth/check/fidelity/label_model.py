@@ -126,7 +126,9 @@ def label_model(evidence: Evidence) -> LabelModel:
     two models is wrong it is not listened to.
 
     The weights for the rows of a fold are found in the other folds, so that no label of a
-    training row has a say in how well it fits itself.
+    training row has a say in how well it fits itself. Measured on 600 draws of 60 training and
+    60 new rows without a defect and no hold-out: p-values of `ControlAccuracy` up to 0.05 in
+    4.2 % (one pair of weights for all folds: 6.7 %).
 
     References
     ----------
