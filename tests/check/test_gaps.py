@@ -169,3 +169,15 @@ def test_far_tails_of_means_know_how_few_rows_there_are():
     found = mean_gap_interval([0.0, 5.0], [1.0, 1.0], [5, 5])
     exact = stats.ttest_ind_from_stats(0.0, 1.0, 5, 5.0, 1.0, 5, equal_var=False).pvalue
     assert exact < found.p_value < 0.01
+
+
+def test_intervals_follow_alpha_beyond_the_draws():
+    alphas = (0.05, 0.01, 0.002, 1e-4, 1e-6, 1e-9)
+    rates = [gap_interval([50, 90, 70], [150, 150, 150], alpha=alpha) for alpha in alphas]
+    means = [mean_gap_interval([0.1, 0.5, 0.2], [1, 1, 1], [400, 400, 400], alpha=alpha) for alpha in alphas]
+    for found in (rates, means):
+        assert (np.diff([each.high for each in found]) > 0.01).all()
+        assert all(a.low > b.low or b.low == 0 for a, b in zip(found, found[1:], strict=False))
+        assert all(
+            (each.low > 0) == (each.p_value <= alpha) for each, alpha in zip(found, alphas, strict=True)
+        )

@@ -9,16 +9,16 @@ observed groups look ordinary among them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from scipy import special
 
+from augsynth.check.bias.ends import IN_TAIL, beyond_draws, edge_of
 from augsynth.core.random import keyed_rng
 
-__all__ = ["Contrast", "Sample", "edge_of", "holds", "interval_of", "shrunken"]
+__all__ = ["Contrast", "Sample", "holds", "interval_of", "shrunken"]
 
 _STREAM = 331
 _EXACT_BELOW = 9.0  # variance of a count below which binomial draws come from the exact table
@@ -346,40 +346,25 @@ def interval_of(
     Sinica 10, 1-50.
     """
     contrast = Contrast(sample, relative)
-    seen, unit = contrast.observed(), contrast.unit
+    seen, unit, limit = contrast.observed(), contrast.unit, 1.0 if sample.is_rate else np.inf
     p_value = contrast.p_value() if p_value is None else p_value
+    freedom = np.inf if sample.is_rate else float(np.where(sample.known, sample.counts, np.inf).min()) - 1
+    drawn, longer = beyond_draws(alpha, sample.n_draws, freedom)
     low = 0.0
     if p_value <= alpha:
-        low = edge_of(lambda c: contrast.room_above(c, alpha), seen, -unit, 0.0)
-    high = edge_of(lambda c: contrast.room_below(c, alpha), seen, unit, 1.0 if sample.is_rate else np.inf)
+        low = edge_of(lambda c: contrast.room_above(c, drawn), seen, -unit, 0.0)
+        low = max(seen + longer * (low - seen), 1e-3 * unit if longer > 1 else 0.0)
+    high = edge_of(lambda c: contrast.room_below(c, drawn), seen, unit, limit)
+    high = min(seen + longer * (high - seen), limit)
     return seen, min(low, seen), max(high, seen), p_value
 
 
 def holds(sample: Sample, gap: float, alpha: float = 0.05, *, relative: bool = False) -> bool:
     """Say whether the interval of `interval_of` holds this gap, at the cost of one of its steps."""
     contrast = Contrast(sample, relative)
+    if gap and alpha < IN_TAIL / sample.n_draws:
+        _, low, high, _ = interval_of(sample, alpha, relative=relative)
+        return low <= gap <= high
     if gap == 0:
         return contrast.p_value() > alpha
     return contrast.room_above(gap, alpha) >= 0 and contrast.room_below(gap, alpha) >= 0
-
-
-def edge_of(kept: Callable[[float], float], start: float, step: float, limit: float) -> float:
-    """Return where ``kept`` turns negative on the way from ``start`` towards ``limit``."""
-    inside, outside, reach = start, start, step
-    while True:
-        outside = outside + 2 * reach
-        beyond = outside >= limit if step > 0 else outside <= limit
-        if beyond and (step > 0 and kept(limit) >= 0):
-            return limit
-        outside = limit if beyond else outside
-        if beyond or kept(outside) < 0:
-            break
-        inside = outside
-        reach *= 1.5
-    while abs(outside - inside) > 0.05 * abs(step):
-        middle = 0.5 * (inside + outside)
-        if kept(middle) >= 0:
-            inside = middle
-        else:
-            outside = middle
-    return 0.5 * (inside + outside)

@@ -8,7 +8,8 @@ from functools import cached_property
 import numpy as np
 from scipy import special
 
-from augsynth.check.bias.inversion import Contrast, Sample, edge_of
+from augsynth.check.bias.ends import beyond_draws, edge_of
+from augsynth.check.bias.inversion import Contrast, Sample
 from augsynth.core.random import keyed_rng
 
 __all__ = ["PairedGap"]
@@ -16,7 +17,6 @@ __all__ = ["PairedGap"]
 _STREAM = 334
 _WORK = 6_000  # draws times groups, at most; between 400 and 1,000 draws
 _MANY_ROWS = 200
-_IN_TAIL = 10  # of the draws at least both tails together must hold; further out the tail is Student's
 _NEAR = 5  # groups at either end, at most, that are weighed as the true extremes
 _OUTER = 10  # groups at either end, at most, that the true extremes may not pass
 _STEPS = 20  # changes looked at on either side, twice
@@ -184,13 +184,11 @@ class PairedGap:
             return self.change, self.change
         unit = float(self._error(self.values))
         limit = 1.0 if self.kind == "rate" else np.inf
-        drawn = max(alpha, _IN_TAIL / self._noise.shape[1])
+        freedom = max(float(self.counts.min()) - 1, 1.0)
+        drawn, longer = beyond_draws(alpha, self._noise.shape[1], freedom)
         high = edge_of(lambda d: self.smaller(d) - drawn / 2, self.change, unit, limit)
         low = edge_of(lambda d: 1 - self.smaller(d) - drawn / 2, self.change, -unit, -limit)
-        if drawn > alpha:  # so few draws lie further out that the tail is Student's of the smallest group
-            freedom = max(float(self.counts.min()) - 1, 1.0)
-            longer = special.stdtrit(freedom, alpha / 2) / special.stdtrit(freedom, drawn / 2)
-            high, low = (self.change + longer * (end - self.change) for end in (high, low))
+        high, low = (self.change + longer * (end - self.change) for end in (high, low))
         outer = self._outermost()
         return outer._further(low, -1.0, limit, alpha), outer._further(high, 1.0, limit, alpha)
 
