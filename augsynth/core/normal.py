@@ -197,7 +197,7 @@ def _patterns(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the distinct rows (P, d) of booleans, in their order, and which of them each row is (n,)."""
     if seen.all():
         return np.ones((1, seen.shape[1]), dtype=bool), np.zeros(len(seen), dtype=np.intp)
-    bits = np.packbits(seen, axis=1)
+    bits: np.ndarray = np.packbits(seen, axis=1)
     if bits.shape[1] <= 8:  # one number a row is sorted many times quicker
         whole = np.ascontiguousarray(np.pad(bits, ((0, 0), (0, 8 - bits.shape[1]))))
         bits = whole.view(">u8").astype(np.uint64)[:, 0]
